@@ -1,0 +1,278 @@
+package capture
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/docker/go-units"
+)
+
+// Config is the checked configuration of one Collector. ParseConfig makes it
+// from text; it is immutable afterwards.
+type Config struct {
+	DockerHost string // URL of the Engine: unix:// or tcp://
+	TLS        TLSConfig
+	Reader     string // "auto", "follow"
+
+	Include, Exclude selectors
+	ExcludeSelf      bool
+	Stdout, Stderr   bool // which std streams become records
+	StartFrom        Start
+	Labels           globs // container labels that become record keys
+
+	LogKey      string // record key of the text of a line
+	MaxLineSize int    // bytes of text
+	BatchSize   int    // bytes of msgpack a batch is sealed at
+	BufferLimit int    // bytes of msgpack that may wait for Fluent Bit
+	TagTemplate string // empty: the instance's own tag
+	Ingest      string // "auto", "native", "proxy": read by package plugin
+
+	ResyncInterval time.Duration
+}
+
+// TLSConfig names the files for a tcp:// Engine that wants TLS.
+type TLSConfig struct {
+	CA, Cert, Key string
+	Verify        bool
+}
+
+// Start says where the capture of a container begins that already ran when
+// the plugin was started for the first time.
+type Start struct {
+	Kind  StartKind
+	Since time.Duration // for StartSince: how far back
+	Tail  int           // for StartTail: how many stored log records
+}
+
+// StartKind is the kind of a Start.
+type StartKind int
+
+// The kinds of a Start.
+const (
+	StartNow StartKind = iota
+	StartBeginning
+	StartSince
+	StartTail
+)
+
+// Option is one row of the option table. The table drives ParseConfig,
+// Fluent Bit's config_map, the README and the example configurations.
+type Option struct {
+	Key     string // as written in fluent-bit.conf; matched in any case
+	Default string // text of the default; empty is "not set"
+	Allowed string // what a value may be, in words for an error message
+	Help    string // one line
+
+	set func(*Config, string) error
+}
+
+var errNotAllowed = errors.New("value not allowed")
+
+// Options returns the option table, in the order of the README.
+func Options() []Option { return options }
+
+var options = []Option{
+	{"Docker_Host", "", "unix:///path, or tcp://host:port",
+		"The Engine's address; not set: $DOCKER_HOST, else the local socket.",
+		func(c *Config, v string) error { return parseHost(&c.DockerHost, v) }},
+	{"Docker_TLS_CA", "", "a file's path", "Certificate authority of a tcp:// Engine (PEM).",
+		func(c *Config, v string) error { return parseFile(&c.TLS.CA, v) }},
+	{"Docker_TLS_Cert", "", "a file's path", "Client certificate for a tcp:// Engine (PEM).",
+		func(c *Config, v string) error { return parseFile(&c.TLS.Cert, v) }},
+	{"Docker_TLS_Key", "", "a file's path", "Key of the client certificate (PEM).",
+		func(c *Config, v string) error { return parseFile(&c.TLS.Key, v) }},
+	{"Docker_TLS_Verify", "on", "on or off", "Verify the Engine's certificate when TLS is used.",
+		func(c *Config, v string) error { return parseBool(&c.TLS.Verify, v) }},
+	{"Reader", "auto", "auto or follow (file and poll are not built yet)",
+		"How logs are read: follow streams of the API, or auto.",
+		func(c *Config, v string) error { return parseOneOf(&c.Reader, v, "auto", "follow") }},
+	{"Include", "", "comma-separated key=glob, key one of " + selectorKeys,
+		"Only containers that match one of these; not set: all.",
+		func(c *Config, v string) error { return parseSelectors(&c.Include, v) }},
+	{"Exclude", "", "comma-separated key=glob, key one of " + selectorKeys,
+		"Not the containers that match one of these.",
+		func(c *Config, v string) error { return parseSelectors(&c.Exclude, v) }},
+	{"Exclude_Self", "on", "on or off", "Leave out the container that Fluent Bit itself runs in.",
+		func(c *Config, v string) error { return parseBool(&c.ExcludeSelf, v) }},
+	{"Streams", "stdout,stderr", "stdout, stderr, or both separated by a comma",
+		"Which of a container's two std streams become records.", parseStreams},
+	{"Start_From", "now", "now, beginning, a duration such as 10m, or tail:N",
+		"Where to begin with containers that already ran at the first start.",
+		func(c *Config, v string) error { return parseStart(&c.StartFrom, v) }},
+	{"Labels", "off", "off, or comma-separated globs of label names",
+		"Container labels to add to each record as label.<name>.",
+		func(c *Config, v string) error { return parseLabels(&c.Labels, v) }},
+	{"Log_Key", "log", "a record key, not one that the record uses otherwise",
+		"Key of the line's text in the record.", parseLogKey},
+	{"Max_Line_Size", "1M", "a size between 1k and 16M",
+		"A longer line is cut there, flagged partial=true and counted.",
+		func(c *Config, v string) error { return parseSize(&c.MaxLineSize, v, 1<<10, 16<<20) }},
+	{"Batch_Size", "256k", "a size between 4k and 256k",
+		"Bytes handed to Fluent Bit in one append.",
+		func(c *Config, v string) error { return parseSize(&c.BatchSize, v, 4<<10, 256<<10) }},
+	{"Buffer_Limit", "16M", "a size between 1M and 1G",
+		"Bytes that may wait for Fluent Bit before reading stops.",
+		func(c *Config, v string) error { return parseSize(&c.BufferLimit, v, 1<<20, 1<<30) }},
+	{"Tag_Template", "", "text with any of " + tagPlaceholders,
+		"A tag per container; not set: one tag for all (recommended).",
+		func(c *Config, v string) error { return parseTagTemplate(&c.TagTemplate, v) }},
+	{"Ingest", "auto", "auto, native or proxy",
+		"Way into Fluent Bit: its native append, or the stock Go callback.",
+		func(c *Config, v string) error { return parseOneOf(&c.Ingest, v, "auto", "native", "proxy") }},
+	{"Resync_Interval", "1m", "a duration between 1s and 1h",
+		"How often the list of containers is compared with what is captured.",
+		func(c *Config, v string) error { return parseDuration(&c.ResyncInterval, v, time.Second, time.Hour) }},
+}
+
+// ParseConfig reads every option of the table through get, which returns ""
+// for a key that is not set. The error names the option, the value and what
+// is allowed.
+func ParseConfig(get func(key string) string) (Config, error) {
+	var c Config
+	for _, o := range options {
+		v := strings.TrimSpace(get(o.Key))
+		given := v != ""
+		if !given {
+			v = o.Default
+		}
+		if err := o.set(&c, v); err != nil {
+			detail := ""
+			if !errors.Is(err, errNotAllowed) {
+				detail = ": " + err.Error()
+			}
+			if !given {
+				return Config{}, fmt.Errorf("option %s (not set)%s; allowed: %s", o.Key, detail, o.Allowed)
+			}
+			return Config{}, fmt.Errorf("option %s: value %q is not allowed%s; allowed: %s", o.Key, v, detail, o.Allowed)
+		}
+	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		return Config{}, errors.New("options Docker_TLS_Cert and Docker_TLS_Key: set both or none")
+	}
+	if c.TLS.CA+c.TLS.Cert != "" && !strings.HasPrefix(c.DockerHost, "tcp://") {
+		return Config{}, fmt.Errorf("option Docker_TLS_CA / Docker_TLS_Cert: TLS needs Docker_Host tcp://host:port, not %q", c.DockerHost)
+	}
+	return c, nil
+}
+
+const defaultHost = "unix:///var/run/docker.sock"
+
+func parseHost(dst *string, v string) error {
+	if v == "" {
+		v = os.Getenv("DOCKER_HOST")
+	}
+	if v == "" {
+		v = defaultHost
+	}
+	scheme, rest, ok := strings.Cut(v, "://")
+	if !ok || rest == "" || (scheme != "unix" && scheme != "tcp") {
+		return fmt.Errorf("%q is no address of an Engine", v)
+	}
+	*dst = v
+	return nil
+}
+
+func parseFile(dst *string, v string) error {
+	if v == "" {
+		return nil
+	}
+	f, err := os.Open(v)
+	if err != nil {
+		return err
+	}
+	*dst = v
+	return f.Close()
+}
+
+func parseBool(dst *bool, v string) error {
+	switch strings.ToLower(v) {
+	case "on", "true", "yes", "1":
+		*dst = true
+	case "off", "false", "no", "0":
+		*dst = false
+	default:
+		return errNotAllowed
+	}
+	return nil
+}
+
+func parseOneOf(dst *string, v string, allowed ...string) error {
+	for _, a := range allowed {
+		if strings.EqualFold(v, a) {
+			*dst = a
+			return nil
+		}
+	}
+	return errNotAllowed
+}
+
+func parseSize(dst *int, v string, lo, hi int) error {
+	n, err := units.RAMInBytes(v)
+	if err != nil || n < int64(lo) || n > int64(hi) {
+		return errNotAllowed
+	}
+	*dst = int(n)
+	return nil
+}
+
+func parseDuration(dst *time.Duration, v string, lo, hi time.Duration) error {
+	d, err := time.ParseDuration(v)
+	if err != nil || d < lo || d > hi {
+		return errNotAllowed
+	}
+	*dst = d
+	return nil
+}
+
+func parseStreams(c *Config, v string) error {
+	for _, s := range strings.Split(v, ",") {
+		switch strings.ToLower(strings.TrimSpace(s)) {
+		case "stdout":
+			c.Stdout = true
+		case "stderr":
+			c.Stderr = true
+		default:
+			return errNotAllowed
+		}
+	}
+	return nil
+}
+
+func parseStart(dst *Start, v string) error {
+	switch lower := strings.ToLower(v); {
+	case lower == "now":
+		*dst = Start{Kind: StartNow}
+	case lower == "beginning":
+		*dst = Start{Kind: StartBeginning}
+	case strings.HasPrefix(lower, "tail:"):
+		n, err := strconv.Atoi(lower[len("tail:"):])
+		if err != nil || n < 1 || n > 1_000_000_000 {
+			return errNotAllowed
+		}
+		*dst = Start{Kind: StartTail, Tail: n}
+	default:
+		d, err := time.ParseDuration(lower)
+		if err != nil || d <= 0 {
+			return errNotAllowed
+		}
+		*dst = Start{Kind: StartSince, Since: d}
+	}
+	return nil
+}
+
+func parseLogKey(c *Config, v string) error {
+	for _, k := range recordKeys {
+		if v == k {
+			return errNotAllowed
+		}
+	}
+	if len(v) > 255 || strings.HasPrefix(v, labelPrefix) {
+		return errNotAllowed
+	}
+	c.LogKey = v
+	return nil
+}

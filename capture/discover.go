@@ -1,0 +1,278 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+// discovery turns the Engine's list and events into streams: it subscribes
+// first and lists then, so that nothing falls between the two, and lists again
+// now and then, because events get lost under load and a restarted Engine
+// with live-restore sends none.
+//
+// An event only says where to look: what is done is decided by an inspect, so
+// that lost, doubled and late events do no harm.
+type discovery struct {
+	col    *Collector
+	log    *slog.Logger
+	start  func(c *container, pos func() position) // Collector.start, for the time of Run
+	looked map[string]bool // containers that do not run and have nothing to read
+	said   string          // what was last said of the Engine
+}
+
+// lookBack is how far before the present the event stream begins, so that
+// what happens while it is being opened is not missed.
+const lookBack = 5 * time.Second
+
+// run discovers until ctx is done.
+func (d *discovery) run(ctx context.Context) error {
+	retry := &backoff.ExponentialBackOff{InitialInterval: 200 * time.Millisecond, Multiplier: 2, RandomizationFactor: 0.3, MaxInterval: 10 * time.Second}
+	retry.Reset()
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := guard(func() error { return d.session(ctx) })
+		if ctx.Err() != nil {
+			break
+		}
+		var p panicError
+		if errors.As(err, &p) {
+			d.col.metrics.panics.Inc()
+			d.log.Error("a panic was caught, discovery starts again", "panic", p.value, "stack", p.stack)
+		}
+		if time.Since(began) > steady {
+			retry.Reset()
+		} else {
+			d.col.conn.set(false)
+			d.say(slog.LevelWarn, "the Engine does not answer, it is tried again until it does", "docker_host", d.col.cfg.DockerHost, "error", err)
+		}
+		t := time.NewTimer(retry.NextBackOff())
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+		}
+	}
+	d.col.conn.set(false)
+	return nil
+}
+
+// say logs a change of the Engine's state once.
+func (d *discovery) say(level slog.Level, text string, args ...any) {
+	if d.said != text {
+		d.said = text
+		d.log.Log(context.Background(), level, text, args...)
+	}
+}
+
+// session works with one connection to the Engine until it fails.
+func (d *discovery) session(ctx context.Context) error {
+	info, err := d.col.api.connect(ctx)
+	if err != nil {
+		return err
+	}
+	startAt := d.col.noteClock(info.Clock)
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	news := newNewsbox()
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		since := time.Now().Add(info.Clock - lookBack)
+		cancel(guard(func() error {
+			return d.col.api.watch(ctx, since, func(a action) {
+				d.col.metrics.events.WithLabelValues(a.name).Inc()
+				news.put(a.id)
+			})
+		}))
+	})
+	defer wg.Wait()
+	defer cancel(nil)
+
+	n, err := d.resync(ctx, startAt)
+	if err != nil {
+		return err
+	}
+	d.col.conn.set(true)
+	d.say(slog.LevelInfo, "connected to the Engine", "version", info.Version, "api", info.API,
+		"docker_host", d.col.cfg.DockerHost, "containers", n.listed, "captured", n.captured)
+
+	tick := time.NewTicker(d.col.cfg.ResyncInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-news.ready:
+			for _, id := range news.take() {
+				if err := d.refresh(ctx, id, startAt); err != nil {
+					return err
+				}
+			}
+		case <-tick.C:
+			n, err := d.resync(ctx, startAt)
+			if err != nil {
+				return err
+			}
+			d.col.metrics.resyncFinds.Add(float64(n.found))
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// noteClock fixes, the first time, when the capture began by the Engine's
+// clock, by which containers and lines are dated.
+func (c *Collector) noteClock(ahead time.Duration) (startAt int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.startAt == 0 {
+		c.startAt = c.began.Add(ahead).UnixNano()
+	}
+	return c.startAt
+}
+
+type resyncResult struct{ listed, captured, found int }
+
+// resync compares the list of containers with the streams.
+func (d *discovery) resync(ctx context.Context, startAt int64) (n resyncResult, err error) {
+	list, err := d.col.api.list(ctx)
+	if err != nil {
+		return n, err
+	}
+	n.listed = len(list)
+	listed := make(map[string]bool, len(list))
+	for _, c := range list {
+		listed[c.ID] = true
+		known := d.col.captured(c.ID) != nil
+		if !d.col.cfg.wanted(c, d.col.self) {
+			d.col.stop(c.ID)
+			continue
+		}
+		switch {
+		case c.Running && !d.col.isRunning(c.ID):
+			n.found++
+		case c.Running, known, d.looked[c.ID]:
+			n.captured++
+			continue
+		}
+		if err := d.refresh(ctx, c.ID, startAt); err != nil {
+			return n, err
+		}
+		if d.col.captured(c.ID) != nil {
+			n.captured++
+		}
+	}
+	for id := range d.looked {
+		if !listed[id] {
+			delete(d.looked, id)
+		}
+	}
+	for _, id := range d.col.capturedIDs() {
+		if !listed[id] {
+			d.col.removed(id)
+		}
+	}
+	return n, nil
+}
+
+// refresh inspects a container and does what its state asks for.
+//
+//	state            known                     not known
+//	runs             start its stream          start one
+//	stopped, removed its stream ends itself    read it if it ran since we began
+func (d *discovery) refresh(ctx context.Context, id string, startAt int64) error {
+	c, err := d.col.api.inspect(ctx, id)
+	switch {
+	case errors.Is(err, errGone):
+		if d.col.captured(id) == nil && !d.looked[id] {
+			d.col.metrics.missed.Inc()
+		}
+		d.col.removed(id)
+		return nil
+	case errors.Is(err, errEngineDown), ctx.Err() != nil:
+		return err
+	case err != nil:
+		// Only this container is affected; its stream, or the next resync,
+		// tries again.
+		d.log.Warn("a container could not be inspected, it is tried again", "id", shortID(id), "error", err)
+		return nil
+	}
+	if !d.col.cfg.wanted(c, d.col.self) {
+		d.col.stop(id)
+		return nil
+	}
+	if s := d.col.captured(id); s != nil {
+		s.describe(c)
+		if c.Running {
+			d.start(c, nil)
+		}
+		return nil
+	}
+	if !c.Running && c.StartedAt < startAt {
+		d.looked[id] = true
+		return nil
+	}
+	delete(d.looked, id)
+	d.start(c, func() position { return d.col.startPosition(c, startAt) })
+	return nil
+}
+
+// startPosition is where the capture of a container begins that has no
+// position yet: by Start_From if it ran already when the capture began, else
+// where the capture began, which is before the first line of a container
+// that was created since.
+func (c *Collector) startPosition(ctr *container, startAt int64) position {
+	switch {
+	case ctr.Created >= startAt:
+		return position{kind: fromBeginning}
+	case ctr.StartedAt >= startAt:
+		return position{kind: fromTime, ts: startAt}
+	}
+	switch from := c.cfg.StartFrom; from.Kind {
+	case StartBeginning:
+		return position{kind: fromBeginning}
+	case StartTail:
+		return position{kind: fromTail, tail: from.Tail}
+	case StartSince:
+		return position{kind: fromTime, ts: startAt - int64(from.Since)}
+	}
+	return position{kind: fromTime, ts: startAt}
+}
+
+// newsbox collects the ids of containers with events, each once, so that a
+// burst of events never holds up the event stream.
+type newsbox struct {
+	ready chan struct{}
+	mu    sync.Mutex
+	ids   []string        // guarded by mu
+	has   map[string]bool // guarded by mu
+}
+
+func newNewsbox() *newsbox {
+	return &newsbox{ready: make(chan struct{}, 1), has: make(map[string]bool)}
+}
+
+func (n *newsbox) put(id string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.has[id] {
+		return
+	}
+	n.has[id] = true
+	n.ids = append(n.ids, id)
+	select {
+	case n.ready <- struct{}{}:
+	default:
+	}
+}
+
+func (n *newsbox) take() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	ids := n.ids
+	n.ids = nil
+	clear(n.has)
+	return ids
+}

@@ -1,0 +1,30 @@
+// Package capture reads the logs of every container of a Docker Engine and
+// hands them over as msgpack batches, each line once and in order, whatever
+// stops and starts in between.
+//
+// The way of one line, without a channel or a goroutine between the read and
+// the record:
+//
+//	Engine ──> reader (follow.go)      bytes into one reused buffer
+//	             │  frame.go           cut frame, timestamp and text in place
+//	             ▼
+//	           stream (stream.go)      join partials, remember the position (anchor.go)
+//	             │  record.go          append msgpack: the only copy
+//	             ▼
+//	           outbox (outbox.go)      open batch of the tag -> sealed -> taken
+//	             │                     a full outbox blocks the reader
+//	             ▼
+//	           Next / Appended / Ack   the Fluent Bit thread
+//
+// Around it: discovery (discover.go) turns the Engine's list and events into
+// the desired set of containers, the supervisor (supervise.go) keeps one
+// stream running for each of them.
+//
+// # Reading the source
+//
+// Start with collector.go, which owns every goroutine, then follow the picture
+// above. Everything that speaks to the Engine's client library is in
+// dockerapi.go. Locks: outbox.mu is the only lock on the way of a line; a
+// stream's position is guarded by it, so that a sealed batch and the positions
+// it stands for always agree.
+package capture

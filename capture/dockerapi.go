@@ -1,0 +1,255 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/containerd/errdefs"
+	containertypes "github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/client"
+)
+
+// This file alone speaks to the Engine's client library.
+
+// container is what the capture knows of one container.
+type container struct {
+	ID     string // 64 hex digits
+	Name   string // without the leading slash
+	Image  string // as the container was created with
+	Labels map[string]string
+
+	// The rest is known after an inspect only.
+	TTY       bool
+	Running   bool
+	Created   int64  // nanoseconds since 1970
+	StartedAt int64  // nanoseconds since 1970, 0 if it never ran
+	Driver    string // log driver
+	LogPath   string // of the json-file driver, as the Engine's host names it
+}
+
+// Decisions the callers make by errors.Is.
+var (
+	errGone       = errors.New("the container is gone or being removed")
+	errUnreadable = errors.New("the log driver cannot be read")
+	errEngineDown = errors.New("the Engine does not answer")
+)
+
+// callTimeout bounds a call that is answered at once by a healthy Engine.
+const callTimeout = 30 * time.Second
+
+// dockerAPI is the Engine's API, read only (GET and HEAD). Its client is
+// replaced by each connect, because a client never raises its API version
+// again while Engines are up- and downgraded under a running agent.
+type dockerAPI struct {
+	host string
+	tls  TLSConfig
+	cli  atomic.Pointer[client.Client]
+}
+
+// engineInfo is what the Engine says of itself.
+type engineInfo struct {
+	Version string
+	API     string        // version spoken with it
+	Clock   time.Duration // how much its clock is ahead of ours
+}
+
+func newDockerAPI(cfg *Config) (*dockerAPI, error) {
+	a := &dockerAPI{host: cfg.DockerHost, tls: cfg.TLS}
+	cli, err := a.newClient()
+	if err != nil {
+		return nil, fmt.Errorf("option Docker_Host: value %q: %w", cfg.DockerHost, err)
+	}
+	a.cli.Store(cli)
+	return a, nil
+}
+
+func (a *dockerAPI) newClient() (*client.Client, error) {
+	opts := []client.Opt{client.WithHost(a.host), client.WithAPIVersionNegotiation()}
+	if a.tls.CA != "" || a.tls.Cert != "" {
+		transport, err := tlsTransport(a.tls)
+		if err != nil {
+			return nil, err
+		}
+		opts = append([]client.Opt{client.WithHTTPClient(&http.Client{Transport: transport}), client.WithScheme("https")}, opts...)
+	}
+	return client.NewClientWithOpts(opts...)
+}
+
+// connect negotiates the API version with a new client.
+func (a *dockerAPI) connect(ctx context.Context) (engineInfo, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	cli, err := a.newClient()
+	if err != nil {
+		return engineInfo{}, err
+	}
+	ping, err := cli.Ping(ctx)
+	if err != nil {
+		_ = cli.Close()
+		return engineInfo{}, classify(err)
+	}
+	cli.NegotiateAPIVersionPing(ping)
+	_ = a.cli.Swap(cli).Close() // idle connections only
+	info := engineInfo{API: cli.ClientVersion(), Version: "unknown"}
+	// A proxy in front of the socket may refuse these two.
+	if v, err := cli.ServerVersion(ctx); err == nil {
+		info.Version = v.Version
+	}
+	if sys, err := cli.Info(ctx); err == nil {
+		if t, err := time.Parse(time.RFC3339Nano, sys.SystemTime); err == nil {
+			info.Clock = time.Until(t)
+		}
+	}
+	return info, nil
+}
+
+// close closes the idle connections; those in use close with their request.
+func (a *dockerAPI) close() error { return a.cli.Load().Close() }
+
+// apiVersion is the version spoken at the moment.
+func (a *dockerAPI) apiVersion() string { return a.cli.Load().ClientVersion() }
+
+// list returns every container, running or not.
+func (a *dockerAPI) list(ctx context.Context) ([]*container, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	sums, err := a.cli.Load().ContainerList(ctx, containertypes.ListOptions{All: true})
+	if err != nil {
+		return nil, fmt.Errorf("listing containers: %w", classify(err))
+	}
+	cs := make([]*container, 0, len(sums))
+	for i := range sums {
+		s := &sums[i]
+		c := &container{ID: s.ID, Image: s.Image, Labels: s.Labels, Running: isRunning(string(s.State)), Created: s.Created * 1e9}
+		for _, n := range s.Names {
+			// A linked container has further names of the form /other/alias.
+			if n = strings.TrimPrefix(n, "/"); !strings.Contains(n, "/") {
+				c.Name = n
+				break
+			}
+		}
+		cs = append(cs, c)
+	}
+	return cs, nil
+}
+
+func isRunning(state string) bool {
+	return state == "running" || state == "paused" || state == "restarting"
+}
+
+// inspect returns all that is known of one container.
+func (a *dockerAPI) inspect(ctx context.Context, id string) (*container, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	r, err := a.cli.Load().ContainerInspect(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("inspecting: %w", classify(err))
+	}
+	if r.ContainerJSONBase == nil || r.Config == nil || r.State == nil || r.ID == "" {
+		return nil, errors.New("inspecting: the answer lacks parts")
+	}
+	c := &container{
+		ID:      r.ID,
+		Name:    strings.TrimPrefix(r.Name, "/"),
+		Image:   r.Config.Image,
+		Labels:  r.Config.Labels,
+		TTY:     r.Config.Tty,
+		Running: r.State.Running,
+		LogPath: r.LogPath,
+	}
+	if r.HostConfig != nil {
+		c.Driver = r.HostConfig.LogConfig.Type
+	}
+	c.Created = parseEngineTime(r.Created)
+	c.StartedAt = parseEngineTime(r.State.StartedAt)
+	return c, nil
+}
+
+// parseEngineTime returns 0 for what is no time and for the Engine's zero
+// time, year 1.
+func parseEngineTime(s string) int64 {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil || t.Year() < 1970 {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+// logs opens a container's log with timestamps, both std streams, from the
+// tail-th record from the end (everything: from the first one). The caller
+// closes the body, also after an error of a read.
+func (a *dockerAPI) logs(ctx context.Context, id string, follow bool, tail int) (io.ReadCloser, error) {
+	opts := containertypes.LogsOptions{ShowStdout: true, ShowStderr: true, Timestamps: true, Follow: follow, Tail: "all"}
+	if tail != everything {
+		opts.Tail = strconv.Itoa(tail)
+	}
+	body, err := a.cli.Load().ContainerLogs(ctx, id, opts)
+	if err != nil {
+		return nil, fmt.Errorf("opening the log: %w", classify(err))
+	}
+	return body, nil
+}
+
+// action is a container event that the capture acts on.
+type action struct {
+	name string // create, start, die, destroy, rename
+	id   string
+}
+
+// watch delivers container events since a moment of the Engine's clock to f
+// until the stream ends or ctx is done. It always returns an error.
+func (a *dockerAPI) watch(ctx context.Context, since time.Time, f func(action)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	f2 := filters.NewArgs(filters.Arg("type", string(events.ContainerEventType)))
+	for _, name := range []string{"create", "start", "die", "destroy", "rename"} {
+		f2.Add("event", name)
+	}
+	msgs, errs := a.cli.Load().Events(ctx, events.ListOptions{
+		Since:   fmt.Sprintf("%d.%09d", since.Unix(), since.Nanosecond()),
+		Filters: f2,
+	})
+	defer func() {
+		cancel()
+		for range errs { // closed when the library's goroutine has ended
+		}
+	}()
+	for {
+		select {
+		case m := <-msgs:
+			if m.Type == events.ContainerEventType && m.Actor.ID != "" {
+				f(action{string(m.Action), m.Actor.ID})
+			}
+		case err, ok := <-errs:
+			if !ok || err == nil || errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return fmt.Errorf("watching events: %w", classify(err))
+		}
+	}
+}
+
+// classify marks an error of the client library with the decision it asks
+// for. The message stays the library's.
+func classify(err error) error {
+	mark := func(m error) error { return fmt.Errorf("%w (%w)", err, m) }
+	switch {
+	case errors.Is(err, context.Canceled):
+		return err
+	case errdefs.IsNotFound(err), errdefs.IsConflict(err):
+		return mark(errGone)
+	case errdefs.IsNotImplemented(err):
+		return mark(errUnreadable)
+	case client.IsErrConnectionFailed(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, io.ErrUnexpectedEOF), isNetError(err):
+		return mark(errEngineDown)
+	}
+	return err
+}

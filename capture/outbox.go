@@ -1,0 +1,224 @@
+package capture
+
+import (
+	"context"
+	"sync"
+)
+
+// Batch is what Fluent Bit appends in one call: records of one tag.
+type Batch struct {
+	Tag     string // empty: the instance's own
+	Buf     []byte // msgpack records one after the other
+	Records int
+
+	streams []*stream        // that have records in it, each once
+	commits []positionCommit // made when it is sealed
+}
+
+// positionCommit is the position of a stream behind its last record in a
+// batch.
+type positionCommit struct {
+	stream *stream
+	pos    position
+}
+
+// outbox holds the records between the streams and Fluent Bit: bounded in
+// bytes, in order. Streams append to the open batch of their tag; Fluent Bit's
+// thread takes the oldest batch, sealing an open one when no other is left:
+// the busier it is, the larger the batches become.
+type outbox struct {
+	batchSize, limit int
+	notify           func()
+
+	mu       sync.Mutex
+	room     chan struct{} // closed and replaced when bytes fall below limit
+	open     map[string]*Batch
+	order    []*Batch // open ones, oldest first
+	sealed   []*Batch // oldest first
+	bytes    int      // in open and sealed batches
+	waiting  bool     // Next found nothing: notify at the next record
+	appended uint64   // records of all batches that were appended
+	acked    uint64
+	unacked  []unackedBatch
+	spare    []*Batch
+}
+
+// unackedBatch is what remains of a batch after it was appended.
+type unackedBatch struct {
+	end     uint64 // outbox.appended behind it
+	commits []positionCommit
+}
+
+func newOutbox(batchSize, limit int, notify func()) *outbox {
+	return &outbox{
+		batchSize: batchSize,
+		limit:     limit,
+		notify:    notify,
+		room:      make(chan struct{}),
+		open:      make(map[string]*Batch),
+		waiting:   true,
+	}
+}
+
+// waitRoom blocks while the outbox is full.
+func (o *outbox) waitRoom(ctx context.Context) error {
+	for {
+		o.mu.Lock()
+		full, room := o.bytes >= o.limit, o.room
+		o.mu.Unlock()
+		if !full {
+			return nil
+		}
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// batch returns the open batch of the tag for s to append a record of about
+// size bytes to. A batch is sealed here, before that record, so that the
+// positions it stands for are those of the records that it holds. o.mu is held.
+func (o *outbox) batch(tag string, s *stream, size int) *Batch {
+	b := o.open[tag]
+	if b != nil && len(b.Buf)+size > o.batchSize {
+		o.seal(b)
+		b = nil
+	}
+	if s.inBatch != nil && s.inBatch != b { // the tag changed with the name
+		o.seal(s.inBatch)
+	}
+	if b == nil {
+		b = o.newBatch()
+		b.Tag = tag
+		o.open[tag] = b
+		o.order = append(o.order, b)
+	}
+	if s.inBatch == nil {
+		s.inBatch = b
+		b.streams = append(b.streams, s)
+	}
+	return b
+}
+
+func (o *outbox) newBatch() *Batch {
+	k := len(o.spare)
+	if k == 0 {
+		return &Batch{}
+	}
+	b := o.spare[k-1]
+	o.spare = o.spare[:k-1]
+	return b
+}
+
+// added accounts for a record of size bytes that was appended to b. o.mu is
+// held.
+func (o *outbox) added(b *Batch, size int) {
+	b.Records++
+	o.bytes += size
+}
+
+// seal closes b and notes what positions it stands for. o.mu is held.
+func (o *outbox) seal(b *Batch) {
+	delete(o.open, b.Tag)
+	for i, x := range o.order {
+		if x == b {
+			o.order = append(o.order[:i], o.order[i+1:]...)
+			break
+		}
+	}
+	for _, s := range b.streams {
+		s.inBatch = nil
+		b.commits = append(b.commits, positionCommit{s, s.snapshot()})
+	}
+	clear(b.streams)
+	b.streams = b.streams[:0]
+	o.sealed = append(o.sealed, b)
+}
+
+// wake tells Fluent Bit's thread that there is something to take, if it is
+// waiting for that. A stream calls it when it is about to block.
+func (o *outbox) wake() {
+	o.mu.Lock()
+	tell := o.waiting && len(o.sealed)+len(o.order) > 0
+	if tell {
+		o.waiting = false
+	}
+	o.mu.Unlock()
+	if tell {
+		o.notify()
+	}
+}
+
+// next is Collector.Next.
+func (o *outbox) next() *Batch {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.sealed) == 0 && len(o.order) > 0 {
+		o.seal(o.order[0])
+	}
+	if len(o.sealed) == 0 {
+		o.waiting = true
+		return nil
+	}
+	return o.sealed[0]
+}
+
+// maxSpare bounds the memory of batches that wait to be used again.
+const maxSpare = 8
+
+// appendedFirst is Collector.Appended.
+func (o *outbox) appendedFirst() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.sealed) == 0 {
+		return
+	}
+	b := o.sealed[0]
+	o.sealed[0] = nil
+	o.sealed = o.sealed[1:]
+	o.appended += uint64(b.Records)
+	o.unacked = append(o.unacked, unackedBatch{o.appended, b.commits})
+	full := o.bytes >= o.limit
+	o.bytes -= len(b.Buf)
+	if full && o.bytes < o.limit {
+		close(o.room)
+		o.room = make(chan struct{})
+	}
+	b.commits, b.Records = nil, 0
+	if len(o.spare) < maxSpare && cap(b.Buf) <= 2*o.batchSize {
+		b.Buf = b.Buf[:0]
+		o.spare = append(o.spare, b)
+	}
+}
+
+// ack is Collector.Ack.
+func (o *outbox) ack(total uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	done := 0
+	for ; done < len(o.unacked) && o.unacked[done].end <= total; done++ {
+		for _, c := range o.unacked[done].commits {
+			c.stream.committed = c.pos
+			c.stream.dirty = true
+		}
+		o.acked = o.unacked[done].end
+	}
+	clear(o.unacked[:done])
+	o.unacked = o.unacked[done:]
+}
+
+// outstanding is Collector.Outstanding.
+func (o *outbox) outstanding() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.appended - o.acked
+}
+
+// size returns the bytes that wait for Fluent Bit.
+func (o *outbox) size() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.bytes
+}

@@ -1,0 +1,108 @@
+package capture
+
+import "math"
+
+// posKind says how a position is to be found in a log.
+type posKind uint8
+
+const (
+	fromBeginning posKind = iota // before the first record
+	fromTime                     // before the first record at or after a time
+	fromTail                     // before the last so many records
+	fromAnchor                   // behind the anchor
+)
+
+// position is a place in a container's log. It is a value: a copy is a
+// snapshot.
+type position struct {
+	kind   posKind
+	ts     int64 // fromTime: nanoseconds since 1970
+	tail   int   // fromTail: stored records
+	anchor anchor
+	// skip is how many records of each std stream behind this place were
+	// delivered already, while an older line of the other one was still
+	// incomplete; index 0 is unused.
+	skip [3]uint32
+	// cutTS is the timestamp of the line of each std stream whose beginning
+	// was delivered cut and whose rest is to be discarded; 0 if none.
+	cutTS [3]int64
+}
+
+// advance moves the position behind a record that was just consumed.
+func (p *position) advance(m mark) {
+	p.kind = fromAnchor
+	p.anchor.push(m)
+}
+
+// everything is the tail that asks the Engine for the whole log.
+const everything = math.MaxInt
+
+// firstTail is how many records back a log is opened at first, further is
+// how many times more it is after that did not reach far enough. Each
+// attempt costs the Engine in proportion to its size (about 0.4 ms for 64),
+// so finding n new records back costs O(n). Beyond longestTail the whole log
+// is read.
+const (
+	firstTail   = 64
+	further     = 4
+	longestTail = 1 << 20
+)
+
+// resync finds a position in the records that an opened log begins with.
+// Records are fed to it until it is found; they are delivered from there on.
+type resync struct {
+	target *position
+	limit  int  // the tail that the log was opened with
+	whole  bool // the log was opened at its first record: there is nothing before
+
+	depth  uint8  // marks of the anchor that must agree
+	best   uint8  // marks that agreed at most so far
+	replay anchor // what was fed
+	seen   int    // records fed
+	found  bool
+}
+
+func newResync(target *position, limit int) *resync {
+	r := &resync{target: target, limit: limit, whole: limit == everything, depth: target.anchor.n}
+	switch target.kind {
+	case fromBeginning:
+		r.found = true
+	case fromTail:
+		r.found = true
+	}
+	return r
+}
+
+// feed takes the next record and says whether it is to be delivered, or that
+// the log was opened too short for the position to be in view.
+func (r *resync) feed(e *entry) (deliver, short bool) {
+	if r.found {
+		return true, false
+	}
+	r.seen++
+	if r.target.kind == fromTime {
+		if e.ts >= r.target.ts {
+			// Only a record before it proves that none in between is missing.
+			if r.seen == 1 && !r.whole {
+				return false, true
+			}
+			r.found = true
+			return true, false
+		}
+		return false, false
+	}
+	r.replay.push(markOf(e))
+	agreed := r.replay.agree(&r.target.anchor)
+	r.best = max(r.best, agreed)
+	if agreed >= r.depth {
+		r.found = true
+		return false, false
+	}
+	return false, r.seen >= r.limit
+}
+
+// inView says that the position will be found in what is still to come, or
+// was found already: the log reaches back far enough.
+func (r *resync) inView() bool {
+	return r.found || r.whole || (r.target.kind == fromTime && r.seen > 0)
+}

@@ -1,0 +1,379 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+// reader is a way in which a stream gets at the log of its container.
+type reader interface {
+	// read delivers to s what the log holds behind the position of s, and
+	// with follow also what is written from now on. It returns nil at the
+	// end of the log, else why it stopped; by then it holds no resource any
+	// more, and the position of s is behind the last record delivered.
+	read(ctx context.Context, s *stream, follow bool) error
+}
+
+// errBackpressure ends a read when the outbox stays full: a log must not be
+// left open and unread, because the Engine buffers for it.
+var errBackpressure = errors.New("Fluent Bit takes no records at the moment")
+
+// stream is the capture of one container's log: its position, its incomplete
+// lines, its way into the outbox. It outlives the runs of the container.
+type stream struct {
+	id      string
+	col     *Collector
+	reader  reader
+	log     *slog.Logger
+	poke    chan struct{} // capacity 1: look at the container again now
+	trouble trouble       // owned by the stream's goroutine
+
+	meta sync.Mutex
+	ctr  *container // guarded by meta
+
+	// The rest is guarded by col.out.mu.
+	tmpl      *recordTemplate
+	tag       string
+	pos       position // behind the last record consumed
+	committed position // behind the last record that Fluent Bit holds
+	dirty     bool     // committed changed since the last checkpoint
+	inBatch   *Batch   // the open batch with records of this stream
+	lines     [3]line  // by std
+	lineTimes bool     // the driver gives all partials of a line one timestamp
+	// While a line is incomplete, base is the position before its first
+	// partial and since counts the records behind base that need no second
+	// delivery; skip is what is left of such a count after a restart.
+	based       bool
+	base        position
+	since, skip [3]uint32
+	count       lineCounts // since the last publish
+}
+
+// line is an incomplete line of one std stream.
+type line struct {
+	pending bool
+	ts      int64 // of its first partial
+	text    []byte
+	partial uint32 // partials so far
+}
+
+func newStream(col *Collector, c *container, pos position) *stream {
+	s := &stream{
+		id:     c.ID,
+		col:    col,
+		reader: &followReader{api: col.api},
+		log:    col.log.With("container", c.Name, "id", shortID(c.ID)),
+		poke:   make(chan struct{}, 1),
+		skip:   pos.skip,
+		based:  pos.skip != [3]uint32{},
+	}
+	pos.skip = [3]uint32{}
+	s.pos, s.base = pos, pos
+	s.committed = s.snapshot()
+	s.describe(c)
+	return s
+}
+
+func shortID(id string) string { return id[:min(12, len(id))] }
+
+// describe takes over what is newly known of the container.
+func (s *stream) describe(c *container) {
+	s.meta.Lock()
+	old := s.ctr
+	s.ctr = c
+	s.meta.Unlock()
+	s.col.out.mu.Lock()
+	defer s.col.out.mu.Unlock()
+	s.lineTimes = c.Driver != "journald" // which stores each partial with its own time
+	if old != nil && old.Name == c.Name && old.Image == c.Image {
+		return
+	}
+	s.tmpl = newRecordTemplate(s.col.cfg, c, s.col.host)
+	s.tag = expandTag(s.col.cfg.TagTemplate, c, s.col.host)
+}
+
+// container returns what is known of the stream's container.
+func (s *stream) container() *container {
+	s.meta.Lock()
+	defer s.meta.Unlock()
+	return s.ctr
+}
+
+// lookAgain makes the stream inspect its container soon.
+func (s *stream) lookAgain() {
+	select {
+	case s.poke <- struct{}{}:
+	default:
+	}
+}
+
+// Bounds of the wait between two attempts to read a log.
+const (
+	minRetry = 100 * time.Millisecond
+	maxRetry = 30 * time.Second
+	// steady is how long a read must have gone well for the next failure to
+	// be treated as the first.
+	steady = 10 * time.Second
+)
+
+// run captures one run of the container, to its end or to that of ctx. It
+// returns errGone when the container was removed, errUnreadable when its log
+// cannot be read at all, nil when it merely stopped.
+func (s *stream) run(ctx context.Context) error {
+	retry := &backoff.ExponentialBackOff{InitialInterval: minRetry, Multiplier: 2, RandomizationFactor: 0.3, MaxInterval: maxRetry}
+	retry.Reset()
+	for {
+		if err := s.col.conn.waitUp(ctx); err != nil {
+			return err
+		}
+		began := time.Now()
+		done, err := s.readOnce(ctx)
+		if done || ctx.Err() != nil {
+			return err
+		}
+		if errors.Is(err, errBackpressure) {
+			if err := s.col.out.waitRoom(ctx); err != nil {
+				return err
+			}
+			continue
+		}
+		if time.Since(began) > steady {
+			retry.Reset()
+		}
+		s.col.metrics.reconnects.WithLabelValues(reconnectReason(err)).Inc()
+		if err != nil && !errors.Is(err, errEngineDown) {
+			s.trouble.report(s.log, err)
+		}
+		if err := s.sleep(ctx, retry.NextBackOff()); err != nil {
+			return err
+		}
+	}
+}
+
+// readOnce reads the log once, to its end if the container does not run.
+// done says that there is no more to read.
+func (s *stream) readOnce(ctx context.Context) (done bool, err error) {
+	c, err := s.col.api.inspect(ctx, s.id)
+	if errors.Is(err, errGone) {
+		s.endRun()
+		return true, errGone
+	}
+	if err != nil {
+		return false, err
+	}
+	s.describe(c)
+	err = s.reader.read(ctx, s, c.Running)
+	switch {
+	case errors.Is(err, errGone):
+		s.endRun()
+		return true, errGone
+	case errors.Is(err, errUnreadable):
+		s.log.Warn("the log of this container cannot be read, it is left out until it is created anew", "driver", c.Driver, "error", err)
+		return true, errUnreadable
+	case err == nil && !c.Running:
+		s.endRun()
+		return true, nil
+	}
+	return false, err
+}
+
+// sleep waits before the next attempt, less when there is news.
+func (s *stream) sleep(ctx context.Context, d time.Duration) error {
+	_, changed := s.col.conn.get()
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-changed:
+	case <-s.poke:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// snapshot is the position from which everything follows that was not
+// delivered yet. out.mu is held.
+func (s *stream) snapshot() position {
+	if !s.based {
+		return s.pos
+	}
+	p := s.base
+	p.cutTS = s.pos.cutTS
+	for std := range p.skip {
+		p.skip[std] = s.since[std] + s.skip[std]
+	}
+	return p
+}
+
+// position returns a copy of the position behind the last record consumed.
+func (s *stream) position() position {
+	s.col.out.mu.Lock()
+	defer s.col.out.mu.Unlock()
+	return s.pos
+}
+
+// tailWasEmpty follows a read to the end of the log: if that was to begin a
+// number of records back and there was none, everything to come is new.
+func (s *stream) tailWasEmpty() {
+	s.col.out.mu.Lock()
+	defer s.col.out.mu.Unlock()
+	if s.pos.kind == fromTail {
+		s.pos = position{}
+	}
+}
+
+// reportGap counts and says that the log does not hold the anchor any more,
+// and moves the position to the first record after it by time: where records
+// were merely damaged, that repeats none that were delivered.
+func (s *stream) reportGap(a *anchor) {
+	last := a.newest().TS
+	s.col.metrics.gaps.Inc()
+	s.log.Error("gap: lines were lost, the Engine no longer keeps the last line that was delivered (rotated away or truncated)",
+		"last_delivered", time.Unix(0, last).UTC())
+	s.col.out.mu.Lock()
+	defer s.col.out.mu.Unlock()
+	for std := range uint8(len(s.lines)) {
+		if s.lines[std].pending {
+			s.endLine(std, false)
+		}
+	}
+	s.based, s.skip = false, [3]uint32{}
+	s.pos = position{kind: fromTime, ts: last + 1}
+}
+
+// publish adds what was counted to the metrics. out.mu is held.
+func (s *stream) publish() {
+	m := s.col.metrics
+	m.lines.Add(float64(s.count.lines))
+	m.bytes.Add(float64(s.count.bytes))
+	m.partials.Add(float64(s.count.partials))
+	m.truncated.Add(float64(s.count.cut))
+	s.count = lineCounts{}
+}
+
+// accept takes the next record of the log. out.mu is held. A record is
+// emitted before the position moves on: emitting may seal a batch, which
+// notes the position.
+func (s *stream) accept(e *entry) {
+	std := e.std
+	if s.skip[std] > 0 {
+		s.skip[std]--
+		s.since[std]++
+		s.advance(e)
+		return
+	}
+	l, cutTS := &s.lines[std], &s.pos.cutTS[std]
+	if s.lineTimes {
+		// A container that exits in the middle of a line leaves it without an
+		// end; the next line has a timestamp of its own.
+		if l.pending && l.ts != e.ts {
+			s.endLine(std, false)
+		}
+		if *cutTS != e.ts {
+			*cutTS = 0
+		}
+	}
+	ends := e.newline || len(e.text) < chunkSize
+	switch {
+	case *cutTS != 0:
+		if ends {
+			*cutTS = 0
+		}
+		s.since[std]++
+	case ends && !l.pending:
+		s.emit(std, e.ts, e.text, len(e.text) > s.col.cfg.MaxLineSize)
+		s.since[std]++
+	default:
+		s.joinPartial(e, ends)
+	}
+	s.advance(e)
+}
+
+// joinPartial adds a partial to the line of its std stream.
+func (s *stream) joinPartial(e *entry, ends bool) {
+	l := &s.lines[e.std]
+	if !l.pending {
+		if !s.based {
+			s.based, s.base, s.since = true, s.pos, [3]uint32{}
+		}
+		l.pending, l.ts = true, e.ts
+	}
+	s.count.partials++
+	l.partial++
+	room := s.col.cfg.MaxLineSize - len(l.text)
+	l.text = append(l.text, e.text[:min(room, len(e.text))]...)
+	switch {
+	case len(e.text) > room:
+		s.endLine(e.std, true)
+		if !ends {
+			s.pos.cutTS[e.std] = max(e.ts, 1)
+		}
+	case ends:
+		s.endLine(e.std, false)
+	}
+}
+
+// keepLineBuffer is the largest buffer for incomplete lines that is kept.
+const keepLineBuffer = 64 << 10
+
+// endLine emits the incomplete line of a std stream.
+func (s *stream) endLine(std uint8, cut bool) {
+	l := &s.lines[std]
+	s.emit(std, l.ts, l.text, cut)
+	s.since[std] += l.partial
+	text := l.text[:0]
+	if cap(text) > keepLineBuffer {
+		text = nil
+	}
+	*l = line{text: text}
+	s.settle()
+}
+
+// settle forgets the base when nothing depends on it any more.
+func (s *stream) settle() {
+	if s.based && !s.lines[stdout].pending && !s.lines[stderr].pending && s.skip == [3]uint32{} {
+		s.based = false
+	}
+}
+
+func (s *stream) advance(e *entry) {
+	s.pos.advance(markOf(e))
+	s.settle()
+}
+
+// emit appends a record to the outbox.
+func (s *stream) emit(std uint8, ts int64, text []byte, cut bool) {
+	if (std == stdout && !s.col.cfg.Stdout) || (std == stderr && !s.col.cfg.Stderr) {
+		return
+	}
+	if cut {
+		text = text[:min(len(text), s.col.cfg.MaxLineSize)]
+		s.count.cut++
+	}
+	b := s.col.out.batch(s.tag, s, s.tmpl.size(len(text)))
+	before := len(b.Buf)
+	b.Buf = s.tmpl.append(b.Buf, ts, std, text, cut)
+	s.col.out.added(b, len(b.Buf)-before)
+	s.count.lines++
+	s.count.bytes += len(text)
+}
+
+// endRun emits what the container left without a line end when it stopped.
+func (s *stream) endRun() {
+	s.col.out.mu.Lock()
+	for std := range uint8(len(s.lines)) {
+		if s.lines[std].pending {
+			s.endLine(std, false)
+		}
+		s.pos.cutTS[std] = 0
+	}
+	s.publish()
+	s.col.out.mu.Unlock()
+	s.col.out.wake()
+}

@@ -1,0 +1,57 @@
+package capture
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+const tagPlaceholders = "<container_name>, <container_id>, <image>, <host>, <compose_project>, <compose_service>"
+
+var tagPlaceholder = regexp.MustCompile(`<[^<>]*>`)
+
+func parseTagTemplate(dst *string, v string) error {
+	for _, p := range tagPlaceholder.FindAllString(v, -1) {
+		if !strings.Contains(tagPlaceholders, p) {
+			return fmt.Errorf("unknown placeholder %s", p)
+		}
+	}
+	*dst = v
+	return nil
+}
+
+// expandTag is the tag of a container: the template with its placeholders
+// replaced. What a container lacks becomes "none", and what would be a
+// wildcard or a blank in a Fluent Bit tag becomes "_", so that no container
+// can choose where another's records are routed by a crafted name.
+func expandTag(template string, c *container, host string) string {
+	if template == "" {
+		return ""
+	}
+	return tagPlaceholder.ReplaceAllStringFunc(template, func(p string) string {
+		var v string
+		switch p {
+		case "<container_name>":
+			v = c.Name
+		case "<container_id>":
+			v = c.ID
+		case "<image>":
+			v = c.Image
+		case "<host>":
+			v = host
+		case "<compose_project>":
+			v = c.Labels[labelComposeProject]
+		case "<compose_service>":
+			v = c.Labels[labelComposeService]
+		}
+		if v == "" {
+			return "none"
+		}
+		return strings.Map(func(r rune) rune {
+			if r <= ' ' || r == '*' || r == 0x7f {
+				return '_'
+			}
+			return r
+		}, v)
+	})
+}

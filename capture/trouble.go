@@ -1,0 +1,38 @@
+package capture
+
+import (
+	"log/slog"
+	"time"
+)
+
+// trouble says an error that keeps coming once, then a summary now and then,
+// and that it is over.
+type trouble struct {
+	text  string
+	times int
+	said  time.Time
+}
+
+// sayAgain is how often an error that keeps coming is summarised.
+const sayAgain = 10 * time.Minute
+
+func (t *trouble) report(log *slog.Logger, err error) {
+	if text := err.Error(); text != t.text {
+		*t = trouble{text: text, said: time.Now()}
+		log.Warn("reading failed, it is tried again", "error", err)
+		return
+	}
+	t.times++
+	if time.Since(t.said) >= sayAgain {
+		log.Warn("reading still fails", "error", err, "more_times", t.times)
+		t.times, t.said = 0, time.Now()
+	}
+}
+
+// over says that the trouble, if there was any, is past.
+func (t *trouble) over(log *slog.Logger) {
+	if t.text != "" {
+		log.Info("reading works again", "failed_again", t.times)
+		*t = trouble{}
+	}
+}
