@@ -29,6 +29,11 @@ type discovery struct {
 // what happens while it is being opened is not missed.
 const lookBack = 5 * time.Second
 
+// secondLook is when the list is compared again after a connect: the Engine
+// answers a subscription a moment before it exists, and an Engine that was
+// just started has no past events to give.
+const secondLook = time.Second
+
 // run discovers until ctx is done.
 func (d *discovery) run(ctx context.Context) error {
 	retry := &backoff.ExponentialBackOff{InitialInterval: 200 * time.Millisecond, Multiplier: 2, RandomizationFactor: 0.3, MaxInterval: 10 * time.Second}
@@ -80,10 +85,10 @@ func (d *discovery) session(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	news := newNewsbox()
 	var wg sync.WaitGroup
+	watch := d.col.api.watch(ctx, time.Now().Add(info.Clock-lookBack))
 	wg.Go(func() {
-		since := time.Now().Add(info.Clock - lookBack)
 		cancel(guard(func() error {
-			return d.col.api.watch(ctx, since, func(a action) {
+			return watch(func(a action) {
 				d.col.metrics.events.WithLabelValues(a.name).Inc()
 				news.put(a.id)
 			})
@@ -100,7 +105,7 @@ func (d *discovery) session(ctx context.Context) error {
 	d.say(slog.LevelInfo, "connected to the Engine", "version", info.Version, "api", info.API,
 		"docker_host", d.col.cfg.DockerHost, "containers", n.listed, "captured", n.captured)
 
-	tick := time.NewTicker(d.col.cfg.ResyncInterval)
+	tick := time.NewTimer(min(secondLook, d.col.cfg.ResyncInterval))
 	defer tick.Stop()
 	for {
 		select {
@@ -116,6 +121,7 @@ func (d *discovery) session(ctx context.Context) error {
 				return err
 			}
 			d.col.metrics.resyncFinds.Add(float64(n.found))
+			tick.Reset(d.col.cfg.ResyncInterval)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

@@ -205,34 +205,39 @@ type action struct {
 	id   string
 }
 
-// watch delivers container events since a moment of the Engine's clock to f
-// until the stream ends or ctx is done. It always returns an error.
-func (a *dockerAPI) watch(ctx context.Context, since time.Time, f func(action)) error {
+// watch subscribes to container events since a moment of the Engine's clock.
+// It returns when the Engine has answered; wait then delivers the events to f
+// until the subscription ends or ctx is done, and always returns an error.
+func (a *dockerAPI) watch(ctx context.Context, since time.Time) (wait func(f func(action)) error) {
 	ctx, cancel := context.WithCancel(ctx)
-	f2 := filters.NewArgs(filters.Arg("type", string(events.ContainerEventType)))
+	args := filters.NewArgs(filters.Arg("type", string(events.ContainerEventType)))
 	for _, name := range []string{"create", "start", "die", "destroy", "rename"} {
-		f2.Add("event", name)
+		args.Add("event", name)
 	}
+	late := time.AfterFunc(callTimeout, cancel)
 	msgs, errs := a.cli.Load().Events(ctx, events.ListOptions{
 		Since:   fmt.Sprintf("%d.%09d", since.Unix(), since.Nanosecond()),
-		Filters: f2,
+		Filters: args,
 	})
-	defer func() {
-		cancel()
-		for range errs { // closed when the library's goroutine has ended
-		}
-	}()
-	for {
-		select {
-		case m := <-msgs:
-			if m.Type == events.ContainerEventType && m.Actor.ID != "" {
-				f(action{string(m.Action), m.Actor.ID})
+	late.Stop()
+	return func(f func(action)) error {
+		defer func() {
+			cancel()
+			for range errs { // closed when the library's goroutine has ended
 			}
-		case err, ok := <-errs:
-			if !ok || err == nil || errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
+		}()
+		for {
+			select {
+			case m := <-msgs:
+				if m.Type == events.ContainerEventType && m.Actor.ID != "" {
+					f(action{string(m.Action), m.Actor.ID})
+				}
+			case err, ok := <-errs:
+				if !ok || err == nil || errors.Is(err, io.EOF) {
+					err = io.ErrUnexpectedEOF
+				}
+				return fmt.Errorf("watching events: %w", classify(err))
 			}
-			return fmt.Errorf("watching events: %w", classify(err))
 		}
 	}
 }

@@ -126,9 +126,6 @@ func (t ttyCutter) cut(b []byte, eof bool) (e entry, n int, err error) {
 	switch {
 	case nl >= 0:
 		e.text, e.newline = text[:nl], true
-		if k := nl - 1; k >= 0 && text[k] == '\r' { // the terminal's, not the container's
-			e.text = text[:k]
-		}
 		return e, len(prefix) + nl + 1, nil
 	case eof:
 		e.text = text

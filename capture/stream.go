@@ -44,6 +44,7 @@ type stream struct {
 	dirty     bool     // committed changed since the last checkpoint
 	inBatch   *Batch   // the open batch with records of this stream
 	lines     [3]line  // by std
+	tty       bool     // a terminal ends its lines with CR LF
 	lineTimes bool     // the driver gives all partials of a line one timestamp
 	// While a line is incomplete, base is the position before its first
 	// partial and since counts the records behind base that need no second
@@ -89,6 +90,7 @@ func (s *stream) describe(c *container) {
 	s.meta.Unlock()
 	s.col.out.mu.Lock()
 	defer s.col.out.mu.Unlock()
+	s.tty = c.TTY
 	s.lineTimes = c.Driver != "journald" // which stores each partial with its own time
 	if old != nil && old.Name == c.Name && old.Image == c.Image {
 		return
@@ -287,7 +289,8 @@ func (s *stream) accept(e *entry) {
 		}
 		s.since[std]++
 	case ends && !l.pending:
-		s.emit(std, e.ts, e.text, len(e.text) > s.col.cfg.MaxLineSize)
+		text := s.trimTerminal(e.text, e.newline)
+		s.emit(std, e.ts, text, len(text) > s.col.cfg.MaxLineSize)
 		s.since[std]++
 	default:
 		s.joinPartial(e, ends)
@@ -315,8 +318,18 @@ func (s *stream) joinPartial(e *entry, ends bool) {
 			s.pos.cutTS[e.std] = max(e.ts, 1)
 		}
 	case ends:
+		l.text = s.trimTerminal(l.text, e.newline)
 		s.endLine(e.std, false)
 	}
+}
+
+// trimTerminal takes off the CR that a terminal, and not the container, put
+// before the newline.
+func (s *stream) trimTerminal(text []byte, newline bool) []byte {
+	if k := len(text) - 1; s.tty && newline && k >= 0 && text[k] == '\r' {
+		return text[:k]
+	}
+	return text
 }
 
 // keepLineBuffer is the largest buffer for incomplete lines that is kept.

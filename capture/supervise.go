@@ -55,6 +55,7 @@ func (c *Collector) start(ctx context.Context, ctr *container, pos func() positi
 func (c *Collector) runTask(ctx context.Context, t *task) {
 	for {
 		err := c.runGuarded(ctx, t.stream)
+		t.stream.log.Debug("the stream ended", "reason", err)
 		c.mu.Lock()
 		gone := errors.Is(err, errGone)
 		t.dead = t.dead || errors.Is(err, errUnreadable)

@@ -1,0 +1,257 @@
+package dockertest
+
+import (
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// jsonFile writes the files of the json-file driver as dockerd does (daemon/logger/loggerutils/logfile.go), log rotation included.
+// It is guarded by the mu of its logStore.
+type jsonFile struct {
+	path     string
+	maxSize  int64
+	maxFile  int
+	compress bool
+	inPlace  func() bool // whether a single file is truncated and not replaced, as before Engine 23
+
+	f          *os.File
+	size       int64
+	buf        []byte // records not written yet
+	counts     []int  // records in each file, the current one last
+	last       int64  // time of the last record
+	compressed chan struct{}
+}
+
+// openJSONFile panics if it cannot write there: the test's set-up is wrong.
+func openJSONFile(path string, spec Container, inPlace func() bool) *jsonFile {
+	j := &jsonFile{path: path, maxSize: spec.MaxSize, maxFile: max(1, spec.MaxFile), compress: spec.Compress, inPlace: inPlace, counts: []int{0}}
+	if err := os.MkdirAll(filepath.Dir(path), 0o710); err != nil {
+		panic(fmt.Sprintf("dockertest: log directory: %v", err))
+	}
+	// Only the first file is opened for appending: that is why a truncation later leaves a hole of NULs.
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
+	if err != nil {
+		panic(fmt.Sprintf("dockertest: log file: %v", err))
+	}
+	j.f = f
+	if st, err := f.Stat(); err == nil {
+		j.size = st.Size()
+	}
+	return j
+}
+
+// add takes a record for the next flush and returns how many records fell off the oldest file.
+func (j *jsonFile) add(r record) (lost int) {
+	if j.maxSize > 0 && j.size+int64(len(j.buf)) >= j.maxSize {
+		lost = j.rotate()
+	}
+	j.buf = appendJSON(j.buf, r)
+	j.counts[len(j.counts)-1]++
+	j.last = r.ts
+	if len(j.buf) >= batchSize {
+		j.flush()
+	}
+	return lost
+}
+
+// flush writes what was added. Errors are those of a full disk: the records are lost.
+func (j *jsonFile) flush() {
+	j.raw(j.buf)
+	j.buf = j.buf[:0]
+}
+
+func (j *jsonFile) raw(b []byte) {
+	if len(b) > 0 && j.f != nil {
+		n, _ := j.f.Write(b)
+		j.size += int64(n)
+	}
+}
+
+func (j *jsonFile) close() {
+	j.flush()
+	j.settle()
+	_ = j.f.Close()
+}
+
+// settle waits for the last rotated file to be compressed.
+func (j *jsonFile) settle() {
+	if j.compressed != nil {
+		<-j.compressed
+	}
+}
+
+func (j *jsonFile) rotate() (lost int) {
+	j.flush()
+	j.settle()
+	_ = j.f.Close()
+	ext := ""
+	if j.compress {
+		ext = ".gz"
+	}
+	switch {
+	case j.maxFile > 1:
+		for i := j.maxFile - 1; i > 1; i-- {
+			_ = os.Rename(j.path+"."+strconv.Itoa(i-1)+ext, j.path+"."+strconv.Itoa(i)+ext)
+		}
+		_ = os.Rename(j.path, j.path+".1")
+	case !j.inPlace():
+		_ = os.Remove(j.path)
+	}
+	f, err := os.OpenFile(j.path, os.O_WRONLY|os.O_TRUNC|os.O_CREATE, 0o640)
+	if err != nil {
+		panic(fmt.Sprintf("dockertest: log rotation: %v", err))
+	}
+	j.f, j.size = f, 0
+	if j.compress && j.maxFile > 1 {
+		done := make(chan struct{})
+		j.compressed = done
+		last := time.Unix(0, j.last).UTC()
+		go func() {
+			defer close(done)
+			_ = compressFile(j.path+".1", last)
+		}()
+	}
+	j.counts = append(j.counts, 0)
+	if over := len(j.counts) - j.maxFile; over > 0 {
+		for _, n := range j.counts[:over] {
+			lost += n
+		}
+		j.counts = append(j.counts[:0], j.counts[over:]...)
+	}
+	return lost
+}
+
+// compressFile makes name.gz and then removes name: for a while there are both.
+func compressFile(name string, last time.Time) error {
+	in, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }()
+	out, err := os.OpenFile(name+".gz", os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o640)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = out.Close() }()
+	zw := gzip.NewWriter(out)
+	zw.Extra, _ = json.Marshal(map[string]time.Time{"lastTime": last})
+	if _, err := io.Copy(zw, in); err != nil {
+		return err
+	}
+	if err := zw.Close(); err != nil {
+		return err
+	}
+	return os.Remove(name)
+}
+
+func appendJSON(dst []byte, r record) []byte {
+	dst = appendString(append(dst, `{"log":`...), r.data)
+	dst = append(append(append(dst, `,"stream":"`...), r.std.String()...), `","time":"`...)
+	dst = time.Unix(0, r.ts).UTC().AppendFormat(dst, time.RFC3339Nano)
+	return append(dst, "\"}\n"...)
+}
+
+// appendString escapes what dockerd escapes and nothing else (daemon/logger/jsonfilelog/jsonlog).
+func appendString(dst, s []byte) []byte {
+	const hex = "0123456789abcdef"
+	dst = append(dst, '"')
+	for i := 0; i < len(s); {
+		c := s[i]
+		switch {
+		case c == '\n':
+			dst = append(dst, '\\', 'n')
+		case c == '\r':
+			dst = append(dst, '\\', 'r')
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c < 0x20 || c == '<' || c == '>' || c == '&':
+			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		case c < utf8.RuneSelf:
+			dst = append(dst, c)
+		default:
+			r, size := utf8.DecodeRune(s[i:])
+			switch {
+			case r == utf8.RuneError && size == 1:
+				dst = append(dst, `\ufffd`...)
+			case r == '\u2028' || r == '\u2029':
+				dst = append(dst, '\\', 'u', '2', '0', '2', hex[r&15])
+			default:
+				dst = append(dst, s[i:i+size]...)
+			}
+			i += size
+			continue
+		}
+		i++
+	}
+	return append(dst, '"')
+}
+
+var errNoFile = errors.New("dockertest: the container has no LogDir, or never ran")
+
+// LogPath is the path of the log file that inspect reports. Without a LogDir there is no such file.
+func (c *Ctr) LogPath() string { return c.logPath() }
+
+// RotateLog is a log rotation now. What falls off the last file is gone for log requests too.
+func (c *Ctr) RotateLog() error {
+	return c.withFile(func(j *jsonFile) error {
+		c.log.forget(j.rotate())
+		return nil
+	})
+}
+
+// TruncateLog truncates the log file from outside, as a cron job with "> file" does. With nuls the next write leaves a hole of NULs before
+// it, as dockerd does unless the file is its first. Log requests still see all records.
+func (c *Ctr) TruncateLog(nuls bool) error {
+	return c.withFile(func(j *jsonFile) error {
+		flags := os.O_WRONLY
+		if !nuls {
+			flags |= os.O_APPEND
+		}
+		f, err := os.OpenFile(j.path, flags, 0)
+		if err != nil {
+			return err
+		}
+		if _, err := f.Seek(0, io.SeekEnd); err != nil {
+			_ = f.Close()
+			return err
+		}
+		_ = j.f.Close()
+		j.f = f
+		return os.Truncate(j.path, 0)
+	})
+}
+
+// TearLog writes the first keep bytes of a record for line into the log file, as a crash or a full disk does: the next record is glued behind
+// them. Log requests never see the line.
+func (c *Ctr) TearLog(std Std, line string, keep int) error {
+	return c.withFile(func(j *jsonFile) error {
+		b := appendJSON(nil, record{ts: c.e.now().UnixNano(), std: std, data: []byte(line + "\n")})
+		j.raw(b[:min(keep, len(b))])
+		return nil
+	})
+}
+
+// GarbageLog writes raw bytes into the log file. Log requests never see them.
+func (c *Ctr) GarbageLog(raw []byte) error {
+	return c.withFile(func(j *jsonFile) error {
+		j.raw(raw)
+		return nil
+	})
+}
+
+func (c *Ctr) withFile(do func(*jsonFile) error) error {
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	if c.log.file == nil {
+		return errNoFile
+	}
+	return do(c.log.file)
+}

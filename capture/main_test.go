@@ -1,0 +1,298 @@
+package capture
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/tinylib/msgp/msgp"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// got is one record as Fluent Bit would decode it.
+type got struct {
+	Tag    string
+	Sec    uint32
+	Nanos  uint32
+	Fields map[string]string
+}
+
+func (g got) ts() int64 { return int64(g.Sec)*1e9 + int64(g.Nanos) }
+
+// decodeRecords reads the records of a batch with msgp's own decoder.
+func decodeRecords(tag string, b []byte) (out []got, err error) {
+	for len(b) > 0 {
+		g := got{Tag: tag, Fields: map[string]string{}}
+		var n uint32
+		if n, b, err = msgp.ReadArrayHeaderBytes(b); err != nil || n != 2 {
+			return nil, fmt.Errorf("array of %d: %w", n, err)
+		}
+		ext := msgp.RawExtension{}
+		if b, err = msgp.ReadExtensionBytes(b, &ext); err != nil || len(ext.Data) != 8 {
+			return nil, fmt.Errorf("time: %w", err)
+		}
+		for i := range 4 {
+			g.Sec = g.Sec<<8 | uint32(ext.Data[i])
+			g.Nanos = g.Nanos<<8 | uint32(ext.Data[4+i])
+		}
+		if n, b, err = msgp.ReadMapHeaderBytes(b); err != nil {
+			return nil, err
+		}
+		for range n {
+			var k, v string
+			if k, b, err = msgp.ReadStringBytes(b); err != nil {
+				return nil, err
+			}
+			if v, b, err = msgp.ReadStringBytes(b); err != nil {
+				return nil, fmt.Errorf("key %s: %w", k, err)
+			}
+			g.Fields[k] = v
+		}
+		out = append(out, g)
+	}
+	return out, nil
+}
+
+// agent runs a Collector as the plugin does, and keeps what it delivers.
+type agent struct {
+	t      *testing.T
+	col    *Collector
+	reg    *prometheus.Registry
+	cancel context.CancelFunc
+	done   chan struct{}
+	wake   chan struct{}
+	log    *logBuffer
+
+	mu      sync.Mutex
+	cond    *sync.Cond
+	records []got
+	bytes   int
+	hold    bool // take nothing: Fluent Bit is paused
+	count   uint64
+}
+
+// logBuffer keeps what was logged.
+type logBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func testConfig(t testing.TB, host string, opts map[string]string) Config {
+	t.Helper()
+	opts = maps.Clone(opts)
+	if opts == nil {
+		opts = map[string]string{}
+	}
+	opts["Docker_Host"] = host
+	cfg, err := ParseConfig(func(k string) string { return opts[k] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+func startAgent(t *testing.T, host string, opts map[string]string) *agent {
+	t.Helper()
+	a := &agent{t: t, reg: prometheus.NewRegistry(), done: make(chan struct{}), wake: make(chan struct{}, 1), log: &logBuffer{}}
+	a.cond = sync.NewCond(&a.mu)
+	log := slog.New(slog.NewTextHandler(io.MultiWriter(a.log, t.Output()), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	col, err := New(testConfig(t, host, opts), log, a.reg, a.poke)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.col = col
+	ctx, cancel := context.WithCancel(context.Background())
+	a.cancel = cancel
+	go func() {
+		defer close(a.done)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if err := col.Run(ctx); err != nil {
+				t.Errorf("Run: %v", err)
+			}
+		})
+		a.drain(ctx)
+		wg.Wait()
+	}()
+	t.Cleanup(a.stop)
+	return a
+}
+
+func (a *agent) poke() {
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (a *agent) drain(ctx context.Context) {
+	for {
+		select {
+		case <-a.wake:
+		case <-ctx.Done():
+			return
+		}
+		for {
+			a.mu.Lock()
+			hold := a.hold
+			a.mu.Unlock()
+			if hold {
+				break
+			}
+			b := a.col.Next()
+			if b == nil {
+				break
+			}
+			rs, err := decodeRecords(b.Tag, b.Buf)
+			if err != nil {
+				a.t.Errorf("batch of %d bytes: %v", len(b.Buf), err)
+			}
+			if len(rs) != b.Records {
+				a.t.Errorf("batch says %d records and holds %d", b.Records, len(rs))
+			}
+			a.mu.Lock()
+			a.records = append(a.records, rs...)
+			a.bytes += len(b.Buf)
+			a.count += uint64(b.Records)
+			n := a.count
+			a.mu.Unlock()
+			a.col.Appended()
+			a.col.Ack(n)
+			a.cond.Broadcast()
+		}
+	}
+}
+
+// pause makes the sink take nothing more; resume takes it back.
+func (a *agent) pause(on bool) {
+	a.mu.Lock()
+	a.hold = on
+	a.mu.Unlock()
+	a.poke()
+}
+
+func (a *agent) stop() {
+	a.cancel()
+	<-a.done
+	if err := a.col.Close(); err != nil {
+		a.t.Errorf("Close: %v", err)
+	}
+}
+
+// waitTime is how long a test waits for what must come; it is reached only
+// when the test fails.
+const waitTime = 30 * time.Second
+
+// wait blocks until ok, called with the records so far, is true.
+func (a *agent) wait(what string, ok func([]got) bool) {
+	a.t.Helper()
+	late := time.AfterFunc(waitTime, a.cond.Broadcast)
+	defer late.Stop()
+	deadline := time.Now().Add(waitTime)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for !ok(a.records) {
+		if time.Now().After(deadline) {
+			a.t.Fatalf("waited too long for %s; %d records so far", what, len(a.records))
+		}
+		a.cond.Wait()
+	}
+}
+
+func (a *agent) waitRecords(n int) []got {
+	a.t.Helper()
+	a.wait(fmt.Sprintf("%d records", n), func(rs []got) bool { return len(rs) >= n })
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return append([]got(nil), a.records...)
+}
+
+// waitTexts waits for n lines of one container and std stream.
+func (a *agent) waitTexts(id, std string, n int) {
+	a.t.Helper()
+	a.wait(fmt.Sprintf("%d lines of %s", n, shortID(id)), func(rs []got) bool {
+		return len(textsOf(rs, id, std)) >= n
+	})
+}
+
+// texts returns the logs of one container and std stream, in order.
+func (a *agent) texts(id, std string) []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return textsOf(a.records, id, std)
+}
+
+func textsOf(rs []got, id, std string) (out []string) {
+	for _, r := range rs {
+		if r.Fields["container_id"] == id && (std == "" || r.Fields["stream"] == std) {
+			out = append(out, r.Fields["log"])
+		}
+	}
+	return out
+}
+
+// ctx is done when the test has waited too long.
+func testContext(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), waitTime)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// connected waits until the agent has listed the containers.
+func (a *agent) connected() {
+	a.t.Helper()
+	ctx := testContext(a.t)
+	must(a.t, a.col.conn.waitUp(ctx))
+}
+
+// sequence is what a test writes: "std n".
+func sequence(std string, from, to int) (out []string) {
+	for i := from; i < to; i++ {
+		out = append(out, fmt.Sprintf("%s %d", std, i))
+	}
+	return out
+}
+
+// checkSequence compares what came with what was written: each line once, in
+// order.
+func checkSequence(t *testing.T, what string, want, have []string) {
+	t.Helper()
+	for i := range max(len(want), len(have)) {
+		switch {
+		case i >= len(want):
+			t.Fatalf("%s: %d lines too many, the first is %.80q", what, len(have)-len(want), have[i])
+		case i >= len(have):
+			t.Fatalf("%s: %d of %d lines missing, the first is %.80q", what, len(want)-len(have), len(want), want[i])
+		case want[i] != have[i]:
+			t.Fatalf("%s: line %d is %.80q, not %.80q", what, i, have[i], want[i])
+		}
+	}
+}
