@@ -1,0 +1,136 @@
+package capture
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func parse(opts map[string]string) (Config, error) {
+	return ParseConfig(func(k string) string { return opts[k] })
+}
+
+func TestDefaults(t *testing.T) {
+	t.Setenv("DOCKER_HOST", "")
+	c, err := parse(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch {
+	case c.DockerHost != "unix:///var/run/docker.sock",
+		c.Reader != "auto", !c.ExcludeSelf, !c.Stdout, !c.Stderr,
+		c.StartFrom != Start{Kind: StartNow}, c.LogKey != "log",
+		c.MaxLineSize != 1<<20, c.BatchSize != 256<<10, c.BufferLimit != 16<<20,
+		c.TagTemplate != "", c.Ingest != "auto", c.ResyncInterval != time.Minute,
+		len(c.Labels)+len(c.Include)+len(c.Exclude) != 0:
+		t.Errorf("defaults are %+v", c)
+	}
+	t.Setenv("DOCKER_HOST", "tcp://127.0.0.1:2375")
+	if c, _ := parse(nil); c.DockerHost != "tcp://127.0.0.1:2375" {
+		t.Errorf("DOCKER_HOST is not used: %s", c.DockerHost)
+	}
+}
+
+// Each value of the wrong kind is refused with the option, the value and what
+// is allowed.
+func TestBadValues(t *testing.T) {
+	for _, test := range []struct{ key, value string }{
+		{"Docker_Host", "docker.sock"}, {"Docker_Host", "http://x"}, {"Docker_Host", "unix://"},
+		{"Docker_TLS_CA", "/no/such/file"}, {"Docker_TLS_Verify", "perhaps"},
+		{"Reader", "poll"}, {"Reader", "file"}, {"Reader", "magic"},
+		{"Include", "colour=red"}, {"Include", "name="}, {"Include", "name=[a"}, {"Exclude", "label.=x"},
+		{"Exclude_Self", "2"}, {"Streams", "stdout,stdin"}, {"Streams", ","},
+		{"Start_From", "yesterday"}, {"Start_From", "tail:"}, {"Start_From", "tail:-1"}, {"Start_From", "-5m"},
+		{"Labels", "[x"}, {"Log_Key", "stream"}, {"Log_Key", "label.x"},
+		{"Max_Line_Size", "0"}, {"Max_Line_Size", "many"}, {"Max_Line_Size", "1T"},
+		{"Batch_Size", "1M"}, {"Batch_Size", "-1"}, {"Buffer_Limit", "10k"},
+		{"Tag_Template", "docker.<colour>"}, {"Ingest", "fast"}, {"Resync_Interval", "1"}, {"Resync_Interval", "2h"},
+	} {
+		_, err := parse(map[string]string{test.key: test.value})
+		if err == nil {
+			t.Errorf("%s %s is accepted", test.key, test.value)
+			continue
+		}
+		for _, want := range []string{test.key, test.value, "allowed: "} {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s %s: the message lacks %q: %v", test.key, test.value, want, err)
+			}
+		}
+	}
+}
+
+func TestEveryOptionHasDefaultAndHelp(t *testing.T) {
+	seen := map[string]bool{}
+	for _, o := range Options() {
+		if o.Help == "" || o.Allowed == "" || seen[strings.ToLower(o.Key)] {
+			t.Errorf("option %+v", o)
+		}
+		seen[strings.ToLower(o.Key)] = true
+		// Fluent Bit never hands these to a plugin.
+		for _, taken := range []string{"tag", "alias", "host", "port", "listen", "ipv6", "log_level", "log_suppress_interval",
+			"mem_buf_limit", "routable", "threaded"} {
+			if strings.EqualFold(o.Key, taken) {
+				t.Errorf("%s cannot be read by a plugin", o.Key)
+			}
+		}
+	}
+}
+
+func TestSelectors(t *testing.T) {
+	ctr := &container{ID: strings.Repeat("ab", 32), Name: "web-1", Image: "nginx:1.27", Labels: map[string]string{
+		labelComposeProject: "shop", labelComposeService: "web", "team": "blue", "Mixed.Case": "x"}}
+	for _, test := range []struct {
+		include, exclude string
+		want             bool
+	}{
+		{"", "", true}, {"web-*", "", true}, {"db-*", "", false}, {"db-*,web-1", "", true},
+		{"name=web-?", "", true}, {"NAME=web-?", "", true}, {"id=abab*", "", true}, {"image=nginx:*", "", true},
+		{"compose_project=shop", "", true}, {"compose_service=db", "", false},
+		{"label.team=blue", "", true}, {"label.team=red", "", false}, {"label.none=*", "", false}, {"label.Mixed.Case=x", "", true},
+		{"", "label.team=b*", false}, {"web-*", "image=nginx*", false}, {"", "name=db", true},
+	} {
+		c, err := parse(map[string]string{"Include": test.include, "Exclude": test.exclude})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.wanted(ctr, ""); got != test.want {
+			t.Errorf("Include %q, Exclude %q: %v", test.include, test.exclude, got)
+		}
+	}
+	c, _ := parse(nil)
+	if c.wanted(ctr, ctr.ID) {
+		t.Error("the own container is captured")
+	}
+	if c, _ := parse(map[string]string{"Exclude_Self": "off"}); !c.wanted(ctr, ctr.ID) {
+		t.Error("Exclude_Self off is not honoured")
+	}
+	ctr.Labels[excludeLabel] = "true"
+	if c.wanted(ctr, "") {
+		t.Error("the opt-out label is not honoured")
+	}
+}
+
+func TestOwnContainer(t *testing.T) {
+	id := strings.Repeat("0123456789abcdef", 4)
+	inside := "644 643 8:1 /var/lib/docker/containers/" + id + "/hostname /etc/hostname rw,relatime - ext4 /dev/sda1 rw\n"
+	if got := ownContainerIn("22 1 8:1 / / rw - ext4 /dev/sda1 rw\n" + inside); got != id {
+		t.Errorf("inside a container: %q", got)
+	}
+	onHost := "700 25 0:50 / /var/lib/docker/containers/" + id + "/mounts/shm rw - tmpfs shm rw\n"
+	if got := ownContainerIn(onHost); got != "" {
+		t.Errorf("on the host: %q", got)
+	}
+}
+
+func TestTagTemplate(t *testing.T) {
+	ctr := &container{ID: "abc", Name: "we b*", Image: "nginx"}
+	for template, want := range map[string]string{
+		"":                        "",
+		"docker.<container_name>": "docker.we_b_",
+		"<compose_project>.<container_id>.<image>.<host>": "none.abc.nginx.h",
+	} {
+		if got := expandTag(template, ctr, "h"); got != want {
+			t.Errorf("%q gives %q, not %q", template, got, want)
+		}
+	}
+}

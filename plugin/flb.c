@@ -1,0 +1,241 @@
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "flb.h"
+#include "_cgo_export.h"
+
+/* Fluent Bit's API, as far as this binary has it. Written at load only. */
+static struct {
+	int (*set_collector_event)(void *, int (*)(void *, void *, void *), int, void *);
+	int (*collector_pause)(int, void *);
+	int (*log_append)(void *, const char *, size_t, const void *, size_t);
+	int (*set_property)(void *, const char *, const char *);
+	const char *(*name)(void *);
+	char *(*encode)(void *, int);
+	void (*encode_destroy)(char *);
+	struct flb_config_map *global_properties;
+} sym;
+
+static pid_t loaded_by;
+
+__attribute__((constructor)) static void on_load(void)
+{
+	loaded_by = getpid();
+	*(void **)&sym.set_collector_event = dlsym(RTLD_DEFAULT, "flb_input_set_collector_event");
+	*(void **)&sym.collector_pause = dlsym(RTLD_DEFAULT, "flb_input_collector_pause");
+	*(void **)&sym.log_append = dlsym(RTLD_DEFAULT, "flb_input_log_append");
+	*(void **)&sym.set_property = dlsym(RTLD_DEFAULT, "flb_input_set_property");
+	*(void **)&sym.name = dlsym(RTLD_DEFAULT, "flb_input_name");
+	*(void **)&sym.encode = dlsym(RTLD_DEFAULT, "cmt_encode_prometheus_create");
+	*(void **)&sym.encode_destroy = dlsym(RTLD_DEFAULT, "cmt_encode_prometheus_destroy");
+	sym.global_properties = dlsym(RTLD_DEFAULT, "input_global_properties");
+}
+
+/*
+ * The entry points that can be reached in a process where Go is dead, or on a
+ * thread where it must not run. They start in C: a call into the Go runtime of
+ * a forked child never returns.
+ */
+
+static int forked(void)
+{
+	return getpid() != loaded_by;
+}
+
+/* Why Init cannot go on, NULL if it can. */
+static const char *refusal(void)
+{
+	char thread[16] = "";
+
+	if (forked()) {
+		return "cannot run in a daemon: Fluent Bit forks after loading Go plugins. "
+		       "Set 'daemon off' (no -d) and let the service manager put it in the background";
+	}
+	prctl(PR_GET_NAME, thread);
+	if (strncmp(thread, "flb-in-", 7) != 0) {
+		return "needs a thread of its own. Remove 'threaded off' from this input";
+	}
+	return NULL;
+}
+
+int FLBPluginRegister(struct flb_plugin_proxy_def *def)
+{
+	if (forked()) {
+		fprintf(stderr, "[input:docker_logs] cannot be registered in a forked process\n");
+		return -1;
+	}
+	return goRegister(def);
+}
+
+int FLBPluginInit(struct flbgo_input_plugin *plugin)
+{
+	const char *why = refusal();
+
+	if (why != NULL) {
+		const char *name = flb_name(plugin->i_ins);
+
+		plugin->api->log_print(1, NULL, 0, "[input:docker_logs:%s] %s",
+		                       name != NULL ? name : "docker_logs", why);
+		return FLB_ERROR;
+	}
+	return goInit(plugin);
+}
+
+void FLBPluginUnregister(struct flb_plugin_proxy_def *def)
+{
+	if (!forked()) {
+		goUnregister(def);
+	}
+}
+
+/* The buffer of FLBPluginInputCallback, after Fluent Bit has copied it. */
+int FLBPluginInputCleanupCallback(void *data)
+{
+	free(data);
+	return 0;
+}
+
+/* Native path. */
+
+const char *flb_native_missing(void)
+{
+	if (sym.set_collector_event == NULL) {
+		return "flb_input_set_collector_event";
+	}
+	if (sym.log_append == NULL) {
+		return "flb_input_log_append";
+	}
+	if (sym.set_property == NULL) {
+		return "flb_input_set_property";
+	}
+	if (sym.name == NULL) {
+		return "flb_input_name";
+	}
+	return NULL;
+}
+
+static int on_event(void *ins, void *config, void *context)
+{
+	(void)ins;
+	(void)config;
+	(void)context;
+	goCollect();
+	return 0;
+}
+
+int flb_watch(void *ins, int fd)
+{
+	/* NULL config: only read when the instance has no thread of its own */
+	return sym.set_collector_event(ins, on_event, fd, NULL);
+}
+
+void flb_unwatch(void *ins, int id)
+{
+	if (sym.collector_pause != NULL) {
+		sym.collector_pause(id, ins);
+	}
+}
+
+void flb_shorten_ring(void *ins, const char *capacity, const char *window)
+{
+	sym.set_property(ins, "thread.ring_buffer.capacity", capacity);
+	sym.set_property(ins, "thread.ring_buffer.window", window);
+}
+
+int flb_append(void *ins, const char *tag, size_t tag_len, const void *buf, size_t size)
+{
+	return sym.log_append(ins, tag, tag_len, buf, size);
+}
+
+/* Names, log, counters. */
+
+const char *flb_name(void *ins)
+{
+	return sym.name != NULL ? sym.name(ins) : NULL;
+}
+
+int flb_log_check(struct flb_api *api, void *ins, int level)
+{
+	return api->input_log_check(ins, level);
+}
+
+void flb_log_line(struct flb_api *api, int level, const char *line)
+{
+	api->log_print(level, NULL, 0, "%s", line);
+}
+
+int flb_can_read_counters(void)
+{
+	return sym.encode != NULL && sym.encode_destroy != NULL;
+}
+
+char *flb_counters(struct flb_api *api, void *ins, size_t *len)
+{
+	void *cmt = api->input_get_cmt_instance(ins);
+	char *text = cmt != NULL ? sym.encode(cmt, 0) : NULL;
+
+	*len = text != NULL ? strlen(text) : 0;
+	return text;
+}
+
+void flb_counters_free(char *text)
+{
+	sym.encode_destroy(text);
+}
+
+/* Registration. */
+
+int flb_takes_config_map(struct flb_plugin_proxy_def *def)
+{
+	static const char *const first[] = { "tag", "log_level", "log_suppress_interval" };
+
+	if (sym.global_properties == NULL || malloc_usable_size(def) < sizeof(*def)) {
+		return 0;
+	}
+	/* In another layout the second name is already something else. */
+	for (int i = 0; i < 3; i++) {
+		const char *name = sym.global_properties[i].name;
+
+		if (name == NULL || strcmp(name, first[i]) != 0) {
+			return 0;
+		}
+	}
+	return 1;
+}
+
+void flb_complete_def(struct flb_plugin_proxy_def *def, struct flb_config_map *map)
+{
+	def->flags = 0; /* not zeroed by versions before 5.0 */
+	if (malloc_usable_size(def) >= offsetof(struct flb_plugin_proxy_def, config_map)) {
+		def->event_type = 0; /* logs */
+	}
+	if (map != NULL) {
+		def->config_map = map;
+	}
+}
+
+/* Signals. */
+
+static const int go_signals[] = { SIGSEGV, SIGBUS, SIGFPE };
+static struct sigaction go_actions[3];
+
+void flb_save_signals(void)
+{
+	for (int i = 0; i < 3; i++) {
+		sigaction(go_signals[i], NULL, &go_actions[i]);
+	}
+}
+
+void flb_restore_signals(void)
+{
+	for (int i = 0; i < 3; i++) {
+		sigaction(go_signals[i], &go_actions[i], NULL);
+	}
+}

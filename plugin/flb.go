@@ -1,0 +1,204 @@
+package main
+
+// #include <stdlib.h>
+// #include "flb.h"
+import "C"
+
+import (
+	"runtime"
+	"sync"
+	"unsafe"
+
+	"github.com/fluent/fluent-bit-go/input"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"fluent-bit-docker-logs/capture"
+)
+
+const (
+	pluginName        = "docker_logs"
+	pluginDescription = "Logs of all containers of a Docker Engine"
+
+	// 64 appends of at most 256 KiB bound the ring's memory, and a window of
+	// 1 % has it drained at once instead of on the next Flush.
+	ringCapacity = "64"
+	ringWindow   = "1"
+)
+
+// The Go runtime has installed its handlers before any init function runs.
+func init() { C.flb_save_signals() }
+
+// fluentBit is the real host: one input instance of Fluent Bit. Its methods
+// are called on that instance's thread.
+type fluentBit struct {
+	api       *C.struct_flb_api
+	ins       unsafe.Pointer
+	name      string
+	tag       []byte // scratch: the tag with a NUL behind it
+	collector C.int  // of Watch, -1 without
+}
+
+func newFluentBit(plugin *C.struct_flbgo_input_plugin) *fluentBit {
+	fb := &fluentBit{api: plugin.api, ins: plugin.i_ins, name: pluginName, collector: -1}
+	if name := C.flb_name(fb.ins); name != nil {
+		fb.name = C.GoString(name)
+	}
+	return fb
+}
+
+// logLevel is the most verbose level that the instance prints.
+func (fb *fluentBit) logLevel() int {
+	level := levelTrace
+	for level > levelError && C.flb_log_check(fb.api, fb.ins, C.int(level)) == 0 {
+		level--
+	}
+	return level
+}
+
+// Print implements host.
+func (fb *fluentBit) Print(level int, line string) {
+	text := C.CString(line)
+	defer C.free(unsafe.Pointer(text))
+	C.flb_log_line(fb.api, C.int(level), text)
+}
+
+// Append implements host.
+func (fb *fluentBit) Append(tag string, buf []byte) bool {
+	var cTag *C.char
+	if tag != "" {
+		// Some filters read the tag as a C string.
+		fb.tag = append(append(fb.tag[:0], tag...), 0)
+		cTag = (*C.char)(unsafe.Pointer(&fb.tag[0]))
+	}
+	return C.flb_append(fb.ins, cTag, C.size_t(len(tag)),
+		unsafe.Pointer(unsafe.SliceData(buf)), C.size_t(len(buf))) == 0
+}
+
+// Records implements host.
+func (fb *fluentBit) Records() (uint64, bool) {
+	if C.flb_can_read_counters() == 0 {
+		return 0, false
+	}
+	var size C.size_t
+	text := C.flb_counters(fb.api, fb.ins, &size)
+	if text == nil {
+		return 0, false
+	}
+	defer C.flb_counters_free(text)
+	return parseRecords(unsafe.Slice((*byte)(unsafe.Pointer(text)), int(size)), fb.name)
+}
+
+// Watch implements host.
+func (fb *fluentBit) Watch(fd int) bool {
+	fb.collector = C.flb_watch(fb.ins, C.int(fd))
+	return fb.collector >= 0
+}
+
+// Unwatch implements host.
+func (fb *fluentBit) Unwatch() {
+	if fb.collector >= 0 {
+		C.flb_unwatch(fb.ins, fb.collector)
+	}
+}
+
+// KeepSignals implements host.
+func (fb *fluentBit) KeepSignals() { C.flb_restore_signals() }
+
+func (fb *fluentBit) shortenRing() {
+	capacity, window := C.CString(ringCapacity), C.CString(ringWindow)
+	defer C.free(unsafe.Pointer(capacity))
+	defer C.free(unsafe.Pointer(window))
+	C.flb_shorten_ring(fb.ins, capacity, window)
+}
+
+// open makes the instance of the [INPUT] section that plugin stands for.
+func open(plugin *C.struct_flbgo_input_plugin) (code int) {
+	C.flb_restore_signals()
+	fb := newFluentBit(plugin)
+	in := newInstance(fb, fb.name, fb.logLevel())
+	defer func() {
+		if code != input.FLB_OK { // also after a panic
+			in.close()
+		}
+		in.lines.flush()
+	}()
+	if err := configure(in, fb, plugin); err != nil {
+		in.log.Error(err.Error())
+		return input.FLB_ERROR
+	}
+	instances.add(threadID(), in)
+	in.log.Debug("opened", "native", in.bell.isOpen(), "goroutines", runtime.NumGoroutine())
+	return input.FLB_OK
+}
+
+func configure(in *instance, fb *fluentBit, plugin *C.struct_flbgo_input_plugin) error {
+	cfg, err := capture.ParseConfig(func(key string) string {
+		return input.FLBPluginConfigKey(unsafe.Pointer(plugin), key)
+	})
+	if err != nil {
+		return err
+	}
+	native, err := chooseIngest(cfg.Ingest, C.GoString(C.flb_native_missing()), in.log)
+	if err != nil {
+		return err
+	}
+	if !native && cfg.TagTemplate != "" {
+		in.log.Warn("option Tag_Template is ignored: the stock callback has one tag for all")
+		cfg.TagTemplate = ""
+	}
+	collector, err := capture.New(cfg, in.log, prometheus.NewRegistry(), in.wake)
+	if err != nil {
+		return err
+	}
+	in.capture(collector)
+	if !native {
+		return nil
+	}
+	fb.shortenRing()
+	return in.watch()
+}
+
+// poll is the stock path: one buffer per call, which Fluent Bit gives back to
+// FLBPluginInputCleanupCallback.
+func poll(data *unsafe.Pointer, size *C.size_t) int {
+	if buf := current().take(); len(buf) > 0 {
+		*data, *size = C.CBytes(buf), C.size_t(len(buf))
+	}
+	return 0
+}
+
+func register(def *C.struct_flb_plugin_proxy_def) int {
+	C.flb_restore_signals()
+	input.FLBPluginRegister(unsafe.Pointer(def), pluginName, pluginDescription)
+	var m *C.struct_flb_config_map
+	if C.flb_takes_config_map(def) != 0 {
+		m = configMap()
+	}
+	C.flb_complete_def(def, m)
+	return 0
+}
+
+// unregister frees what register has given to this def and nothing else: after
+// a hot reload another registration is in use.
+func unregister(def *C.struct_flb_plugin_proxy_def) int {
+	input.FLBPluginUnregister(unsafe.Pointer(def))
+	return 0
+}
+
+// configMap is the option table in Fluent Bit's form. It is read only, so all
+// registrations share it for the life of the process.
+var configMap = sync.OnceValue(func() *C.struct_flb_config_map {
+	options := capture.Options()
+	size := C.size_t(unsafe.Sizeof(C.struct_flb_config_map{}))
+	first := (*C.struct_flb_config_map)(C.calloc(C.size_t(len(options)+1), size)) // a zero entry ends it
+	entries := unsafe.Slice(first, len(options))
+	for i, o := range options {
+		entries[i]._type = C.FLB_CONFIG_MAP_STR
+		entries[i].name = C.CString(o.Key)
+		entries[i].desc = C.CString(o.Help)
+		if o.Default != "" {
+			entries[i].def_value = C.CString(o.Default)
+		}
+	}
+	return first
+})

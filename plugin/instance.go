@@ -1,0 +1,349 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"fluent-bit-docker-logs/capture"
+)
+
+const (
+	maxCallback = 4 << 20 // bytes appended before other events of the thread get their turn
+	maxPoll     = 2 << 20 // bytes of one stock buffer: it ends in one chunk, and Loki takes 4 MB
+	retryAfter  = 200 * time.Millisecond
+	ackEvery    = 100 * time.Millisecond // while records are on their way into chunks
+	drainEvery  = 10 * time.Millisecond  // while the ring has no room: throughput hangs on it
+	idleEvery   = time.Second
+	exitTimeout = 10 * time.Second
+)
+
+// host is what an instance needs of Fluent Bit. Its methods are called on the
+// instance's thread only.
+type host interface {
+	Append(tag string, buf []byte) bool // false: not now
+	Records() (total uint64, ok bool)   // records of this instance that ever got into a chunk
+	Print(level int, line string)
+	Watch(fd int) bool // have goCollect called whenever fd is readable
+	Unwatch()
+	KeepSignals()
+}
+
+// source is what an instance needs of a *capture.Collector.
+type source interface {
+	Run(ctx context.Context) error
+	Next() *capture.Batch
+	Appended()
+	Ack(total uint64)
+	Outstanding() uint64
+	Close() error
+}
+
+// instance is one [INPUT] section: it carries the batches of its Collector to
+// Fluent Bit and Fluent Bit's word that they are safe back. Except for wake,
+// it is used on its own thread only.
+type instance struct {
+	host  host
+	lines *logQueue
+	log   *slog.Logger
+	src   source
+	bell  *doorbell // open on the native path only
+	timer *time.Timer
+	acks  acker
+
+	cancel context.CancelFunc // of Run, nil before start
+	done   chan struct{}      // closed when Run is back
+
+	paused     bool
+	retryAt    time.Time // no append before, after one was refused
+	ackedAt    time.Time
+	stockBatch []byte
+}
+
+func newInstance(h host, name string, level int) *instance {
+	in := &instance{host: h, bell: newDoorbell()}
+	in.lines = &logQueue{print: h.Print, wake: in.wake}
+	in.log = newLogger(in.lines, name, level)
+	in.timer = time.AfterFunc(idleEvery, in.wake)
+	in.timer.Stop()
+	return in
+}
+
+// capture gives the instance its Collector, which it owns from then on.
+func (in *instance) capture(src source) {
+	in.src = src
+	in.acks = newAcker(in.host.Records, in.log)
+}
+
+// watch opens the native path. The first event comes when Fluent Bit has
+// started its event loop: that is when the Collector is started.
+func (in *instance) watch() error {
+	if err := in.bell.open(); err != nil {
+		return fmt.Errorf("eventfd: %w", err)
+	}
+	if !in.host.Watch(in.bell.fd) {
+		return errors.New("Fluent Bit refused a collector")
+	}
+	in.wake()
+	return nil
+}
+
+// wake has collect called soon, on the native path. From any goroutine.
+func (in *instance) wake() { in.bell.ring() }
+
+// collect is the native path's event: it appends what is sealed.
+func (in *instance) collect() int {
+	if in == nil {
+		return 0
+	}
+	in.bell.silence()
+	defer in.lines.flush()
+	defer in.rearm()
+	in.chores()
+	for sent := 0; in.mayAppend(); {
+		batch := in.src.Next()
+		if batch == nil {
+			break
+		}
+		if sent >= maxCallback {
+			in.wake()
+			break
+		}
+		if !in.host.Append(batch.Tag, batch.Buf) {
+			in.retryAt = time.Now().Add(retryAfter)
+			break
+		}
+		sent += len(batch.Buf)
+		in.appended(batch)
+	}
+	return 0
+}
+
+// take is the stock path's turn, once a second: it returns the records to
+// hand over, valid until the next call.
+func (in *instance) take() []byte {
+	if in == nil || in.bell.isOpen() {
+		return nil
+	}
+	defer in.lines.flush()
+	in.chores()
+	in.stockBatch = in.stockBatch[:0]
+	for in.mayAppend() {
+		batch := in.src.Next()
+		if batch == nil || len(in.stockBatch) > 0 && len(in.stockBatch)+len(batch.Buf) > maxPoll {
+			break
+		}
+		in.stockBatch = append(in.stockBatch, batch.Buf...)
+		in.appended(batch)
+	}
+	return in.stockBatch
+}
+
+func (in *instance) mayAppend() bool {
+	return !in.paused && !in.acks.full() && !time.Now().Before(in.retryAt)
+}
+
+func (in *instance) appended(batch *capture.Batch) {
+	in.acks.add(batch.Records, time.Now()) // first: Appended takes the batch back
+	in.src.Appended()
+}
+
+// chores are due on every event, whatever it was for.
+func (in *instance) chores() {
+	in.host.KeepSignals()
+	in.start()
+	if now := time.Now(); now.Sub(in.ackedAt) >= in.ackInterval() && in.acks.due() {
+		in.ack(now)
+	}
+}
+
+func (in *instance) ack(now time.Time) {
+	in.ackedAt = now
+	if total, more := in.acks.poll(now, in.paused); more {
+		in.src.Ack(total)
+	}
+}
+
+func (in *instance) ackInterval() time.Duration {
+	if in.acks.full() {
+		return drainEvery
+	}
+	return ackEvery
+}
+
+// rearm plans the next event that nothing else may cause.
+func (in *instance) rearm() {
+	next := idleEvery
+	// While paused the ring is not drained, so nothing gets acked.
+	if !in.paused && (in.src.Outstanding() > 0 || time.Now().Before(in.retryAt)) {
+		next = in.ackInterval()
+	}
+	in.timer.Reset(next)
+}
+
+// start runs the Collector from the first event on: not earlier, so that an
+// instance whose event loop never starts leaves nothing running behind.
+func (in *instance) start() {
+	if in.done != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done, src, log := make(chan struct{}), in.src, in.log
+	in.cancel, in.done = cancel, done
+	go func() {
+		defer close(done)
+		defer recovered(log)
+		if err := src.Run(ctx); err != nil || ctx.Err() == nil {
+			log.Error("capture ended", "error", err)
+		}
+	}()
+}
+
+func (in *instance) pause() int {
+	if in != nil {
+		defer in.lines.flush()
+		in.paused = true
+		in.log.Debug("paused")
+	}
+	return 0
+}
+
+func (in *instance) resume() int {
+	if in != nil {
+		defer in.lines.flush()
+		in.paused = false
+		in.acks.resumed(time.Now())
+		in.log.Debug("resumed")
+		in.wake()
+	}
+	return 0
+}
+
+// close releases everything. What Fluent Bit holds in chunks by now is
+// committed; the rest is read again after the next start. It works on an
+// instance in any state of its making.
+func (in *instance) close() {
+	defer in.lines.flush()
+	defer in.unwatch()
+	in.timer.Stop()
+	if in.src != nil && in.stop() {
+		in.ack(time.Now())
+		if err := in.src.Close(); err != nil {
+			in.log.Error("closing the capture", "error", err)
+		}
+	}
+	in.log.Debug("closed", "acked", in.acks.acked, "appended", in.acks.appended, "goroutines", runtime.NumGoroutine())
+}
+
+func (in *instance) unwatch() {
+	if in.bell.isOpen() {
+		in.host.Unwatch()
+		in.bell.close()
+	}
+}
+
+// stop ends Run and reports whether it is back: Fluent Bit's shutdown must
+// not hang on us.
+func (in *instance) stop() bool {
+	if in.done == nil {
+		return true
+	}
+	in.cancel()
+	select {
+	case <-in.done:
+		return true
+	case <-time.After(exitTimeout):
+		in.log.Error("capture did not stop in time: positions since the last checkpoint are not saved",
+			"waited", exitTimeout)
+		return false
+	}
+}
+
+// chooseIngest decides between the native path and the stock callback;
+// missing names a symbol that the native path needs and does not have.
+func chooseIngest(want, missing string, log *slog.Logger) (native bool, err error) {
+	switch {
+	case want == "proxy":
+		return false, nil
+	case missing == "":
+		return true, nil
+	case want == "native":
+		return false, fmt.Errorf("option Ingest: native needs %s, which this Fluent Bit does not export; allowed here: auto, proxy", missing)
+	}
+	log.Warn("records go through the stock callback, once a second", "missing", missing)
+	return false, nil
+}
+
+// table finds an instance by its thread.
+type table struct {
+	mu       sync.Mutex
+	byThread map[int]*instance // guarded by mu
+}
+
+var instances = table{byThread: map[int]*instance{}}
+
+func (t *table) add(thread int, in *instance) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.byThread[thread] = in
+}
+
+func (t *table) get(thread int) *instance {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.byThread[thread]
+}
+
+func (t *table) remove(thread int) *instance {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	in := t.byThread[thread]
+	delete(t.byThread, thread)
+	return in
+}
+
+func threadID() int { return unix.Gettid() }
+
+// current is the instance of the calling thread, nil if it has none.
+func current() *instance { return instances.get(threadID()) }
+
+func closeCurrent() {
+	if in := instances.remove(threadID()); in != nil {
+		in.close()
+	}
+}
+
+// guarded runs the body of an export; a panic ends in the log and in the
+// result failed instead of in Fluent Bit.
+func guarded(failed int, body func() int) (result int) {
+	var log *slog.Logger
+	if in := current(); in != nil {
+		defer in.lines.flush()
+		log = in.log
+	}
+	result = failed
+	defer recovered(log)
+	return body()
+}
+
+// recovered, deferred, turns a panic into an error in log, or on stderr
+// without one.
+func recovered(log *slog.Logger) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if log == nil {
+		fmt.Fprintf(os.Stderr, "[input:%s] panic: %v\n%s", pluginName, p, debug.Stack())
+		return
+	}
+	log.Error("panic", "value", p, "stack", string(debug.Stack()))
+}

@@ -1,0 +1,304 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+
+	"fluent-bit-docker-logs/capture"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fakeHost is a Fluent Bit with a ring that drains on command.
+type fakeHost struct {
+	printed
+	refuse  bool
+	watched int // fd, -1 when not
+	tags    []string
+	ring    []int // records of each append
+	chunks  uint64
+	got     []byte
+}
+
+func (h *fakeHost) Append(tag string, buf []byte) bool {
+	if h.refuse {
+		return false
+	}
+	h.tags = append(h.tags, tag)
+	h.ring = append(h.ring, len(buf))
+	h.got = append(h.got, buf...)
+	return true
+}
+
+func (h *fakeHost) drain() {
+	for _, n := range h.ring {
+		h.chunks += uint64(n)
+	}
+	h.ring = nil
+}
+
+func (h *fakeHost) Records() (uint64, bool)      { return 77 + h.chunks, true }
+func (h *fakeHost) Print(level int, line string) { h.print(level, line) }
+func (h *fakeHost) Watch(fd int) bool            { h.watched = fd; return true }
+func (h *fakeHost) Unwatch()                     { h.watched = -1 }
+func (h *fakeHost) KeepSignals()                 {}
+
+// fakeSource has one record per byte: its sequence number.
+type fakeSource struct {
+	batches  []*capture.Batch
+	appended uint64
+	acked    uint64
+	closed   bool
+	run      func(context.Context) error
+}
+
+func (s *fakeSource) put(tag string, records ...byte) {
+	s.batches = append(s.batches, &capture.Batch{Tag: tag, Buf: records, Records: len(records)})
+}
+
+func (s *fakeSource) Run(ctx context.Context) error {
+	if s.run != nil {
+		return s.run(ctx)
+	}
+	<-ctx.Done()
+	return nil
+}
+
+func (s *fakeSource) Next() *capture.Batch {
+	if len(s.batches) == 0 {
+		return nil
+	}
+	return s.batches[0]
+}
+
+func (s *fakeSource) Appended() {
+	s.appended += uint64(s.batches[0].Records)
+	*s.batches[0] = capture.Batch{}
+	s.batches = s.batches[1:]
+}
+
+func (s *fakeSource) Ack(total uint64)    { s.acked = total }
+func (s *fakeSource) Outstanding() uint64 { return s.appended - s.acked }
+func (s *fakeSource) Close() error        { s.closed = true; return nil }
+
+func newTestInstance(t *testing.T, native bool) (*instance, *fakeHost, *fakeSource) {
+	t.Helper()
+	h, s := &fakeHost{watched: -1}, &fakeSource{}
+	in := newInstance(h, "docker_logs.0", levelInfo)
+	in.capture(s)
+	if native {
+		if err := in.watch(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return in, h, s
+}
+
+func TestNativeHandsOverAndCommitsWhatIsInChunks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in, h, s := newTestInstance(t, true)
+		s.put("", 0, 1)
+		s.put("web", 2)
+		in.collect()
+		if want := []string{"", "web"}; !slices.Equal(h.tags, want) {
+			t.Errorf("tags %q, want %q", h.tags, want)
+		}
+		h.drain()
+		s.put("", 3, 4)
+		time.Sleep(ackEvery)
+		in.collect()
+		if s.acked != 3 {
+			t.Errorf("acked %d, want the 3 that were drained", s.acked)
+		}
+		in.pause()
+		in.close()
+		if s.acked != 3 || !s.closed || h.watched != -1 || in.bell.isOpen() {
+			t.Errorf("after close: acked %d, closed %v, watched %d", s.acked, s.closed, h.watched)
+		}
+		if !slices.Equal(h.got, []byte{0, 1, 2, 3, 4}) {
+			t.Errorf("records %v", h.got)
+		}
+	})
+}
+
+func TestNothingIsAppendedWhilePaused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, native := range []bool{true, false} {
+			in, h, s := newTestInstance(t, native)
+			turn := func() []byte {
+				if native {
+					in.collect()
+					return h.got
+				}
+				return in.take()
+			}
+			in.pause()
+			in.pause()
+			s.put("", 0)
+			if got := turn(); len(got) != 0 {
+				t.Errorf("native %v: %v appended while paused", native, got)
+			}
+			in.resume()
+			if got := turn(); !slices.Equal(got, []byte{0}) {
+				t.Errorf("native %v: got %v after the resume", native, got)
+			}
+			in.close()
+		}
+	})
+}
+
+func TestRefusedBatchIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in, h, s := newTestInstance(t, true)
+		defer in.close()
+		h.refuse = true
+		s.put("", 0)
+		in.collect()
+		h.refuse = false
+		in.collect() // another wake, too early
+		if len(h.got) != 0 || s.appended != 0 {
+			t.Fatal("retried at once")
+		}
+		time.Sleep(retryAfter)
+		in.collect()
+		if !slices.Equal(h.got, []byte{0}) {
+			t.Errorf("got %v", h.got)
+		}
+	})
+}
+
+func TestCallbackIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in, h, s := newTestInstance(t, true)
+		defer in.close()
+		for range 40 {
+			s.put("", make([]byte, 256<<10)...)
+		}
+		in.collect()
+		if len(h.got) != maxCallback {
+			t.Errorf("%d bytes in one callback, want %d", len(h.got), maxCallback)
+		}
+		if !rings(in.bell) {
+			t.Error("not asked for another turn")
+		}
+	})
+}
+
+// rings reports whether the bell was rung, and silences it.
+func rings(d *doorbell) bool {
+	var count [8]byte
+	n, _ := unix.Read(d.fd, count[:])
+	return n == 8
+}
+
+func TestStockBufferIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in, _, s := newTestInstance(t, false)
+		defer in.close()
+		for range 20 {
+			s.put("", make([]byte, 256<<10)...)
+		}
+		for _, want := range []int{maxPoll, maxPoll, 20*256<<10 - 2*maxPoll, 0} {
+			if got := len(in.take()); got != want {
+				t.Errorf("%d bytes, want %d", got, want)
+			}
+		}
+	})
+}
+
+func TestExitDoesNotHang(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in, h, s := newTestInstance(t, true)
+		release := make(chan struct{})
+		s.run = func(context.Context) error { <-release; return nil }
+		in.collect()
+		began := time.Now()
+		in.close()
+		if took := time.Since(began); took != exitTimeout {
+			t.Errorf("took %v", took)
+		}
+		if s.closed || !strings.Contains(strings.Join(h.printed, "\n"), "did not stop in time") {
+			t.Errorf("closed %v, said %q", s.closed, h.printed)
+		}
+		close(release)
+	})
+}
+
+func TestPanicOfTheCaptureIsLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in, h, s := newTestInstance(t, true)
+		s.run = func(context.Context) error { panic("boom") }
+		in.collect()
+		synctest.Wait()
+		in.close()
+		if said := strings.Join(h.printed, "\n"); !strings.Contains(said, "panic value=boom") || !s.closed {
+			t.Errorf("closed %v, said %q", s.closed, said)
+		}
+	})
+}
+
+func TestRunThatEndsIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in, h, s := newTestInstance(t, true)
+		s.run = func(context.Context) error { return errors.New("no engine") }
+		in.collect()
+		synctest.Wait()
+		in.close()
+		if said := strings.Join(h.printed, "\n"); !strings.Contains(said, `capture ended error="no engine"`) {
+			t.Errorf("said %q", said)
+		}
+	})
+}
+
+func TestTableIsEmptyAtTheEnd(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	in, h, s := newTestInstance(t, true)
+	instances.add(threadID(), in)
+	if current() != in {
+		t.Fatal("not found by its thread")
+	}
+	if got := guarded(-1, func() int { panic("boom") }); got != -1 {
+		t.Errorf("a panic gives %d", got)
+	}
+	if said := strings.Join(h.printed, "\n"); !strings.Contains(said, "panic value=boom") {
+		t.Errorf("said %q", said)
+	}
+	closeCurrent()
+	closeCurrent()
+	if len(instances.byThread) != 0 || !s.closed {
+		t.Errorf("%d instances left, closed %v", len(instances.byThread), s.closed)
+	}
+	if current().collect() != 0 || current().pause() != 0 || current().resume() != 0 || current().take() != nil {
+		t.Error("a call without an instance had an effect")
+	}
+}
+
+func TestChooseIngest(t *testing.T) {
+	for _, tc := range []struct {
+		want, missing string
+		native        bool
+		err           string
+	}{
+		{"auto", "", true, ""},
+		{"auto", "sym", false, ""},
+		{"native", "", true, ""},
+		{"native", "sym", false, "native needs sym"},
+		{"proxy", "", false, ""},
+	} {
+		native, err := chooseIngest(tc.want, tc.missing, slog.New(slog.DiscardHandler))
+		if native != tc.native || (err == nil) != (tc.err == "") || err != nil && !strings.Contains(err.Error(), tc.err) {
+			t.Errorf("%s, missing %q: %v, %v", tc.want, tc.missing, native, err)
+		}
+	}
+}

@@ -1,0 +1,55 @@
+// Command plugin is in_docker_logs.so, a Fluent Bit input that captures the
+// logs of all containers of a Docker Engine. It binds package capture to
+// Fluent Bit and has no other job.
+//
+// This file holds the calls that Fluent Bit makes, flb.h what is known of its
+// ABI. Each call finds its instance by the thread it comes on and must not
+// panic into Fluent Bit.
+package main
+
+// #include "flb.h"
+import "C"
+
+import "unsafe"
+
+func main() {}
+
+//export goRegister
+func goRegister(def *C.struct_flb_plugin_proxy_def) C.int {
+	return C.int(guarded(-1, func() int { return register(def) }))
+}
+
+//export goUnregister
+func goUnregister(def *C.struct_flb_plugin_proxy_def) {
+	guarded(0, func() int { return unregister(def) })
+}
+
+//export goInit
+func goInit(plugin *C.struct_flbgo_input_plugin) C.int {
+	return C.int(guarded(C.FLB_ERROR, func() int { return open(plugin) }))
+}
+
+//export goCollect
+func goCollect() {
+	guarded(0, func() int { return current().collect() })
+}
+
+//export FLBPluginInputPause
+func FLBPluginInputPause() {
+	guarded(0, func() int { return current().pause() })
+}
+
+//export FLBPluginInputResume
+func FLBPluginInputResume() {
+	guarded(0, func() int { return current().resume() })
+}
+
+//export FLBPluginInputCallback
+func FLBPluginInputCallback(data *unsafe.Pointer, size *C.size_t) C.int {
+	return C.int(guarded(-1, func() int { return poll(data, size) }))
+}
+
+//export FLBPluginExit
+func FLBPluginExit() C.int {
+	return C.int(guarded(C.FLB_ERROR, func() int { closeCurrent(); return C.FLB_OK }))
+}
