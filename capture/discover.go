@@ -21,8 +21,8 @@ type discovery struct {
 	col    *Collector
 	log    *slog.Logger
 	start  func(c *container, pos func() position) // Collector.start, for the time of Run
-	looked map[string]bool // containers that do not run and have nothing to read
-	said   string          // what was last said of the Engine
+	looked map[string]bool                         // containers that do not run and have nothing to read
+	said   string                                  // what was last said of the Engine
 }
 
 // lookBack is how far before the present the event stream begins, so that

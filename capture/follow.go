@@ -213,6 +213,7 @@ type window struct {
 	buf  []byte
 	r, w int // buf[r:w] is unconsumed
 	tty  *ttyCutter
+	e    entry // the record at hand, here so that it is not allocated
 }
 
 const (
@@ -248,13 +249,12 @@ func (w *window) fill(r io.Reader) (int, error) {
 // each cuts the whole records off the window.
 func (w *window) each(eof bool, f func(*entry) error) error {
 	for {
-		var e entry
 		var n int
 		var err error
 		if w.tty != nil {
-			e, n, err = w.tty.cut(w.buf[w.r:w.w], eof)
+			w.e, n, err = w.tty.cut(w.buf[w.r:w.w], eof)
 		} else {
-			e, n, err = cutFrame(w.buf[w.r:w.w])
+			w.e, n, err = cutFrame(w.buf[w.r:w.w])
 		}
 		if err != nil {
 			return err
@@ -262,7 +262,7 @@ func (w *window) each(eof bool, f func(*entry) error) error {
 		if n == 0 {
 			return nil
 		}
-		if err := f(&e); err != nil {
+		if err := f(&w.e); err != nil {
 			return err
 		}
 		w.r += n

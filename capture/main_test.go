@@ -252,7 +252,27 @@ func textsOf(rs []got, id, std string) (out []string) {
 	return out
 }
 
-// ctx is done when the test has waited too long.
+// waitFor blocks until ok, asked now and then, is true: for states that
+// nothing announces.
+func (a *agent) waitFor(what string, ok func() bool) {
+	a.t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.After(waitTime); !ok(); {
+		select {
+		case <-tick.C:
+		case <-end:
+			a.t.Fatalf("waited too long for %s", what)
+		}
+	}
+}
+
+func (a *agent) waitLog(text string) {
+	a.t.Helper()
+	a.waitFor("the log to say "+text, func() bool { return strings.Contains(a.log.String(), text) })
+}
+
+// testContext when the test has waited too long.
 func testContext(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), waitTime)
 	t.Cleanup(cancel)

@@ -1,0 +1,130 @@
+package capture
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// benchLine is a line of 130 bytes as the Engine stores it, its text, and the
+// frame it comes in.
+var (
+	benchText  = []byte(fmt.Sprintf("%-129s", `{"level":"info","msg":"GET /api/v1/items/4711 200","took":"3.2ms"}`))
+	benchFrame = append(append([]byte{stdout, 0, 0, 0, 0, 0, 0, timeSize + 1 + 130}, stamp+" "...), append(benchText, '\n')...)
+)
+
+const benchLines = 400 // frames in a read of about 64 KiB
+
+func benchStream(tb testing.TB) *stream {
+	cfg := testConfig(tb, "unix:///nowhere", nil)
+	c, err := New(cfg, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), func() {})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = c.Close() })
+	return newStream(c, &container{ID: string(bytes.Repeat([]byte("ab"), 32)), Name: "shop-web-1", Image: "nginx:1.27",
+		Labels: map[string]string{labelComposeProject: "shop", labelComposeService: "web"}}, position{})
+}
+
+func drainOutbox(o *outbox) {
+	for b := o.next(); b != nil; b = o.next() {
+		n := b.Records
+		o.appendedFirst()
+		o.ack(o.acked + uint64(n))
+	}
+}
+
+func BenchmarkFrame(b *testing.B) {
+	b.SetBytes(int64(len(benchFrame)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, n, err := cutFrame(benchFrame); n == 0 || err != nil {
+			b.Fatal(n, err)
+		}
+	}
+}
+
+func BenchmarkRecord(b *testing.B) {
+	s := benchStream(b)
+	buf := make([]byte, 0, 1<<20)
+	b.SetBytes(int64(len(benchText) + 1))
+	b.ReportAllocs()
+	for b.Loop() {
+		buf = s.tmpl.append(buf[:0], 1, stdout, benchText, false)
+	}
+}
+
+func BenchmarkAnchor(b *testing.B) {
+	var a anchor
+	e := entry{std: stdout, text: benchText}
+	b.SetBytes(int64(len(benchText) + 1))
+	b.ReportAllocs()
+	for b.Loop() {
+		e.ts++
+		a.push(markOf(&e))
+	}
+}
+
+// wholePath takes reads of about 64 KiB from frames to acknowledged batches.
+func wholePath(tb testing.TB) (read func()) {
+	s := benchStream(tb)
+	data := bytes.Repeat(benchFrame, benchLines)
+	w := newWindow(s.container())
+	r := bytes.NewReader(data)
+	deliver := func(e *entry) error { s.accept(e); return nil }
+	return func() {
+		r.Reset(data)
+		for {
+			n, err := w.fill(r)
+			if n > 0 {
+				if err := s.waitRoom(context.Background()); err != nil {
+					tb.Fatal(err)
+				}
+				if err := s.deliver(w, false, deliver); err != nil {
+					tb.Fatal(err)
+				}
+				drainOutbox(s.col.out)
+			}
+			if err == io.EOF {
+				return
+			}
+		}
+	}
+}
+
+func BenchmarkWholePath(b *testing.B) {
+	read := wholePath(b)
+	b.SetBytes(benchLines * 130)
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		read()
+		n++
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n*benchLines), "ns/line")
+}
+
+// A line costs no allocation: what is left is a few per batch of hundreds.
+func TestLinesDoNotAllocate(t *testing.T) {
+	read := wholePath(t)
+	for range 20 {
+		read()
+	}
+	if perRead := testing.AllocsPerRun(200, read); perRead/benchLines >= 0.05 {
+		t.Errorf("%.1f allocations for %d lines", perRead, benchLines)
+	}
+	s := benchStream(t)
+	buf := make([]byte, 0, 4096)
+	if n := testing.AllocsPerRun(1000, func() {
+		e, _, _ := cutFrame(benchFrame)
+		buf = s.tmpl.append(buf[:0], e.ts, e.std, e.text, false)
+		s.pos.advance(markOf(&e))
+	}); n != 0 {
+		t.Errorf("%v allocations a line", n)
+	}
+}

@@ -1,0 +1,80 @@
+package capture
+
+import (
+	"strings"
+	"testing"
+
+	"fluent-bit-docker-logs/capture/dockertest"
+)
+
+// While Fluent Bit takes nothing, memory is bounded, the log is not left open
+// unread, and nothing is lost.
+func TestBackPressure(t *testing.T) {
+	const limit = 1 << 20
+	e := dockertest.Start(t)
+	a := startAgent(t, e.Host(), map[string]string{"Buffer_Limit": "1M"})
+	a.connected()
+	a.pause(true)
+	c := e.Run(dockertest.Container{Name: "web"})
+	line := strings.Repeat("x", 500)
+	c.Flood(dockertest.Stdout, 20000, func(dst []byte, i int) []byte { return append(dst, line...) })
+	c.Stdout("last")
+	a.waitFor("a full outbox", func() bool { return a.col.out.size() >= limit })
+	must(t, c.WaitFollowers(testContext(t), 0))
+	if n := a.col.out.size(); n > limit+(maxWindow*2) {
+		t.Errorf("%d bytes wait for Fluent Bit, Buffer_Limit is %d", n, limit)
+	}
+	other := e.Run(dockertest.Container{Name: "other"})
+	other.Stdout("line")
+	a.pause(false)
+	a.waitTexts(c.ID, "", 20001)
+	a.waitTexts(other.ID, "", 1)
+	have := a.texts(c.ID, "")
+	if len(have) != 20001 || have[20000] != "last" {
+		t.Errorf("%d lines, the last is %.20q", len(have), have[len(have)-1])
+	}
+}
+
+// Next is the same batch until Appended, and positions are committed by whole
+// batches, no further than Ack says.
+func TestNextAppendedAck(t *testing.T) {
+	o := newOutbox(1<<10, 1<<20, func() {})
+	col := &Collector{cfg: &Config{Stdout: true, Stderr: true, MaxLineSize: 1 << 20, LogKey: "log"}, out: o}
+	s := &stream{col: col, tmpl: newRecordTemplate(col.cfg, &container{ID: "id"}, "host")}
+	write := func(n int) {
+		for range n {
+			s.accept(&entry{std: stdout, newline: true, ts: int64(s.pos.anchor.newest().TS) + 1, text: []byte("line")})
+		}
+	}
+	if o.next() != nil {
+		t.Fatal("a batch out of nothing")
+	}
+	write(30)
+	first := o.next()
+	if o.next() != first || first.Records == 0 || len(first.Buf) > 1<<10 {
+		t.Fatalf("%d records, %d bytes", first.Records, len(first.Buf))
+	}
+	n := uint64(first.Records)
+	o.appendedFirst()
+	o.ack(n - 1)
+	if s.committed.kind == fromAnchor {
+		t.Error("committed before the whole batch was acknowledged")
+	}
+	o.ack(n)
+	if got := s.committed.anchor.newest().TS; got != int64(n) {
+		t.Errorf("committed up to record %d, not %d", got, n)
+	}
+	for o.next() != nil {
+		n += uint64(o.next().Records)
+		o.appendedFirst()
+	}
+	if n != 30 || o.outstanding() != 30-s.committedRecords() || o.size() != 0 {
+		t.Errorf("%d records, %d outstanding, %d bytes left", n, o.outstanding(), o.size())
+	}
+	o.ack(n)
+	if o.outstanding() != 0 || s.committed.anchor.newest().TS != 30 {
+		t.Errorf("%d outstanding, committed up to %d", o.outstanding(), s.committed.anchor.newest().TS)
+	}
+}
+
+func (s *stream) committedRecords() uint64 { return uint64(s.committed.anchor.newest().TS) }
