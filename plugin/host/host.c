@@ -1,0 +1,315 @@
+//go:build ignore
+
+/*
+ * host.c - flbhost, a minimal Fluent Bit for one Go input plugin: the engine's
+ * life, reload and main loop, as in src/flb_engine.c and src/flb_reload.c.
+ */
+#define _GNU_SOURCE
+#include "host.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PUMP_MS 10  /* how often a slowed output takes its share */
+
+struct engine *current;
+
+static int wake_fd = -1;   /* rings, signals */
+static bool commands = true; /* stdin may still have some */
+static volatile sig_atomic_t got_stop, got_reload, got_cont;
+
+int64_t now_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+void host_wake(void) {
+    uint64_t one = 1;
+    if (write(wake_fd, &one, sizeof one) < 0)
+        return; /* full: it is awake */
+}
+
+static void answer(const char *kind, const char *fmt, va_list ap) {
+    struct text t = {0};
+    char *s = NULL;
+    if (vasprintf(&s, fmt, ap) < 0)
+        abort();
+    text_printf(&t, "[host] %s%s\n", kind, s);
+    if (write(2, t.p, t.len) < 0)
+        commands = false;
+    free(t.p);
+    free(s);
+}
+
+/* host_answer writes one "[host] ..." line to stderr, whole. */
+void host_answer(const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    answer("", fmt, ap);
+    va_end(ap);
+}
+
+/* violation ends the process where Fluent Bit would be damaged silently. */
+void violation(const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    answer("violation: ", fmt, ap);
+    va_end(ap);
+    _exit(3);
+}
+
+/* --- signals, src/fluent-bit.c --- */
+
+static void on_crash(int sig) {
+    static const char text[] = "[host] crash: Fluent Bit's signal handler, not Go's, saw a fault\n";
+    if (write(2, text, sizeof text - 1) < 0)
+        _exit(4);
+    signal(sig, SIG_DFL);
+    raise(sig);
+}
+
+/* As Fluent Bit does at its start and again at every SIGHUP and SIGCONT, and
+ * so over the handlers that Go has put there in between. */
+static void crash_handlers(void) {
+    signal(SIGSEGV, on_crash);
+    signal(SIGFPE, on_crash);
+}
+
+static void on_signal(int sig) {
+    int saved = errno;
+    if (sig == SIGHUP)
+        got_reload = 1;
+    else if (sig == SIGCONT)
+        got_cont = 1;
+    else if (got_stop++)
+        _exit(128 + sig);
+    host_wake();
+    errno = saved;
+}
+
+static void signals(void) {
+    static const int all[] = {SIGTERM, SIGINT, SIGHUP, SIGCONT};
+    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        sigaction(all[i], &sa, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    crash_handlers();
+}
+
+/* --- main loop --- */
+
+/* step waits for the next thing to do, at most until the time given, and does
+ * it. Commands wait while take_commands is false. */
+static enum request step(int64_t until, bool take_commands) {
+    static int64_t next_ring, next_flush;
+    struct pollfd p[2 + 32] = {{.fd = wake_fd, .events = POLLIN}};
+    struct flb_input_instance *own[32];
+    enum request want = REQ_NONE;
+    int n = 1, owned = 0;
+    uint64_t count;
+
+    bool more = output_pump();
+    command_check();
+    if (output_failed)
+        got_stop = 1;
+    int64_t now = now_ms(), at = next_ring < next_flush ? next_ring : next_flush;
+    if (until < at)
+        at = until;
+    if (more && now + PUMP_MS < at)
+        at = now + PUMP_MS;
+    /* instances without a thread live on this one */
+    for (struct flb_input_instance *ins = current->first; ins && owned < 32; ins = ins->next) {
+        if (ins->threaded)
+            continue;
+        own[owned++] = ins;
+        p[n++] = (struct pollfd){.fd = ins->epoll, .events = POLLIN};
+    }
+    bool in = take_commands && commands;
+    if (in)
+        p[n] = (struct pollfd){.fd = 0, .events = POLLIN};
+    bool pending = in && command_pending();
+    if (poll(p, n + in, at > now && !pending ? (int)(at - now) : 0) < 0)
+        return REQ_NONE;
+
+    now = now_ms();
+    bool woken = p[0].revents && read(wake_fd, &count, sizeof count) > 0;
+    if (woken || now >= next_ring)
+        ring_collect(current);
+    if (now >= next_ring)
+        next_ring = now + (opt.tick_ms + 3) / 4; /* flb_engine_start: 250 ms */
+    if (now >= next_flush) {
+        output_flush();
+        next_flush = now + opt.flush_ms;
+    }
+    for (int i = 0; i < owned; i++)
+        if (p[1 + i].revents)
+            input_dispatch(own[i], 0);
+    if (got_cont) {
+        got_cont = 0;
+        crash_handlers();
+    }
+    if (in && (pending || p[n].revents))
+        commands = command_read(&want);
+    return want;
+}
+
+/* --- engine --- */
+
+static void engine_free(struct engine *e) {
+    for (struct flb_input_instance *ins = e->first, *next; ins; ins = next) {
+        next = ins->next;
+        input_destroy(ins);
+    }
+    if (e->proxy)
+        proxy_unload(e->proxy);
+    free(e);
+}
+
+/* engine_new registers the plugin and checks the sections; NULL if refused. */
+static struct engine *engine_new(bool hot_reloading) {
+    struct engine *e = calloc(1, sizeof *e);
+    int id = 0;
+    if ((e->proxy = proxy_load(hot_reloading))) {
+        struct section *s = opt.help ? NULL : opt.sections;
+        while (s && input_new(e, id++, s))
+            s = s->next;
+        if (!s)
+            return e;
+    }
+    engine_free(e);
+    return NULL;
+}
+
+/* engine_start answers "ok" with what when the plugin runs. */
+static int engine_start(struct engine *e, const char *what) {
+    current = e;
+    e->active = true;
+    for (struct flb_input_instance *ins = e->first; ins; ins = ins->next)
+        if (input_start(ins)) {
+            log_error("[engine] input initialization failed");
+            return -1;
+        }
+    int answer = answer_begin(what);
+    for (struct flb_input_instance *ins = e->first; ins; ins = ins->next)
+        answer_send(ins, MSG_START, answer);
+    answer_done(answer);
+    return 0;
+}
+
+static void pause_all(struct engine *e) {
+    for (struct flb_input_instance *ins = e->first; ins; ins = ins->next)
+        input_pause(ins);
+}
+
+/* engine_stop: PAUSE, one tick or more in which rings drain and the output gets
+ * the rest, PAUSE again, then instance by instance, the last first, EXIT. */
+static void engine_stop(struct engine *e) {
+    uint64_t in_rings = 0, in_memory;
+    output_flush();
+    e->active = false;
+    log_info("[engine] pausing all inputs..");
+    pause_all(e);
+    for (int tick = 1;; tick++) {
+        int64_t end = (now_ms() / opt.tick_ms + 1) * opt.tick_ms;
+        while (now_ms() < end)
+            step(end, false);
+        if (!output_backlog() || (tick >= opt.grace && !e->reloading) || output_failed)
+            break;
+        output_flush();
+    }
+    log_info("[engine] service has stopped (0 pending tasks)");
+    pause_all(e);
+    in_memory = output_discard();
+    for (struct flb_input_instance *ins = e->last; ins; ins = ins->prev) {
+        input_exit(ins);
+        in_rings += ring_records(&ins->ring);
+    }
+    engine_free(e); /* not earlier: a late PAUSE still reaches for proxy->instance */
+    host_answer("stopped, %llu records written, %llu lost in rings, %llu lost in memory",
+                (unsigned long long)output_records, (unsigned long long)in_rings, (unsigned long long)in_memory);
+}
+
+/* The new plugin is registered while the old one runs; instances never overlap. */
+static int reload(void) {
+    struct engine *old = current, *new;
+    crash_handlers();
+    log_info("reloading instance pid=%d", (int)getpid());
+    if (!(new = engine_new(true))) {
+        log_error("[reload] reloaded config is invalid. Reloading is halted");
+        host_answer("error reload");
+        return 0;
+    }
+    log_info("[reload] stop everything of the old context");
+    old->reloading = true;
+    engine_stop(old);
+    log_info("[reload] start everything");
+    if (engine_start(new, "reload")) {
+        log_error("[reload] loaded configuration contains error(s). Reloading is aborted");
+        return -1;
+    }
+    return 0;
+}
+
+/* Fluent Bit's parent would be gone; this one waits, to hand on the status. */
+static void daemonize(void) {
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
+        return;
+    }
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    if (pid < 0 || waitpid(pid, &status, 0) < 0) {
+        fprintf(stderr, "flbhost: fork: %s\n", strerror(errno));
+        exit(1);
+    }
+    exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+}
+
+int main(int argc, char **argv) {
+    options_parse(argc, argv);
+    wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    signals();
+    api_global_map(opt.layout);
+    if (output_open(opt.output))
+        return 2;
+
+    struct engine *e = engine_new(false);
+    if (!e)
+        return 1;
+    if (opt.help) {
+        proxy_help(e->proxy);
+        return 0;
+    }
+    if (opt.daemon)
+        daemonize();
+    if (engine_start(e, "ready"))
+        return 1;
+
+    int64_t end = opt.duration_ms ? now_ms() + opt.duration_ms : INT64_MAX;
+    while (!got_stop && now_ms() < end) {
+        enum request want = step(end, true);
+        if (want == REQ_STOP)
+            break;
+        if (want == REQ_RELOAD || got_reload) {
+            got_reload = 0;
+            if (reload())
+                return 1;
+        }
+    }
+    engine_stop(current);
+    output_close();
+    return 0;
+}
