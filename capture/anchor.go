@@ -9,11 +9,11 @@ const anchorDepth = 8
 
 // mark stands for a run of equal records that follow each other in a log.
 type mark struct {
-	TS    int64  `json:"ts"`            // nanoseconds since 1970
-	Hash  uint64 `json:"hash"`          // xxhash64 of the text without its line end
-	Size  uint32 `json:"size"`          // of the text in bytes
-	Std   uint8  `json:"std"`           // stdout or stderr
-	Count uint32 `json:"run,omitempty"` // how many records the run has so far
+	TS    int64  `json:"ts"`   // nanoseconds since 1970
+	Hash  uint64 `json:"hash"` // xxhash64 of the text without its line end
+	Size  uint32 `json:"size"` // of the text in bytes
+	Std   uint8  `json:"std"`  // stdout or stderr
+	Count uint32 `json:"run"`  // how many records the run has so far
 }
 
 // same says whether two marks stand for equal records, whatever their number.
@@ -40,6 +40,11 @@ func (a *anchor) push(m mark) {
 		a.marks[a.last].Count++
 		return
 	}
+	a.restore(m)
+}
+
+// restore adds a run as it was saved.
+func (a *anchor) restore(m mark) {
 	if a.n > 0 {
 		a.last = (a.last + 1) % anchorDepth
 	}

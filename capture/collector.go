@@ -2,6 +2,7 @@ package capture
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -28,9 +29,14 @@ type Collector struct {
 
 	wg sync.WaitGroup // every goroutine but Run's own
 
+	db *checkpointFile // nil without DB
+
 	mu      sync.Mutex
-	sup     supervisor // guarded by mu
-	startAt int64      // guarded by mu: began by the Engine's clock, nanoseconds since 1970; 0 before it was asked
+	sup     supervisor                // guarded by mu
+	startAt int64                     // guarded by mu: when the capture first began, by the Engine's clock, nanoseconds since 1970; 0 before it was asked
+	nowAt   int64                     // guarded by mu: as startAt, of this run of the agent
+	loaded  map[string]savedContainer // guarded by mu: positions from the checkpoint whose container was not met yet
+	unsaved bool                      // guarded by mu: a save failed, or the set of containers changed
 }
 
 // maxOpens bounds how many logs are opened at the same time, so that a
@@ -66,7 +72,29 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer, notify func())
 	if c.metrics, err = newMetrics(reg, c); err != nil {
 		return nil, fmt.Errorf("registering metrics: %w", err)
 	}
+	if err := c.openDB(); err != nil {
+		return nil, errors.Join(err, api.close())
+	}
 	return c, nil
+}
+
+// openDB takes over the positions of the checkpoint, if there is one.
+func (c *Collector) openDB() error {
+	if c.cfg.DB == "" {
+		c.log.Info("option DB is not set: positions are kept in memory, after a restart of Fluent Bit Start_From applies")
+		return nil
+	}
+	db, cp, err := openCheckpoint(c.cfg.DB, c.log)
+	if err != nil {
+		return err
+	}
+	c.db = db
+	if cp != nil {
+		c.startAt = cp.FirstStart.UnixNano()
+		c.loaded = cp.Containers
+		c.log.Info("positions were read from DB", "file", c.cfg.DB, "containers", len(cp.Containers), "saved", cp.Saved)
+	}
+	return nil
 }
 
 // Run captures until ctx is done and returns when every goroutine is back.
@@ -75,7 +103,10 @@ func (c *Collector) Run(ctx context.Context) error {
 	defer c.wg.Wait()
 	defer cancel()
 	d := &discovery{col: c, log: c.log, looked: make(map[string]bool)}
-	d.start = func(ctr *container, pos func() position) { c.start(ctx, ctr, pos) }
+	if c.db != nil {
+		c.wg.Go(func() { c.saveLoop(ctx) })
+	}
+	d.start = func(ctr *container) { c.start(ctx, ctr) }
 	return d.run(ctx)
 }
 
@@ -94,8 +125,18 @@ func (c *Collector) Ack(total uint64) { c.out.ack(total) }
 // Outstanding is the number of records appended and not yet acknowledged.
 func (c *Collector) Outstanding() uint64 { return c.out.outstanding() }
 
-// Close frees what New took. Run must have returned.
-func (c *Collector) Close() error { return c.api.close() }
+// Close saves the positions that were acknowledged and frees what New took.
+// Run must have returned.
+func (c *Collector) Close() error {
+	var err error
+	if c.db != nil {
+		if err = guard(c.save); err != nil {
+			err = fmt.Errorf("option DB: saving the positions in %s: %w", c.cfg.DB, err)
+		}
+		err = errors.Join(err, c.db.close())
+	}
+	return errors.Join(err, c.api.close())
+}
 
 // semaphore bounds how many hold it at the same time.
 type semaphore chan struct{}

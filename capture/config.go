@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -32,6 +33,9 @@ type Config struct {
 	Ingest      string // "auto", "native", "proxy": read by package plugin
 
 	ResyncInterval time.Duration
+
+	DB     string        // the checkpoint's file; empty: positions are kept in memory
+	DBSync time.Duration // how often it is written
 }
 
 // TLSConfig names the files for a tcp:// Engine that wants TLS.
@@ -126,6 +130,10 @@ var options = []Option{
 	{"Resync_Interval", "1m", "a duration between 1s and 1h",
 		"How often the list of containers is compared with what is captured.",
 		func(c *Config, v string) error { return parseDuration(&c.ResyncInterval, v, time.Second, time.Hour) }},
+	{"DB", "", "a file's path in a directory that exists", "File that keeps the positions across restarts; not set: in memory only.",
+		func(c *Config, v string) error { return parseDB(&c.DB, v) }},
+	{"DB_Sync", "1s", "a duration between 100ms and 1m", "How often DB is written when positions changed; also at exit.",
+		func(c *Config, v string) error { return parseDuration(&c.DBSync, v, 100*time.Millisecond, time.Minute) }},
 }
 
 // ParseConfig reads every option of the table through get, which returns ""
@@ -186,6 +194,23 @@ func parseFile(dst *string, v string) error {
 	}
 	*dst = v
 	return f.Close()
+}
+
+func parseDB(dst *string, v string) error {
+	if v == "" {
+		return nil
+	}
+	if st, err := os.Stat(filepath.Dir(v)); err != nil {
+		return err
+	} else if !st.IsDir() {
+		return errNotAllowed
+	}
+	if st, err := os.Stat(v); err == nil && !st.Mode().IsRegular() {
+		return fmt.Errorf("%s is no regular file", v)
+	}
+	abs, err := filepath.Abs(v)
+	*dst = abs
+	return err
 }
 
 func parseBool(dst *bool, v string) error {

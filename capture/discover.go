@@ -20,9 +20,9 @@ import (
 type discovery struct {
 	col    *Collector
 	log    *slog.Logger
-	start  func(c *container, pos func() position) // Collector.start, for the time of Run
-	looked map[string]bool                         // containers that do not run and have nothing to read
-	said   string                                  // what was last said of the Engine
+	start  func(c *container) // Collector.start, for the time of Run
+	looked map[string]bool    // containers that do not run and have nothing to read
+	said   string             // what was last said of the Engine
 }
 
 // lookBack is how far before the present the event stream begins, so that
@@ -133,8 +133,11 @@ func (d *discovery) session(ctx context.Context) error {
 func (c *Collector) noteClock(ahead time.Duration) (startAt int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.nowAt == 0 {
+		c.nowAt = c.began.Add(ahead).UnixNano()
+	}
 	if c.startAt == 0 {
-		c.startAt = c.began.Add(ahead).UnixNano()
+		c.startAt, c.unsaved = c.nowAt, true
 	}
 	return c.startAt
 }
@@ -180,6 +183,7 @@ func (d *discovery) resync(ctx context.Context, startAt int64) (n resyncResult, 
 			d.col.removed(id)
 		}
 	}
+	d.col.dropUnmet(listed)
 	return n, nil
 }
 
@@ -212,29 +216,38 @@ func (d *discovery) refresh(ctx context.Context, id string, startAt int64) error
 	if s := d.col.captured(id); s != nil {
 		s.describe(c)
 		if c.Running {
-			d.start(c, nil)
+			d.start(c)
 		}
 		return nil
 	}
-	if !c.Running && c.StartedAt < startAt {
+	if !c.Running && c.StartedAt < startAt && !d.col.hasSaved(id) {
 		d.looked[id] = true
 		return nil
 	}
 	delete(d.looked, id)
-	d.start(c, func() position { return d.col.startPosition(c, startAt) })
+	d.start(c)
 	return nil
 }
 
-// startPosition is where the capture of a container begins that has no
-// position yet: by Start_From if it ran already when the capture began, else
-// where the capture began, which is before the first line of a container
-// that was created since.
-func (c *Collector) startPosition(ctr *container, startAt int64) position {
+// startPosition is where the capture of a container begins: where the
+// checkpoint says, else by when the container came.
+//
+//	created since the first start       at its beginning
+//	stopped then, and started since     at the first line since the first start
+//	ran already                         where Start_From says
+//
+// c.mu is held.
+func (c *Collector) startPosition(ctr *container) position {
+	if saved, ok := c.loaded[ctr.ID]; ok {
+		if p, err := saved.Position.position(); err == nil {
+			return p
+		}
+	}
 	switch {
-	case ctr.Created >= startAt:
+	case ctr.Created >= c.startAt:
 		return position{kind: fromBeginning}
-	case ctr.StartedAt >= startAt:
-		return position{kind: fromTime, ts: startAt}
+	case ctr.StartedAt >= c.startAt:
+		return position{kind: fromTime, ts: c.startAt}
 	}
 	switch from := c.cfg.StartFrom; from.Kind {
 	case StartBeginning:
@@ -242,9 +255,9 @@ func (c *Collector) startPosition(ctr *container, startAt int64) position {
 	case StartTail:
 		return position{kind: fromTail, tail: from.Tail}
 	case StartSince:
-		return position{kind: fromTime, ts: startAt - int64(from.Since)}
+		return position{kind: fromTime, ts: c.nowAt - int64(from.Since)}
 	}
-	return position{kind: fromTime, ts: startAt}
+	return position{kind: fromTime, ts: c.nowAt}
 }
 
 // newsbox collects the ids of containers with events, each once, so that a

@@ -15,6 +15,7 @@ import (
 	containertypes "github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/versions"
 	"github.com/docker/docker/client"
 )
 
@@ -115,8 +116,10 @@ func (a *dockerAPI) connect(ctx context.Context) (engineInfo, error) {
 // close closes the idle connections; those in use close with their request.
 func (a *dockerAPI) close() error { return a.cli.Load().Close() }
 
-// apiVersion is the version spoken at the moment.
-func (a *dockerAPI) apiVersion() string { return a.cli.Load().ClientVersion() }
+// olderThan says whether the API spoken at the moment is older than version.
+func (a *dockerAPI) olderThan(version string) bool {
+	return versions.LessThan(a.cli.Load().ClientVersion(), version)
+}
 
 // list returns every container, running or not.
 func (a *dockerAPI) list(ctx context.Context) ([]*container, error) {

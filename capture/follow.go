@@ -14,7 +14,8 @@ import (
 // the Engine time in proportion to the whole log, and would lose or repeat
 // records, whose timestamps are neither unique nor in order.
 type followReader struct {
-	api *dockerAPI
+	api     *dockerAPI
+	doubles *doubleFilter // only for an Engine that needs it
 }
 
 var (
@@ -36,6 +37,12 @@ const (
 
 // read implements reader.
 func (f *followReader) read(ctx context.Context, s *stream, follow bool) error {
+	switch old := f.api.olderThan(followDoublesBelow); {
+	case !old:
+		f.doubles = nil
+	case f.doubles == nil:
+		f.doubles = newDoubleFilter()
+	}
 	limit, depth := firstTail, uint8(0)
 	for tries := 0; ; tries++ {
 		target := s.position()
@@ -69,7 +76,7 @@ func (f *followReader) read(ctx context.Context, s *stream, follow bool) error {
 		}
 		switch {
 		case short || r.seen >= limit:
-			limit = longer(limit)
+			limit = longer(limit, r)
 		case target.kind == fromTime:
 			limit = everything
 		case r.best > 0:
@@ -86,12 +93,17 @@ func (f *followReader) read(ctx context.Context, s *stream, follow bool) error {
 // longestTail, then everything, some of them twice.
 const maxTries = 30
 
-// longer is the tail to ask for after limit did not reach far enough.
-func longer(limit int) int {
-	if limit*further > longestTail {
+// longer is the tail to ask for after limit did not reach far enough: what the
+// rate of the records seen suggests, within bounds.
+func longer(limit int, r *resync) int {
+	next := limit * further
+	if guess := r.estimate(); guess > next {
+		next = min(guess, limit*furthest)
+	}
+	if next > longestTail {
 		return everything
 	}
-	return limit * further
+	return next
 }
 
 // scan reads a log that is not followed, to see whether the position is in
@@ -114,10 +126,13 @@ func (f *followReader) scan(ctx context.Context, s *stream, target *position, li
 func (f *followReader) attempt(ctx context.Context, s *stream, r *resync, follow bool) error {
 	err := f.open(ctx, s, r, follow, func(e *entry) error {
 		deliver, short := r.feed(e)
-		if short {
+		switch {
+		case short:
 			return errTooShort
-		}
-		if deliver {
+		case !deliver:
+		case f.doubles != nil && f.doubles.drop(e):
+			s.count.doubles++
+		default:
 			s.accept(e)
 		}
 		return nil
@@ -175,6 +190,7 @@ func (f *followReader) open(ctx context.Context, s *stream, r *resync, follow bo
 			return cause(ctx, fmt.Errorf("reading the log: %w", classify(err)))
 		case follow && r.inView():
 			silence.Stop()
+			s.inSync()
 		case follow:
 			silence.Reset(quiet)
 		default:

@@ -12,6 +12,8 @@ type metrics struct {
 	lines, bytes, partials, truncated prometheus.Counter
 	gaps                              prometheus.Counter
 	doubles                           prometheus.Counter
+	rotations                         prometheus.Counter
+	checkpointErrors                  prometheus.Counter
 	reconnects                        *prometheus.CounterVec
 	events                            *prometheus.CounterVec
 	resyncFinds                       prometheus.Counter
@@ -21,7 +23,7 @@ type metrics struct {
 
 // lineCounts is what a stream counted since it last added it to the metrics,
 // so that a line costs no atomic operation.
-type lineCounts struct{ lines, bytes, partials, cut int }
+type lineCounts struct{ lines, bytes, partials, cut, doubles int }
 
 func newMetrics(reg prometheus.Registerer, c *Collector) (*metrics, error) {
 	counter := func(name, help string) prometheus.Counter {
@@ -34,20 +36,22 @@ func newMetrics(reg prometheus.Registerer, c *Collector) (*metrics, error) {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "log_capturer", Name: name, Help: help}, f)
 	}
 	m := &metrics{
-		lines:       counter("lines_total", "Lines emitted as records."),
-		bytes:       counter("bytes_total", "Bytes of text in the records emitted."),
-		partials:    counter("partials_total", "Partials of lines longer than 16 KiB that were joined."),
-		truncated:   counter("truncated_lines_total", "Lines cut at Max_Line_Size."),
-		gaps:        counter("gaps_total", "Times that lines were lost at the source before they could be read."),
-		doubles:     counter("doubles_dropped_total", "Records that the Engine sent twice and that were dropped."),
-		reconnects:  vec("reconnects_total", "Log streams opened again, by reason.", "reason"),
-		events:      vec("discovery_events_total", "Container events acted on, by action.", "action"),
-		resyncFinds: counter("resync_finds_total", "Containers found by the periodic list that no event had announced."),
-		missed:      counter("missed_containers_total", "Containers that were removed before their log could be opened."),
-		panics:      counter("panics_total", "Panics that were caught in a task."),
+		lines:            counter("lines_total", "Lines emitted as records."),
+		bytes:            counter("bytes_total", "Bytes of text in the records emitted."),
+		partials:         counter("partials_total", "Partials of lines longer than 16 KiB that were joined."),
+		truncated:        counter("truncated_lines_total", "Lines cut at Max_Line_Size."),
+		gaps:             counter("gaps_total", "Times that lines were lost at the source before they could be read."),
+		doubles:          counter("doubles_dropped_total", "Records that the Engine sent twice and that were dropped."),
+		rotations:        counter("stream_rotations_total", "Log streams closed and opened again on purpose."),
+		checkpointErrors: counter("checkpoint_errors_total", "Times that the positions could not be saved."),
+		reconnects:       vec("reconnects_total", "Log streams opened again, by reason.", "reason"),
+		events:           vec("discovery_events_total", "Container events acted on, by action.", "action"),
+		resyncFinds:      counter("resync_finds_total", "Containers found by the periodic list that no event had announced."),
+		missed:           counter("missed_containers_total", "Containers that were removed before their log could be opened."),
+		panics:           counter("panics_total", "Panics that were caught in a task."),
 	}
 	for _, x := range []prometheus.Collector{
-		m.lines, m.bytes, m.partials, m.truncated, m.gaps, m.doubles, m.reconnects, m.events, m.resyncFinds, m.missed, m.panics,
+		m.lines, m.bytes, m.partials, m.truncated, m.gaps, m.doubles, m.rotations, m.checkpointErrors, m.reconnects, m.events, m.resyncFinds, m.missed, m.panics,
 		gauge("streams", "Streams that run at the moment.", func() float64 { return float64(c.running()) }),
 		gauge("outbox_bytes", "Bytes of records that wait for Fluent Bit.", func() float64 { return float64(c.out.size()) }),
 		gauge("outstanding_records", "Records appended to Fluent Bit and not yet acknowledged.", func() float64 { return float64(c.out.outstanding()) }),

@@ -39,8 +39,10 @@ type outbox struct {
 	waiting  bool     // Next found nothing: notify at the next record
 	appended uint64   // records of all batches that were appended
 	acked    uint64
-	unacked  []unackedBatch
-	spare    []*Batch
+	// committed says that positions were committed since it was reset.
+	committed bool
+	unacked   []unackedBatch
+	spare     []*Batch
 }
 
 // unackedBatch is what remains of a batch after it was appended.
@@ -201,7 +203,7 @@ func (o *outbox) ack(total uint64) {
 	for ; done < len(o.unacked) && o.unacked[done].end <= total; done++ {
 		for _, c := range o.unacked[done].commits {
 			c.stream.committed = c.pos
-			c.stream.dirty = true
+			o.committed = true
 		}
 		o.acked = o.unacked[done].end
 	}

@@ -1,6 +1,9 @@
 package capture
 
-import "math"
+import (
+	"math"
+	"time"
+)
 
 // posKind says how a position is to be found in a log.
 type posKind uint8
@@ -45,8 +48,13 @@ const everything = math.MaxInt
 const (
 	firstTail   = 64
 	further     = 4
+	furthest    = 1 << 10
 	longestTail = 1 << 20
 )
+
+// inversion is by how much a record may be older than one before it while the
+// clock does not step: std streams are stamped each on its own.
+const inversion = int64(time.Second)
 
 // resync finds a position in the records that an opened log begins with.
 // Records are fed to it until it is found; they are delivered from there on.
@@ -60,6 +68,8 @@ type resync struct {
 	replay anchor // what was fed
 	seen   int    // records fed
 	found  bool
+
+	firstTS, lastTS int64 // of what was fed
 }
 
 func newResync(target *position, limit int) *resync {
@@ -80,6 +90,10 @@ func (r *resync) feed(e *entry) (deliver, short bool) {
 		return true, false
 	}
 	r.seen++
+	r.lastTS = e.ts
+	if r.seen == 1 {
+		r.firstTS = e.ts
+	}
 	if r.target.kind == fromTime {
 		if e.ts >= r.target.ts {
 			// Only a record before it proves that none in between is missing.
@@ -98,7 +112,26 @@ func (r *resync) feed(e *entry) (deliver, short bool) {
 		r.found = true
 		return false, false
 	}
-	return false, r.seen >= r.limit
+	// A log that begins well after the anchor's time does not reach back to it.
+	// After a step of the clock that may be wrong: then the next attempt is
+	// longer than it had to be.
+	late := r.seen == firstTail/2 && !r.whole && r.firstTS > r.target.anchor.newest().TS+inversion
+	return false, late || r.seen >= r.limit
+}
+
+// estimate is how many records back the position is if records came at an
+// even rate, with a margin; 0 if nothing can be said.
+func (r *resync) estimate() int {
+	want := r.target.ts
+	if r.target.kind == fromAnchor {
+		want = r.target.anchor.newest().TS
+	}
+	span, dist := r.lastTS-r.firstTS, r.lastTS-want
+	if r.seen < 2 || span <= 0 || dist <= 0 {
+		return 0
+	}
+	guess := float64(r.seen) * float64(dist) / float64(span) * 1.25
+	return int(min(guess, longestTail+1))
 }
 
 // inView says that the position will be found in what is still to come, or

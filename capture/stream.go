@@ -33,15 +33,16 @@ type stream struct {
 	poke    chan struct{} // capacity 1: look at the container again now
 	trouble trouble       // owned by the stream's goroutine
 
-	meta sync.Mutex
-	ctr  *container // guarded by meta
+	meta   sync.Mutex
+	ctr    *container              // guarded by meta
+	cancel context.CancelCauseFunc // of the present read; guarded by meta
+	synced time.Time               // when the present read had found its position, zero before; guarded by meta
 
 	// The rest is guarded by col.out.mu.
 	tmpl      *recordTemplate
 	tag       string
 	pos       position // behind the last record consumed
 	committed position // behind the last record that Fluent Bit holds
-	dirty     bool     // committed changed since the last checkpoint
 	inBatch   *Batch   // the open batch with records of this stream
 	lines     [3]line  // by std
 	tty       bool     // a terminal ends its lines with CR LF
@@ -138,6 +139,10 @@ func (s *stream) run(ctx context.Context) error {
 		if done || ctx.Err() != nil {
 			return err
 		}
+		if errors.Is(err, errRotated) {
+			s.col.metrics.rotations.Inc()
+			continue
+		}
 		if errors.Is(err, errBackpressure) {
 			if err := s.col.out.waitRoom(ctx); err != nil {
 				return err
@@ -169,7 +174,7 @@ func (s *stream) readOnce(ctx context.Context) (done bool, err error) {
 		return false, err
 	}
 	s.describe(c)
-	err = s.reader.read(ctx, s, c.Running)
+	err = s.read(ctx, c.Running)
 	switch {
 	case errors.Is(err, errGone):
 		s.endRun()
@@ -182,6 +187,42 @@ func (s *stream) readOnce(ctx context.Context) (done bool, err error) {
 		return true, nil
 	}
 	return false, err
+}
+
+// errRotated ends a read that is to be opened again at once.
+var errRotated = errors.New("stream rotation")
+
+// read has the reader read, until rotate is called.
+func (s *stream) read(ctx context.Context, follow bool) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s.meta.Lock()
+	s.cancel, s.synced = cancel, time.Time{}
+	s.meta.Unlock()
+	return s.reader.read(ctx, s, follow)
+}
+
+// inSync says that the present read has found its position.
+func (s *stream) inSync() {
+	s.meta.Lock()
+	defer s.meta.Unlock()
+	if s.synced.IsZero() {
+		s.synced = time.Now()
+	}
+}
+
+// rotate has the log closed and opened again where it was left, if that was
+// read in sync for at least so long: a stream that is still looking for its
+// position would never find it.
+func (s *stream) rotate(after time.Duration) bool {
+	s.meta.Lock()
+	defer s.meta.Unlock()
+	if s.synced.IsZero() || time.Since(s.synced) < after {
+		return false
+	}
+	s.cancel(errRotated)
+	s.synced = time.Time{}
+	return true
 }
 
 // sleep waits before the next attempt, less when there is news.
@@ -256,6 +297,7 @@ func (s *stream) publish() {
 	m.bytes.Add(float64(s.count.bytes))
 	m.partials.Add(float64(s.count.partials))
 	m.truncated.Add(float64(s.count.cut))
+	m.doubles.Add(float64(s.count.doubles))
 	s.count = lineCounts{}
 }
 

@@ -18,26 +18,38 @@ import (
 // leaves this package.
 type supervisor struct {
 	tasks map[string]*task // by container id; guarded by Collector.mu
+	gone  []*task          // of removed containers, longest ago first; guarded by Collector.mu
 }
+
+// Streams of removed containers keep their position for a while: a list may
+// be wrong, and records may still be on their way into Fluent Bit.
+const (
+	goneGrace = 10 * time.Minute
+	maxGone   = 1000
+)
 
 type task struct {
 	stream *stream
 	cancel context.CancelFunc // of the present run; nil while none runs
 	again  bool               // start was called during the run
 	gone   bool               // the container was removed
+	goneAt time.Time          // when its stream ended after that
 	dead   bool               // its log cannot be read: not started again
 }
 
 // start makes the container's stream run, unless it runs already. It makes
-// the stream, at pos, when there is none yet.
-func (c *Collector) start(ctx context.Context, ctr *container, pos func() position) {
+// the stream when there is none yet.
+func (c *Collector) start(ctx context.Context, ctr *container) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := c.sup.tasks[ctr.ID]
 	if t == nil {
-		t = &task{stream: newStream(c, ctr, pos())}
+		t = &task{stream: newStream(c, ctr, c.startPosition(ctr))}
 		c.sup.tasks[ctr.ID] = t
+		delete(c.loaded, ctr.ID)
+		c.unsaved = true
 	}
+	t.gone = false
 	if t.dead || ctx.Err() != nil {
 		return
 	}
@@ -69,6 +81,7 @@ func (c *Collector) runTask(ctx context.Context, t *task) {
 		if gone || t.gone {
 			c.forget(t)
 		}
+		c.dropGone(0)
 		c.mu.Unlock()
 		return
 	}
@@ -118,7 +131,7 @@ func (c *Collector) removed(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := c.sup.tasks[id]
-	if t == nil {
+	if t == nil || t.gone {
 		return
 	}
 	t.gone = true
@@ -133,7 +146,7 @@ func (c *Collector) removed(id string) {
 func (c *Collector) stop(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if t := c.sup.tasks[id]; t != nil {
+	if t := c.sup.tasks[id]; t != nil && !t.gone {
 		t.gone = true
 		if t.cancel == nil {
 			c.forget(t)
@@ -143,9 +156,28 @@ func (c *Collector) stop(id string) {
 	}
 }
 
-// forget drops a task that does not run. c.mu is held.
+// forget drops a task that does not run, after a while. c.mu is held.
 func (c *Collector) forget(t *task) {
-	delete(c.sup.tasks, t.stream.id)
+	t.gone, t.goneAt = true, time.Now()
+	c.sup.gone = append(c.sup.gone, t)
+	c.dropGone(len(c.sup.gone) - maxGone)
+}
+
+// dropGone drops the tasks of containers that have been gone for long, and
+// the n that have been for longest. c.mu is held.
+func (c *Collector) dropGone(n int) {
+	for len(c.sup.gone) > 0 {
+		t := c.sup.gone[0]
+		if n <= 0 && t.gone && time.Since(t.goneAt) < goneGrace {
+			return
+		}
+		n--
+		c.sup.gone = c.sup.gone[1:]
+		if t.gone && t.cancel == nil { // it did not come back
+			delete(c.sup.tasks, t.stream.id)
+			c.unsaved = true
+		}
+	}
 }
 
 // running is the number of streams that run.

@@ -1,0 +1,293 @@
+package capture
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/renameio/v2"
+	"golang.org/x/sys/unix"
+)
+
+// checkpointVersion is that of the file's format. A file of another version
+// is set aside, because reading it wrong would lose or repeat lines.
+const checkpointVersion = 1
+
+// checkpoint is the content of the file that DB names.
+type checkpoint struct {
+	Version int       `json:"version"`
+	Saved   time.Time `json:"saved"`
+	// FirstStart is when the capture first began, by the Engine's clock:
+	// containers created since then are read from their beginning.
+	FirstStart time.Time                 `json:"first_start"`
+	Containers map[string]savedContainer `json:"containers"` // by id
+}
+
+// savedContainer is one container's entry. The name is for people only.
+type savedContainer struct {
+	Name     string        `json:"name"`
+	Position savedPosition `json:"position"`
+}
+
+// savedPosition is a position in the file's form.
+type savedPosition struct {
+	From  string    `json:"from"` // beginning, time, tail or anchor
+	Time  int64     `json:"time,omitempty"`
+	Tail  int       `json:"tail,omitempty"`
+	Marks []mark    `json:"anchor,omitempty"` // oldest first
+	Skip  [2]uint32 `json:"skip,omitzero"`    // stdout, stderr
+	Cut   [2]int64  `json:"cut,omitzero"`     // stdout, stderr
+}
+
+// savedMarks is how many marks of an anchor are saved: fewer than in memory,
+// because equal records that follow each other count as one.
+const savedMarks = 4
+
+var posNames = map[posKind]string{fromBeginning: "beginning", fromTime: "time", fromTail: "tail", fromAnchor: "anchor"}
+
+func (p *position) saved() savedPosition {
+	s := savedPosition{
+		From: posNames[p.kind],
+		Time: p.ts,
+		Tail: p.tail,
+		Skip: [2]uint32(p.skip[stdout:]),
+		Cut:  [2]int64(p.cutTS[stdout:]),
+	}
+	for i := min(p.anchor.n, savedMarks); i > 0; i-- {
+		s.Marks = append(s.Marks, *p.anchor.at(i - 1))
+	}
+	return s
+}
+
+func (s *savedPosition) position() (p position, err error) {
+	for kind, name := range posNames {
+		if name == s.From {
+			p = position{kind: kind, ts: s.Time, tail: s.Tail}
+			for _, m := range s.Marks {
+				p.anchor.restore(m)
+			}
+			copy(p.skip[stdout:], s.Skip[:])
+			copy(p.cutTS[stdout:], s.Cut[:])
+			if (kind == fromAnchor) != (p.anchor.n > 0) || (kind == fromTail && p.tail < 1) {
+				break
+			}
+			return p, nil
+		}
+	}
+	return p, fmt.Errorf("position %+v makes no sense", *s)
+}
+
+// checkpointFile owns the file that DB names, from openCheckpoint to close.
+type checkpointFile struct {
+	path    string
+	log     *slog.Logger
+	lock    *os.File // nil while the lock's file cannot be made
+	trouble trouble
+}
+
+// errInUse refuses a second owner of a checkpoint.
+var errInUse = errors.New("another instance uses it, and two would overwrite each other's positions: give each [INPUT] a DB of its own")
+
+// openCheckpoint locks the file and reads what it holds, nil if there is
+// nothing. A file that cannot be understood is set aside with an error in the
+// log; that its place cannot be written is a warning. Only a file in use is
+// an error.
+func openCheckpoint(path string, log *slog.Logger) (*checkpointFile, *checkpoint, error) {
+	f := &checkpointFile{path: path, log: log}
+	if err := f.acquire(); errors.Is(err, errInUse) {
+		return nil, nil, fmt.Errorf("option DB: value %q: %w", path, err)
+	} else if err != nil {
+		log.Warn("option DB: positions cannot be saved, it is tried again; capture goes on", "file", path, "error", err)
+	}
+	f.removeLeftovers()
+	cp, err := f.read()
+	if err != nil {
+		aside := fmt.Sprintf("%s.damaged-%d", path, time.Now().Unix())
+		if moved := os.Rename(path, aside); moved != nil {
+			aside = "nowhere: " + moved.Error()
+		}
+		log.Error("option DB: the file cannot be used and is set aside; Start_From applies as at a first start", "file", path, "aside", aside, "error", err)
+		return f, nil, nil
+	}
+	return f, cp, nil
+}
+
+// acquire takes the lock. It is a file of its own, since each save replaces
+// the checkpoint's.
+func (f *checkpointFile) acquire() error {
+	if f.lock != nil {
+		return nil
+	}
+	lock, err := os.OpenFile(f.path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = lock.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return errInUse
+		}
+		return fmt.Errorf("locking %s: %w", lock.Name(), err)
+	}
+	f.lock = lock
+	return nil
+}
+
+// removeLeftovers deletes what a save left that was killed half way.
+func (f *checkpointFile) removeLeftovers() {
+	if f.lock == nil {
+		return
+	}
+	left, _ := filepath.Glob(filepath.Join(filepath.Dir(f.path), "."+filepath.Base(f.path)+"[0-9]*"))
+	for _, name := range left {
+		_ = os.Remove(name)
+	}
+}
+
+func (f *checkpointFile) read() (*checkpoint, error) {
+	b, err := os.ReadFile(f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var cp checkpoint
+	if err := json.Unmarshal(b, &cp); err != nil {
+		return nil, err
+	}
+	if cp.Version != checkpointVersion {
+		return nil, fmt.Errorf("version %d, this plugin knows version %d", cp.Version, checkpointVersion)
+	}
+	for id, c := range cp.Containers {
+		if _, err := c.Position.position(); err != nil {
+			return nil, fmt.Errorf("container %s: %w", id, err)
+		}
+	}
+	if cp.FirstStart.IsZero() {
+		return nil, errors.New("first_start is missing")
+	}
+	return &cp, nil
+}
+
+// save replaces the file, so that at any moment it is either the old or the
+// new one, whole and on disk.
+func (f *checkpointFile) save(cp *checkpoint) error {
+	if err := f.acquire(); err != nil {
+		return err
+	}
+	b, err := json.MarshalIndent(cp, "", " ")
+	if err != nil {
+		return err
+	}
+	return renameio.WriteFile(f.path, append(b, '\n'), 0o600, renameio.WithTempDir(filepath.Dir(f.path)))
+}
+
+// close gives up the lock.
+func (f *checkpointFile) close() error {
+	if f.lock == nil {
+		return nil
+	}
+	return f.lock.Close()
+}
+
+// saveLoop saves the positions while they change, until ctx is done.
+func (c *Collector) saveLoop(ctx context.Context) {
+	tick := time.NewTicker(c.cfg.DBSync)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			c.saveGuarded()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// saveGuarded saves what changed and says, throttled, what goes wrong.
+func (c *Collector) saveGuarded() {
+	err := guard(c.save)
+	if err != nil {
+		c.metrics.checkpointErrors.Inc()
+		c.db.trouble.report(c.log, fmt.Errorf("option DB: saving the positions in %s: %w", c.cfg.DB, err))
+		return
+	}
+	c.db.trouble.over(c.log)
+}
+
+// save writes the committed positions of all containers, if any changed.
+func (c *Collector) save() error {
+	cp := c.snapshot()
+	if cp == nil {
+		return nil
+	}
+	if err := c.db.save(cp); err != nil {
+		c.mu.Lock()
+		c.unsaved = true
+		c.mu.Unlock()
+		return err
+	}
+	return nil
+}
+
+// snapshot collects the committed positions; nil if none changed since the
+// last time.
+func (c *Collector) snapshot() *checkpoint {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.startAt == 0 {
+		return nil // no Engine yet, so no container either
+	}
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	changed := c.unsaved || c.out.committed
+	c.unsaved, c.out.committed = false, false
+	if !changed {
+		return nil
+	}
+	cp := &checkpoint{
+		Version:    checkpointVersion,
+		Saved:      time.Now().UTC(),
+		FirstStart: time.Unix(0, c.startAt).UTC(),
+		Containers: make(map[string]savedContainer, len(c.sup.tasks)+len(c.loaded)),
+	}
+	for id, saved := range c.loaded {
+		cp.Containers[id] = saved
+	}
+	for id, t := range c.sup.tasks {
+		cp.Containers[id] = savedContainer{Name: t.stream.container().Name, Position: t.stream.committed.saved()}
+	}
+	return cp
+}
+
+// hasSaved says whether the checkpoint has a position for a container that
+// was not met yet.
+func (c *Collector) hasSaved(id string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.loaded[id]
+	return ok
+}
+
+// dropUnmet drops what the checkpoint has of containers that do not exist any
+// more, when a list has not shown them for a while after the start.
+func (c *Collector) dropUnmet(listed map[string]bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.began) < goneGrace {
+		return
+	}
+	for id := range c.loaded {
+		if !listed[id] {
+			delete(c.loaded, id)
+			c.unsaved = true
+		}
+	}
+}

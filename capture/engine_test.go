@@ -1,0 +1,106 @@
+package capture
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"fluent-bit-docker-logs/docker/enginetest"
+)
+
+// onEngines runs a test on every real Engine that can be had here.
+func onEngines(t *testing.T, f func(t *testing.T, e *enginetest.Engine)) {
+	for _, e := range enginetest.All(t) {
+		t.Run("Engine "+e.Version, func(t *testing.T) { f(t, e) })
+	}
+}
+
+// numbered checks lines of loggen, "run std seq payload": sequence numbers
+// from 1 to n, each once, in order.
+func numbered(t *testing.T, std string, n int, lines []string) {
+	t.Helper()
+	seen := make(map[string]int, len(lines))
+	doubled, next := 0, 1
+	for _, l := range lines {
+		f := strings.SplitN(l, " ", 4)
+		if len(f) < 3 || f[1] != std {
+			t.Fatalf("a line that was never written: %.100q", l)
+		}
+		if seen[f[2]]++; seen[f[2]] > 1 {
+			doubled++
+			continue
+		}
+		if f[2] != fmt.Sprint(next) && !t.Failed() {
+			t.Errorf("%s: line %s came where %d belongs", std, f[2], next)
+		}
+		next++
+	}
+	if missing := n - len(seen); missing != 0 || doubled != 0 {
+		t.Errorf("%s: %d of %d lines missing, %d doubled", std, missing, n, doubled)
+	}
+}
+
+func only(name string, more map[string]string) map[string]string {
+	opts := map[string]string{"Include": "name=" + name, "Reader": "follow"}
+	for k, v := range more {
+		opts[k] = v
+	}
+	return opts
+}
+
+// Two racing std streams, whose timestamps are often inverted between them,
+// with the stream opened again all the time.
+func TestEngineRacingStreams(t *testing.T) {
+	lines := 100_000
+	onEngines(t, func(t *testing.T, e *enginetest.Engine) {
+		name := fmt.Sprintf("racing-%d", time.Now().UnixNano())
+		a := startAgent(t, e.Host, only(name, nil))
+		a.connected()
+		c := e.Run(t, enginetest.Options{Name: name, Args: []string{"-std", "both", "-lines", fmt.Sprint(lines), "-size", "100"}})
+		stop := make(chan struct{})
+		defer close(stop)
+		go func() {
+			tick := time.NewTicker(10 * time.Millisecond)
+			defer tick.Stop()
+			for {
+				select {
+				case <-tick.C:
+					if s := a.col.captured(c.ID); s != nil {
+						s.rotate(100 * time.Millisecond)
+					}
+				case <-stop:
+					return
+				}
+			}
+		}()
+		a.waitRecords(2 * lines)
+		numbered(t, "stdout", lines, a.texts(c.ID, "stdout"))
+		numbered(t, "stderr", lines, a.texts(c.ID, "stderr"))
+		t.Logf("%s", a.metric("log_capturer_stream_rotations_total"))
+		if strings.Contains(a.log.String(), "gap") {
+			t.Error("a gap was reported")
+		}
+	})
+}
+
+// The Engine's own log rotation under a follow: 20.10 sends lines twice.
+func TestEngineLogRotation(t *testing.T) {
+	const lines = 20_000
+	onEngines(t, func(t *testing.T, e *enginetest.Engine) {
+		name := fmt.Sprintf("rotated-%d", time.Now().UnixNano())
+		a := startAgent(t, e.Host, only(name, nil))
+		a.connected()
+		// From 23 on a log rotation that outruns a follow loses lines in the
+		// Engine: 150 lines a file would be too few.
+		size := "1m"
+		if strings.HasPrefix(e.Version, "20.10") {
+			size = "20k"
+		}
+		c := e.Run(t, enginetest.Options{Name: name, LogOpts: map[string]string{"max-size": size, "max-file": "5"},
+			Args: []string{"-lines", fmt.Sprint(lines), "-rate", "5000", "-size", "100"}})
+		a.waitRecords(lines)
+		numbered(t, "stdout", lines, a.texts(c.ID, "stdout"))
+		t.Logf("%s", a.metric("log_capturer_doubles_dropped_total"))
+	})
+}
