@@ -71,7 +71,7 @@ func (c *Collector) runTask(ctx context.Context, t *task) {
 		c.mu.Lock()
 		gone := errors.Is(err, errGone)
 		t.dead = t.dead || errors.Is(err, errUnreadable)
-		if t.again && ctx.Err() == nil && !gone {
+		if t.again && ctx.Err() == nil && !gone && !t.dead {
 			t.again = false
 			c.mu.Unlock()
 			continue
