@@ -14,9 +14,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/tinylib/msgp/msgp"
 	"go.uber.org/goleak"
+
+	"fluent-bit-docker-logs/docker/enginetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(enginetest.M{M: m}) }
 
 // got is one record as Fluent Bit would decode it.
 type got struct {
