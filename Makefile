@@ -1,0 +1,65 @@
+# What a developer types. `make help` lists it. Nothing has to be done before on a Debian machine with Go, and root for the
+# tests: what is missing (a C compiler, Docker) is installed by apt.
+
+GOLANGCI_VERSION = v2.15.0
+
+PLUGIN = build/in_docker_logs.so
+HOST   = build/flbhost
+LINT   = build/tools/golangci-lint-$(GOLANGCI_VERSION)
+
+CFLAGS = -O2 -g -Wall -Wextra -Werror -pthread
+
+# Files that go into the plugin: a change of a test or of another program builds nothing.
+GO_SOURCES   = $(shell find plugin capture -name '*.go' ! -name '*_test.go' ! -path 'plugin/e2e/*' ! -path 'capture/dockertest/*')
+C_SOURCES    = $(wildcard plugin/*.c plugin/*.h)
+HOST_SOURCES = $(wildcard plugin/host/*.c)
+
+export CGO_ENABLED = 1
+
+.DELETE_ON_ERROR:
+.PHONY: help build run test lint bench clean
+
+help: ## list the targets (default)
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+build: $(PLUGIN) $(HOST) ## build/in_docker_logs.so and build/flbhost
+
+$(PLUGIN): $(GO_SOURCES) $(C_SOURCES) go.mod go.sum | build/.compiler
+	go build -trimpath -buildmode=c-shared -o $@ ./plugin
+	@rm -f $(@:.so=.h) # cgo writes a header that nobody includes
+	@touch $@ # go leaves a file alone that it finds up to date
+
+$(HOST): $(HOST_SOURCES) $(wildcard plugin/host/*.h) | build/.compiler
+	$(CC) $(CFLAGS) -rdynamic $(HOST_SOURCES) -ldl -o $@
+
+build/.compiler:
+	@mkdir -p build
+	@echo '#include <stdio.h>' | $(CC) -E - >/dev/null 2>&1 || { \
+		echo "installing a C compiler"; \
+		apt-get update -qq >/dev/null && apt-get install -qq -y --no-install-recommends gcc libc6-dev >/dev/null; }
+	@touch $@
+
+run: build ## print the records of all containers as JSON lines until Ctrl-C, or DURATION=10s
+	@docker/run.sh
+
+test: build ## every test with the race detector, on a real Engine and, where installed, a real Fluent Bit
+	@docker/engine.sh up >/dev/null || [ $$? = 3 ]
+	go test -race -timeout 20m -parallel 4 ./... # the end-to-end tests mostly wait
+
+lint: $(LINT) | build/.compiler ## golangci-lint, and shellcheck where it is installed
+	$(LINT) run ./...
+	@! grep -rln --include='*.go' '^import "C"' capture docker plugin/*/ || { echo "cgo belongs into plugin alone"; false; } # depguard does not see it
+	@command -v shellcheck >/dev/null && shellcheck docker/*.sh .ci/run || echo "no shellcheck here; the scripts were not checked"
+
+$(LINT):
+	@mkdir -p build/tools
+	@echo "building golangci-lint $(GOLANGCI_VERSION) (once; a few minutes)"
+	GOBIN=$(CURDIR)/build/tools CGO_ENABLED=0 go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@mv build/tools/golangci-lint $@
+
+bench: build ## benchmarks of the capture path: ns/line, MB/s, allocations
+	go test -run '^$$' -bench . -benchmem ./...
+
+clean: ## stop the Engines that were started here and remove build/
+	@docker/engine.sh down && docker/engine.sh down --version 29
+	rm -rf build

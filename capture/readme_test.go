@@ -1,0 +1,144 @@
+package capture
+
+import (
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+var update = flag.Bool("update", false, "write the generated tables into README.md")
+
+const readme = "../README.md"
+
+// TestREADMETables: the tables between the markers are what the code says. To write them anew:
+//
+//	go test ./capture -run README -update
+func TestREADMETables(t *testing.T) {
+	b, err := os.ReadFile(readme)
+	must(t, err)
+	have := string(b)
+	want := have
+	for name, table := range map[string]string{"options": optionTable(), "metrics": metricTable(t)} {
+		open, end := "<!-- generated: "+name+" -->\n", "<!-- end -->\n"
+		head, rest, ok := strings.Cut(want, open)
+		_, tail, ok2 := strings.Cut(rest, end)
+		if !ok || !ok2 {
+			t.Fatalf("README.md lacks the markers of the table of %s", name)
+		}
+		want = head + open + table + end + tail
+	}
+	if want == have {
+		return
+	}
+	if *update {
+		must(t, os.WriteFile(readme, []byte(want), 0o644))
+		return
+	}
+	t.Errorf("README.md is out of date; go test ./capture -run README -update writes it; it should be\n%s", want)
+}
+
+func optionTable() string {
+	var b strings.Builder
+	b.WriteString("| option | default | what it does | allowed |\n|---|---|---|---|\n")
+	for _, o := range Options() {
+		value := ""
+		if o.Default != "" {
+			value = "`" + o.Default + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", o.Key, value, cell(o.Help), cell(o.Allowed))
+	}
+	return b.String()
+}
+
+// cell escapes what Markdown would not show as it is.
+func cell(text string) string {
+	return strings.NewReplacer("|", `\|`, "<", `\<`, "*", `\*`).Replace(text)
+}
+
+// described collects what is registered without needing a value of it.
+type described struct{ descs []string }
+
+func (d *described) Register(c prometheus.Collector) error {
+	ch := make(chan *prometheus.Desc, 1)
+	c.Describe(ch)
+	d.descs = append(d.descs, (<-ch).String())
+	return nil
+}
+
+func (d *described) MustRegister(cs ...prometheus.Collector) {
+	for _, c := range cs {
+		_ = d.Register(c)
+	}
+}
+
+func (d *described) Unregister(prometheus.Collector) bool { return false }
+
+var descText = regexp.MustCompile(`fqName: "([^"]+)", help: "([^"]+)".*, variableLabels: \{([^}]*)\}`)
+
+func metricTable(t *testing.T) string {
+	t.Helper()
+	var d described
+	c, err := New(testConfig(t, "unix:///nowhere", nil), slog.New(slog.DiscardHandler), &d, func() {})
+	must(t, err)
+	must(t, c.Close())
+	var b strings.Builder
+	b.WriteString("| metric | labels | what it counts |\n|---|---|---|\n")
+	for _, text := range d.descs {
+		m := descText.FindStringSubmatch(text)
+		if m == nil {
+			t.Fatalf("metric %s is not understood", text)
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", m[1], m[3], cell(m[2]))
+	}
+	return b.String()
+}
+
+// saidText finds the warnings and errors that the code logs.
+var saidText = regexp.MustCompile(`(?:\.(?:Warn|Error)\(|slog\.Level(?:Warn|Error), )"([^"]+)"`)
+
+// TestREADMETroubleshooting: every warning and error that can be logged is explained.
+func TestREADMETroubleshooting(t *testing.T) {
+	b, err := os.ReadFile(readme)
+	must(t, err)
+	said := 0
+	for _, dir := range []string{".", "../plugin"} {
+		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+		must(t, err)
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			src, err := os.ReadFile(file)
+			must(t, err)
+			for _, m := range saidText.FindAllStringSubmatch(string(src), -1) {
+				said++
+				if !strings.Contains(string(b), m[1]) {
+					t.Errorf("%s logs %q, which README.md does not explain", file, m[1])
+				}
+			}
+		}
+	}
+	if said == 0 {
+		t.Error("no log text was found at all")
+	}
+}
+
+// TestREADMEDependencies: every direct requirement of the module has its reason.
+func TestREADMEDependencies(t *testing.T) {
+	mod, err := os.ReadFile("../go.mod")
+	must(t, err)
+	b, err := os.ReadFile(readme)
+	must(t, err)
+	for _, m := range regexp.MustCompile(`(?m)^\t(\S+) v\S+$`).FindAllStringSubmatch(string(mod), -1) {
+		if !strings.Contains(string(b), "| `"+m[1]+"` |") {
+			t.Errorf("README.md gives no reason for %s", m[1])
+		}
+	}
+}

@@ -1,0 +1,221 @@
+#!/usr/bin/env bash
+# A Docker Engine for the tests and for `make run`.
+#
+#   docker/engine.sh up     [--version 29]   find or start an Engine; the last line is its DOCKER_HOST
+#   docker/engine.sh down   [--version 29]   stop what `up` started, and nothing else
+#   docker/engine.sh status [--version 29]   one line; exit 0 when an Engine answers
+#   docker/engine.sh host   [--version 29]   only the DOCKER_HOST; exit 1 when none answers
+#   docker/engine.sh built  [--version 29]   exit 0 when the binaries are there
+#
+# Without --version: the Engine that answers on $DOCKER_HOST or /var/run/docker.sock, else (as root) Debian's docker.io,
+# started here. With --version 29: a current Engine, built once with the Go client into a cache, beside any other.
+# What is started here has its own socket, data root and containerd in $STATE and never touches another daemon.
+# Exit 3: no Engine can be had on this machine (not root, or no docker.io to install).
+set -euo pipefail
+
+cmd=${1:-}
+version=debian
+[ "${2:-}" = --version ] && version=${3:?--version needs a number}
+case "$cmd" in up | down | status | host | built) ;; *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;; esac
+case "$version" in debian | 29) ;; *) echo "engine: --version knows only 29" >&2; exit 2 ;; esac
+
+STATE=${XDG_STATE_HOME:-/var/lib}/docker-logs-test/$version
+CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/docker-logs-test/engine-$version
+SOCK=$STATE/docker.sock
+CTRD=$STATE/containerd.sock
+STANDARD=unix:///var/run/docker.sock
+
+# The modules of the current Engine. Each is built in a module of its own: as a dependency its replace directives are void,
+# and one tool's requirements do not move another's.
+MOBY=v2.0.0-beta.24
+CONTAINERD=v2.4.2
+RUNC=v1.5.2
+
+say() { echo "engine: $*" >&2; }
+
+# version_of HOST prints the Engine's version when one answers there.
+version_of() {
+	case "$1" in unix://*) [ -S "${1#unix://}" ] || return 1 ;; esac
+	if command -v docker >/dev/null; then
+		DOCKER_HOST=$1 timeout 10 docker version --format '{{.Server.Version}}' 2>/dev/null
+	elif command -v curl >/dev/null && [ "${1#unix://}" != "$1" ]; then
+		curl -sf -m 10 --unix-socket "${1#unix://}" http://engine/version | sed 's/.*"Version":"\([^"]*\)".*/\1/'
+	else
+		return 1
+	fi
+}
+
+# find_host prints the first DOCKER_HOST that answers.
+find_host() {
+	local candidates=("unix://$SOCK") h
+	[ "$version" = debian ] && candidates=(${DOCKER_HOST:+"$DOCKER_HOST"} "$STANDARD" "unix://$SOCK")
+	for h in "${candidates[@]}"; do
+		if version_of "$h" >/dev/null; then echo "$h"; return; fi
+	done
+	return 1
+}
+
+# ours NAME: prints the pid of the NAME (dockerd, containerd) that this script started, if it lives. The command line is
+# compared because a pid file may outlive its process and the number be given to another.
+ours() {
+	local pid
+	pid=$(cat "$STATE/$1.pid" 2>/dev/null) || return 1
+	tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF "$STATE/" && echo "$pid"
+}
+
+# start NAME COMMAND...: in a session of its own, without the lock's descriptor.
+start() {
+	local name=$1
+	shift
+	setsid "$@" >"$STATE/$name.log" 2>&1 </dev/null 9>&- &
+	echo $! >"$STATE/$name.pid"
+}
+
+# await WHAT NAME TEST...: until the test passes or NAME is gone; shows the end of its log then.
+await() {
+	local what=$1 name=$2 i
+	shift 2
+	for ((i = 0; i < 300; i++)); do
+		if "$@" >/dev/null 2>&1; then return; fi
+		kill -0 "$(cat "$STATE/$name.pid")" 2>/dev/null || break
+		sleep 0.1
+	done
+	say "$what did not come up; the end of $STATE/$name.log:"
+	tail -n 15 "$STATE/$name.log" >&2
+	return 1
+}
+
+install_debian() {
+	command -v dockerd >/dev/null && command -v containerd >/dev/null && return
+	command -v apt-get >/dev/null || { say "no dockerd and no apt-get here"; exit 3; }
+	say "installing Debian's docker.io (about a minute)"
+	local log=$STATE/apt.log
+	# RUNLEVEL=1 keeps a machine without systemd from starting a daemon of its own.
+	if ! { apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
+		-o DPkg::Lock::Timeout=300 docker.io curl; } >"$log" 2>&1; then
+		say "apt-get failed; the end of $log:"
+		tail -n 5 "$log" >&2
+		exit 3
+	fi
+}
+
+built() { [ "$version" = debian ] || [ -f "$CACHE/bin/complete-$MOBY-$CONTAINERD-$RUNC" ]; }
+
+# build_tool MODULE@VERSION TAGS PACKAGE...
+build_tool() {
+	local module=$1 tags=$2 dir start=$SECONDS
+	shift 2
+	dir=$CACHE/src/$(basename "${module%@*}")
+	say "building $module"
+	mkdir -p "$dir"
+	rm -f "$dir/go.mod" "$dir/go.sum"
+	(
+		cd "$dir"
+		export GOFLAGS=-buildvcs=false GOWORK=off GOBIN=$CACHE/bin
+		go mod init tool
+		go get -tool "${@/%/@${module##*@}}" && go install -tags "$tags" -ldflags "${LDFLAGS:-}" "$@"
+	) >"$dir/build.log" 2>&1 || { tail -n 15 "$dir/build.log" >&2; return 1; }
+	say "  $((SECONDS - start)) s"
+}
+
+build() {
+	built && return
+	say "building a current Engine into $CACHE (once; several minutes)"
+	mkdir -p "$CACHE/bin"
+	# The Engine's version is set by the linker; left alone it says "library-import".
+	LDFLAGS="-X github.com/moby/moby/v2/dockerversion.Version=$version-$MOBY" \
+		build_tool github.com/moby/moby/v2@$MOBY "" github.com/moby/moby/v2/cmd/dockerd
+	build_tool github.com/containerd/containerd/v2@$CONTAINERD "no_btrfs no_devmapper no_zfs no_cri" \
+		github.com/containerd/containerd/v2/cmd/containerd github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2
+	build_tool github.com/opencontainers/runc@$RUNC "" github.com/opencontainers/runc
+	touch "$CACHE/bin/complete-$MOBY-$CONTAINERD-$RUNC"
+}
+
+up() {
+	local host
+	if host=$(find_host); then
+		say "using Engine $(version_of "$host") at $host"
+		echo "$host"
+		return
+	fi
+	[ "$(id -u)" = 0 ] || { say "no Engine answers on ${DOCKER_HOST:-$STANDARD}, and starting one needs root"; exit 3; }
+	mkdir -p "$STATE"
+	exec 9>"$STATE/lock"
+	flock 9
+	# Another `up` may have finished while this one waited; an installation may have started the system's daemon.
+	if ! host=$(find_host); then
+		if [ "$version" = debian ]; then install_debian; else build; fi
+		if ! host=$(find_host); then
+			launch
+			host=unix://$SOCK
+			say "started Engine $(version_of "$host") (pid $(ours dockerd)); stop it with: docker/engine.sh down$([ "$version" = debian ] || echo " --version $version")"
+		fi
+	fi
+	say "DOCKER_HOST=$host"
+	echo "$host"
+}
+
+launch() {
+	if [ "$version" != debian ]; then export PATH=$CACHE/bin:$PATH; fi
+	mkdir -p "$STATE/exec"
+	echo '{}' >"$STATE/daemon.json" # without a file of our own dockerd would read /etc/docker/daemon.json
+	printf 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n' >"$STATE/containerd.toml"
+	if ! ours containerd >/dev/null; then
+		start containerd containerd --config "$STATE/containerd.toml" --log-level warn \
+			--address "$CTRD" --root "$STATE/containerd" --state "$STATE/exec/containerd"
+	fi
+	await containerd containerd test -S "$CTRD"
+	if ! ours dockerd >/dev/null; then
+		rm -f "$STATE/dockerd-self.pid"
+		# Test containers have no network, so nothing here needs bridge or iptables rights.
+		start dockerd dockerd --host "unix://$SOCK" --containerd "$CTRD" --data-root "$STATE/data" \
+			--exec-root "$STATE/exec/docker" --pidfile "$STATE/dockerd-self.pid" --config-file "$STATE/daemon.json" \
+			--bridge=none --iptables=false --ip-forward=false --userland-proxy=false --shutdown-timeout 5 --log-level warn
+	fi
+	await dockerd dockerd version_of "unix://$SOCK"
+}
+
+# stop PID: TERM, then KILL after 20 s.
+stop() {
+	local i
+	kill "$1" 2>/dev/null || return 0
+	for ((i = 0; i < 200; i++)); do
+		kill -0 "$1" 2>/dev/null || return 0
+		sleep 0.1
+	done
+	kill -KILL "$1" 2>/dev/null || true
+}
+
+down() {
+	[ -d "$STATE" ] || { say "nothing was started here"; return; }
+	exec 9>"$STATE/lock"
+	flock 9
+	local pid name stopped=
+	for name in dockerd containerd; do
+		if pid=$(ours "$name"); then stop "$pid"; stopped="$stopped $name ($pid)"; fi
+		rm -f "$STATE/$name.pid"
+	done
+	# Shims survive a daemon that was killed; their command line names our containerd.
+	for pid in $(grep -lsaF "$CTRD" /proc/[0-9]*/cmdline | tr -dc '0-9\n'); do
+		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" = containerd-shim ] && stop "$pid"
+	done
+	awk -v s="$STATE/" 'index($2, s) == 1 { print $2 }' /proc/mounts | sort -r | while read -r m; do umount "$m" || true; done
+	rm -f "$SOCK" "$CTRD"
+	say "stopped:${stopped:- nothing was running}"
+}
+
+case "$cmd" in
+up) up ;;
+down) down ;;
+host) find_host || { say "no Engine answers"; exit 1; } ;;
+built) built ;;
+status)
+	if h=$(find_host); then
+		by=$(ours dockerd >/dev/null && [ "$h" = "unix://$SOCK" ] && echo "started by this script" || echo "not started by this script")
+		echo "Engine $(version_of "$h") at $h, $by"
+	else
+		echo "no Engine answers"
+		exit 1
+	fi
+	;;
+esac

@@ -1,0 +1,169 @@
+// Loggen writes numbered log lines: the only program in the test image, and the producer's side of the tests' oracle.
+//
+// Each line is `<run> <std> <seq> <payload>`, with seq counted per standard stream, so that a sink can tell what is missing,
+// doubled or out of order. With -write or -script it writes exact bytes instead.
+package main
+
+import (
+	"bufio"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// crashStatus is the exit status of -crash-after, to be told from a real failure of the program.
+const crashStatus = 3
+
+func main() {
+	var g generator
+	var writes []string
+	std := flag.String("std", "stdout", "stdout, stderr or both (one goroutine each, racing)")
+	flag.IntVar(&g.lines, "lines", 0, "lines per standard stream")
+	flag.Float64Var(&g.rate, "rate", 0, "lines per second and standard stream; 0 is as fast as possible")
+	flag.IntVar(&g.size, "size", 0, "bytes per line without its end; shorter only where the line's head is longer")
+	flag.StringVar(&g.run, "run", "run", "first word of each line")
+	flag.IntVar(&g.start, "start", 1, "first sequence number")
+	flag.StringVar(&g.payload, "payload", "ascii", "ascii, utf8 (CJK) or identical (every line the same, without a number)")
+	flag.IntVar(&g.long, "long", 0, "bytes of the long line that comes every -every lines; 0 is never")
+	flag.IntVar(&g.every, "every", 10, "see -long")
+	flag.BoolVar(&g.crlf, "crlf", false, "end lines with CR LF")
+	flag.BoolVar(&g.unended, "exit-without-newline", false, "the last line has no end")
+	flag.IntVar(&g.crashAfter, "crash-after", 0, fmt.Sprintf("exit with status %d after this many lines of a standard stream", crashStatus))
+	flag.Func("write", "write exact bytes, as STD:BASE64; may be repeated", func(s string) error {
+		writes = append(writes, s)
+		return nil
+	})
+	script := flag.String("script", "", "file (- is standard input) of steps, one a line: STD:BASE64 or sleep:DURATION")
+	delay := flag.Duration("delay", 0, "wait before the first line")
+	hold := flag.Bool("hold", false, "stay alive afterwards, until SIGTERM or SIGINT")
+	flag.Parse()
+
+	// As process 1 of a container the program gets no default signal actions.
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM, syscall.SIGINT)
+	done := make(chan error, 1)
+	go func() {
+		time.Sleep(*delay)
+		done <- produce(&g, *std, writes, *script)
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "loggen:", err)
+			os.Exit(1)
+		}
+	case <-term:
+		return
+	}
+	if *hold {
+		<-term
+	}
+}
+
+// produce writes the exact bytes first, then the numbered lines.
+func produce(g *generator, std string, writes []string, script string) error {
+	for _, w := range writes {
+		if err := step(w); err != nil {
+			return err
+		}
+	}
+	if script != "" {
+		if err := runScript(script); err != nil {
+			return err
+		}
+	}
+	outs := map[string][]*os.File{"stdout": {os.Stdout}, "stderr": {os.Stderr}, "both": {os.Stdout, os.Stderr}}[std]
+	if outs == nil {
+		return fmt.Errorf("-std %q: want stdout, stderr or both", std)
+	}
+	if _, ok := payloads[g.payload]; !ok {
+		return fmt.Errorf("-payload %q: want ascii, utf8 or identical", g.payload)
+	}
+	errs := make([]error, len(outs))
+	var wg sync.WaitGroup
+	for i, out := range outs {
+		wg.Go(func() { errs[i] = g.write(out, []string{"stdout", "stderr"}[out.Fd()-1]) })
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// generator holds the flags that shape the numbered lines.
+type generator struct {
+	lines, size, start, long, every, crashAfter int
+	rate                                        float64
+	run, payload                                string
+	crlf, unended                               bool
+}
+
+// write sends the lines of one standard stream to out.
+func (g *generator) write(out io.Writer, std string) error {
+	w := bufio.NewWriterSize(out, 32<<10)
+	begin := time.Now()
+	var line []byte
+	for i := range g.lines {
+		size := g.size
+		if g.long > 0 && i%g.every == g.every-1 {
+			size = g.long
+		}
+		line = g.appendLine(line[:0], std, g.start+i, size)
+		if !g.unended || i < g.lines-1 {
+			if g.crlf {
+				line = append(line, '\r')
+			}
+			line = append(line, '\n')
+		}
+		if _, err := w.Write(line); err != nil {
+			return err
+		}
+		if g.crashAfter == i+1 {
+			_ = w.Flush()
+			os.Exit(crashStatus)
+		}
+		if g.rate > 0 {
+			if err := w.Flush(); err != nil {
+				return err
+			}
+			time.Sleep(time.Until(begin.Add(time.Duration(float64(i+1) / g.rate * float64(time.Second)))))
+		}
+	}
+	return w.Flush()
+}
+
+// payloads gives the text that is repeated to fill a line.
+var payloads = map[string]string{
+	"ascii":     "The quick brown fox jumps over the lazy dog 0123456789 <&> \\ \" ",
+	"utf8":      "日志採集한국어ログ🐳",
+	"identical": "The same line again. ",
+}
+
+// appendLine appends line seq of std, size bytes long where its head allows, without its end.
+func (g *generator) appendLine(dst []byte, std string, seq, size int) []byte {
+	if g.payload == "identical" {
+		dst = fmt.Appendf(dst, "%s %s identical ", g.run, std)
+	} else {
+		dst = fmt.Appendf(dst, "%s %s %d ", g.run, std, seq)
+	}
+	for fill := payloads[g.payload]; len(dst) < size; {
+		for _, r := range fill {
+			c := string(r)
+			if len(dst)+len(c) > size {
+				// A rune that does not fit is replaced, so that the line is valid and of the exact size.
+				return append(dst, strings.Repeat(".", size-len(dst))...)
+			}
+			dst = append(dst, c...)
+		}
+	}
+	return dst
+}

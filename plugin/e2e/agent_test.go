@@ -1,0 +1,234 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// limit bounds every wait of a test.
+const limit = 40 * time.Second
+
+// options are the keys of one [INPUT] section.
+type options map[string]string
+
+// setup says how an agent is to run.
+type setup struct {
+	inputs      []options
+	memBufLimit string // of each input, e.g. 5M
+	slow        int64  // bytes per second that the output takes; 0 is unlimited
+	unthreaded  bool   // Threaded Off
+	daemon      bool   // Daemon On
+	logFile     string // Log_File, for a daemon, which has no standard error
+}
+
+// agent is a program that loads the plugin.
+type agent interface {
+	fmt.Stringer
+	// command returns the program for a setup that writes its records to out. Configuration goes to dir.
+	command(dir, out string, s setup) (*exec.Cmd, error)
+	// help returns the program that lists the plugin's options.
+	help() *exec.Cmd
+	// ready and reloaded match a line of standard error that says so; paused, that an input reached its limit.
+	ready() *regexp.Regexp
+	reloaded() *regexp.Regexp
+	paused() *regexp.Regexp
+}
+
+// process is a running agent and its output.
+type process struct {
+	*sink
+	t      testing.TB
+	agent  agent
+	cmd    *exec.Cmd
+	exited chan struct{} // closed after the process was waited for and its output read
+
+	logMu   sync.Mutex
+	lines   []string      // of standard error
+	changed chan struct{} // closed and replaced at each line
+}
+
+// launch starts an agent without waiting for it; it is killed when the test ends.
+func launch(t testing.TB, a agent, s setup) *process {
+	t.Helper()
+	rate := s.slow
+	if _, ok := a.(host); ok {
+		rate = 0 // the host slows its output by itself
+	}
+	p := &process{sink: newSink(t, rate), t: t, agent: a, exited: make(chan struct{}), changed: make(chan struct{})}
+	var err error
+	if p.cmd, err = a.command(t.TempDir(), p.path, s); err != nil {
+		t.Fatal(err)
+	}
+	stderr, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.cmd.Stderr, p.cmd.Stdout = w, w
+	// The host stops at the end of its standard input.
+	stdin, err := p.cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = w.Close()
+	go p.follow(stderr)
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		_ = stdin.Close()
+		<-p.exited
+		if t.Failed() {
+			p.logMu.Lock()
+			defer p.logMu.Unlock()
+			t.Logf("%s said:\n%s", a, strings.Join(tail(p.lines, 60), "\n"))
+		}
+	})
+	return p
+}
+
+func tail(lines []string, n int) []string { return lines[max(0, len(lines)-n):] }
+
+func (p *process) follow(stderr io.ReadCloser) {
+	defer close(p.exited)
+	scan := bufio.NewScanner(stderr)
+	scan.Buffer(nil, 1<<20)
+	for scan.Scan() {
+		p.logMu.Lock()
+		p.lines = append(p.lines, scan.Text())
+		close(p.changed)
+		p.changed = make(chan struct{})
+		p.logMu.Unlock()
+	}
+	_ = stderr.Close()
+	_ = p.cmd.Wait()
+}
+
+// start runs an agent and returns once its inputs run.
+func start(t testing.TB, a agent, s setup) *process {
+	t.Helper()
+	p := launch(t, a, s)
+	p.awaitLog(a.ready(), 1)
+	return p
+}
+
+// count returns how many lines of standard error matched so far.
+func (p *process) count(pattern *regexp.Regexp) int {
+	p.logMu.Lock()
+	defer p.logMu.Unlock()
+	n := 0
+	for _, l := range p.lines {
+		if pattern.MatchString(l) {
+			n++
+		}
+	}
+	return n
+}
+
+// awaitLog waits until standard error has n lines that match.
+func (p *process) awaitLog(pattern *regexp.Regexp, n int) {
+	p.t.Helper()
+	timeout := time.NewTimer(limit)
+	defer timeout.Stop()
+	for {
+		p.logMu.Lock()
+		changed := p.changed
+		p.logMu.Unlock()
+		if p.count(pattern) >= n {
+			return
+		}
+		select {
+		case <-changed:
+		case <-p.exited:
+			if p.count(pattern) < n {
+				p.t.Fatalf("%s ended (%v) and said %q fewer than %d times", p.agent, p.cmd.ProcessState, pattern, n)
+			}
+		case <-timeout.C:
+			p.t.Fatalf("%s said %q fewer than %d times in %v", p.agent, pattern, n, limit)
+		}
+	}
+}
+
+// reload makes the agent load its configuration again and returns once the new inputs run.
+func (p *process) reload() {
+	p.t.Helper()
+	n := p.count(p.agent.reloaded())
+	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		p.t.Fatal(err)
+	}
+	p.awaitLog(p.agent.reloaded(), n+1)
+}
+
+// awaitRecords waits until the sink has n records of each container; what is short is said by the comparison later.
+func (p *process) awaitRecords(n map[string]int) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	if !p.await(ctx, func() bool {
+		for id, want := range n {
+			if p.byID[id] < want {
+				return false
+			}
+		}
+		return true
+	}) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.t.Errorf("after %v the records per container are %v, want %v", limit, p.byID, n)
+	}
+}
+
+// stop ends the agent in order and returns every record that it wrote. Nothing can come after that.
+func (p *process) stop() []record {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		p.t.Fatal(err)
+	}
+	if !p.wait(ctx) {
+		p.t.Fatalf("%s does not stop within %v", p.agent, limit)
+	}
+	if status := p.cmd.ProcessState; !status.Success() {
+		p.t.Errorf("%s ended with %v", p.agent, status)
+	}
+	if err := p.finish(ctx); err != nil {
+		p.t.Fatal(err)
+	}
+	return p.records
+}
+
+func (p *process) wait(ctx context.Context) bool {
+	select {
+	case <-p.exited:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// refused runs an agent that must not start and returns what it said.
+func refused(t testing.TB, a agent, s setup) string {
+	t.Helper()
+	p := launch(t, a, s)
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	defer cancel()
+	if !p.wait(ctx) {
+		t.Fatalf("%s runs with %v", a, s.inputs)
+	}
+	if p.cmd.ProcessState.ExitCode() <= 0 {
+		t.Errorf("%s ended with %v, want a failure of its own", a, p.cmd.ProcessState)
+	}
+	return strings.Join(p.lines, "\n")
+}

@@ -1,0 +1,150 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"fluent-bit-docker-logs/capture"
+)
+
+// TestHelp: the agent lists every option of the table.
+func TestHelp(t *testing.T) {
+	eachAgent(t, func(t *testing.T, a agent) {
+		out, err := a.help().CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		text := strings.ToLower(string(out))
+		for _, o := range capture.Options() {
+			if !regexp.MustCompile(`(?m)^\W*(\x1b\[[0-9;]*m)?` + regexp.QuoteMeta(strings.ToLower(o.Key)) + `\b`).MatchString(text) {
+				t.Errorf("%s is not listed in\n%s", o.Key, out)
+			}
+		}
+	})
+}
+
+// TestBadValues: a value that is not allowed stops the start; the message names option, value and what is allowed.
+func TestBadValues(t *testing.T) {
+	allowed := map[string]string{}
+	for _, o := range capture.Options() {
+		allowed[o.Key] = o.Allowed
+	}
+	eachAgent(t, func(t *testing.T, a agent) {
+		for _, c := range []struct{ key, value string }{
+			{"Docker_Host", "http:/nowhere"},
+			{"Reader", "guess"},
+			{"Include", "color=red"},
+			{"Include", "name=[a"},
+			{"Exclude_Self", "perhaps"},
+			{"Streams", "stdin"},
+			{"Start_From", "yesterday"},
+			{"Max_Line_Size", "-1"},
+			{"Batch_Size", "1G"},
+			{"Buffer_Limit", "lots"},
+			{"Tag_Template", "<no_such_key>"},
+			{"Ingest", "magic"},
+			{"Resync_Interval", "0s"},
+		} {
+			t.Run(c.key+"="+c.value, func(t *testing.T) {
+				t.Parallel()
+				said := refused(t, a, setup{inputs: []options{{c.key: c.value}}})
+				for _, want := range []string{c.key, c.value, allowed[c.key]} {
+					if !strings.Contains(said, want) {
+						t.Errorf("%q is not said in\n%s", want, said)
+					}
+				}
+			})
+		}
+	})
+}
+
+// TestUnknownKey: a key that is no option stops the start.
+func TestUnknownKey(t *testing.T) {
+	eachAgent(t, func(t *testing.T, a agent) {
+		if said := refused(t, a, setup{inputs: []options{{"Dokcer_Host": "unix:///x"}}}); !strings.Contains(strings.ToLower(said), "dokcer_host") {
+			t.Errorf("the key is not named in\n%s", said)
+		}
+	})
+}
+
+// TestUnthreaded: without a thread of its own the plugin refuses to run, where it would crash later.
+func TestUnthreaded(t *testing.T) {
+	eachAgent(t, func(t *testing.T, a agent) {
+		said := refused(t, a, setup{inputs: []options{{}}, unthreaded: true})
+		if !regexp.MustCompile(`(?i)docker_logs.*threaded`).MatchString(said) {
+			t.Errorf("no clear message in\n%s", said)
+		}
+	})
+}
+
+// TestDaemon: a fork after the plugin was loaded leaves its Go runtime without threads; the plugin refuses to run then.
+func TestDaemon(t *testing.T) {
+	eachAgent(t, func(t *testing.T, a agent) {
+		log := filepath.Join(t.TempDir(), "log")
+		s := setup{inputs: []options{{}}, daemon: true, logFile: log}
+		p := launch(t, a, s)
+		t.Cleanup(func() { killAll(p.path) })
+		ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+		defer cancel()
+		if !p.wait(ctx) {
+			t.Fatalf("%s did not go into the background", a)
+		}
+		// The parent is gone; the child has neither our pipes nor a parent to wait for it.
+		for len(pidsOf(p.path)) > 0 {
+			select {
+			case <-ctx.Done():
+				t.Fatalf("%s runs on in the background", a)
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+		said, err := os.ReadFile(log)
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+		all := strings.Join(p.lines, "\n") + string(said)
+		if !regexp.MustCompile(`(?i)docker_logs.*daemon`).MatchString(all) {
+			t.Errorf("no clear message in\n%s", all)
+		}
+	})
+}
+
+// pidsOf returns the agents that write to a sink: its path stands on their command line or in the configuration file
+// beside which they were started.
+func pidsOf(out string) []int {
+	var pids []int
+	dirs, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range dirs {
+		line, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
+		args := strings.Split(string(line), "\x00")
+		for i, arg := range args {
+			conf := ""
+			if arg == "-c" && i+1 < len(args) {
+				b, _ := os.ReadFile(args[i+1])
+				conf = string(b)
+			}
+			if strings.Contains(arg, out) || strings.Contains(conf, out) {
+				var pid int
+				if _, err := fmt.Sscanf(filepath.Base(dir), "%d", &pid); err == nil && pid != os.Getpid() {
+					pids = append(pids, pid)
+				}
+				break
+			}
+		}
+	}
+	return pids
+}
+
+// killAll ends the agents of a sink that are left.
+func killAll(out string) {
+	for _, pid := range pidsOf(out) {
+		if p, err := os.FindProcess(pid); err == nil {
+			_ = p.Kill()
+		}
+	}
+}

@@ -1,0 +1,133 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"fluent-bit-docker-logs/docker/enginetest"
+)
+
+// TestReload: ten hot reloads under load leave the process as it was. Each generation of inputs reads the container that
+// is started under it exactly; a container that writes all the time has no line doubled or out of order.
+func TestReload(t *testing.T) {
+	const reloads = 10
+	each(t, func(t *testing.T, e *enginetest.Engine, a agent) {
+		name := unique("reload")
+		in := input(e, name+"-*")
+		in["Start_From"] = "now"
+		load := e.Run(t, enginetest.Options{Name: name + "-load", Args: []string{"-std=both", "-lines=1000000", "-rate=200", "-size=100"}})
+		p := start(t, a, setup{inputs: []options{in}})
+		p.awaitMore(load.ID)
+
+		var want []Line
+		generation := func(i int) {
+			c := e.Run(t, enginetest.Options{Name: fmt.Sprint(name, "-", i), Args: []string{"-std=both", "-lines=500", "-size=100"}})
+			c.Wait()
+			lines, counts := wanted(c)
+			p.awaitRecords(counts)
+			want = append(want, lines...)
+		}
+		// The first reload makes what lives as long as the process, e.g. Go's own threads.
+		p.reload()
+		p.awaitMore(load.ID)
+		generation(0)
+		before := p.usage()
+		for i := 1; i <= reloads; i++ {
+			p.reload()
+			p.awaitMore(load.ID)
+			generation(i)
+		}
+		p.checkUsage(before, reloads)
+		load.Stop()
+		all, _ := wanted(load)
+		for _, v := range Compare(append(all, want...), arrived(p.stop(), "docker")) {
+			if strings.Contains(v.Container, "-load@") {
+				v.Missing = Fault{} // what was written between two generations, without a position that outlives one
+			}
+			if !v.OK() {
+				t.Error(v)
+			}
+		}
+	})
+}
+
+// checkUsage wants the process to hold what it held before.
+func (p *process) checkUsage(before usage, reloads int) {
+	p.t.Helper()
+	var after usage
+	// The old inputs' connections may still be closing.
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		after = p.usage()
+		if after.fds <= before.fds && after.threads <= before.threads || time.Now().After(deadline) {
+			break
+		}
+	}
+	p.t.Logf("%s: FDs %d -> %d, threads %d -> %d over %d reloads", p.agent, before.fds, after.fds, before.threads, after.threads, reloads)
+	if after.fds > before.fds {
+		p.t.Errorf("%d FDs, %d before %d reloads\nbefore %v\nafter  %v", after.fds, before.fds, reloads, before.open, after.open)
+	}
+	// Go's scheduler may need a few threads more at any time; a leak would be one per reload.
+	if slack := 4; after.threads > before.threads+slack {
+		p.t.Errorf("%d threads, %d before %d reloads", after.threads, before.threads, reloads)
+	}
+}
+
+// awaitMore waits for one more record of a container than there are now.
+func (p *process) awaitMore(id string) {
+	p.t.Helper()
+	p.mu.Lock()
+	n := p.byID[id]
+	p.mu.Unlock()
+	p.awaitRecords(map[string]int{id: n + 1})
+}
+
+// usage is what a process holds.
+type usage struct {
+	fds, threads int
+	open         map[string]int // kind of file -> number
+}
+
+func (p *process) usage() usage {
+	p.t.Helper()
+	dir := fmt.Sprintf("/proc/%d", p.cmd.Process.Pid)
+	fds, err := os.ReadDir(filepath.Join(dir, "fd"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	tasks, err := os.ReadDir(filepath.Join(dir, "task"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	u := usage{threads: len(tasks), open: map[string]int{}}
+	for _, fd := range fds {
+		target, err := os.Readlink(filepath.Join(dir, "fd", fd.Name()))
+		if err != nil || target == p.path {
+			continue // closed since; or the output, which Fluent Bit opens for each flush
+		}
+		kind, _, _ := strings.Cut(target, ":[")
+		u.fds++
+		u.open[kind]++
+	}
+	return u
+}
+
+// TestPressure: a slow output fills Mem_Buf_Limit again and again; the pauses lose nothing.
+func TestPressure(t *testing.T) {
+	each(t, func(t *testing.T, e *enginetest.Engine, a agent) {
+		name := unique("pressure")
+		c := e.Run(t, enginetest.Options{Name: name, Args: []string{"-std=both", "-lines=15000", "-size=400", "-hold"}})
+		awaitWritten(t, c, 30000)
+		p := start(t, a, setup{inputs: []options{input(e, name)}, memBufLimit: "5M", slow: 8 << 20})
+		want, counts := wanted(c)
+		p.awaitRecords(counts)
+		records := p.stop()
+		if n := p.count(a.paused()); n == 0 {
+			t.Error("the input was never paused, so nothing is proved")
+		}
+		exact(t, want, arrived(records, "docker"))
+	})
+}
