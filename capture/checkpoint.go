@@ -99,7 +99,7 @@ var errInUse = errors.New("another instance uses it, and two would overwrite eac
 // log; that its place cannot be written is a warning. Only a file in use is
 // an error.
 func openCheckpoint(path string, log *slog.Logger) (*checkpointFile, *checkpoint, error) {
-	f := &checkpointFile{path: path, log: log}
+	f := &checkpointFile{path: path, log: log, trouble: trouble{what: "saving the positions"}}
 	if err := f.acquire(); errors.Is(err, errInUse) {
 		return nil, nil, fmt.Errorf("option DB: value %q: %w", path, err)
 	} else if err != nil {
@@ -197,13 +197,17 @@ func (f *checkpointFile) close() error {
 	return f.lock.Close()
 }
 
-// saveLoop saves the positions while they change, until ctx is done.
+// saveLoop saves the positions while they change, until ctx is done, and at
+// once when the Engine was found: what the first start was like must outlive
+// an agent that is killed a moment later.
 func (c *Collector) saveLoop(ctx context.Context) {
 	tick := time.NewTicker(c.cfg.DBSync)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
+			c.saveGuarded()
+		case <-c.saveNow:
 			c.saveGuarded()
 		case <-ctx.Done():
 			return
@@ -216,7 +220,7 @@ func (c *Collector) saveGuarded() {
 	err := guard(c.save)
 	if err != nil {
 		c.metrics.checkpointErrors.Inc()
-		c.db.trouble.report(c.log, fmt.Errorf("option DB: saving the positions in %s: %w", c.cfg.DB, err))
+		c.db.trouble.report(c.log, fmt.Errorf("option DB: %s: %w", c.cfg.DB, err))
 		return
 	}
 	c.db.trouble.over(c.log)

@@ -29,7 +29,8 @@ type Collector struct {
 
 	wg sync.WaitGroup // every goroutine but Run's own
 
-	db *checkpointFile // nil without DB
+	db      *checkpointFile // nil without DB
+	saveNow chan struct{}   // capacity 1
 
 	mu      sync.Mutex
 	sup     supervisor                // guarded by mu
@@ -56,15 +57,16 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer, notify func())
 		return nil, err
 	}
 	c := &Collector{
-		cfg:   &cfg,
-		log:   log,
-		api:   api,
-		conn:  newConnState(),
-		out:   newOutbox(cfg.BatchSize, cfg.BufferLimit, notify),
-		opens: make(semaphore, maxOpens),
-		host:  host,
-		began: time.Now(),
-		sup:   supervisor{tasks: make(map[string]*task)},
+		cfg:     &cfg,
+		log:     log,
+		api:     api,
+		conn:    newConnState(),
+		out:     newOutbox(cfg.BatchSize, cfg.BufferLimit, notify),
+		opens:   make(semaphore, maxOpens),
+		host:    host,
+		began:   time.Now(),
+		saveNow: make(chan struct{}, 1),
+		sup:     supervisor{tasks: make(map[string]*task)},
 	}
 	if cfg.ExcludeSelf {
 		c.self = ownContainer()
@@ -102,7 +104,7 @@ func (c *Collector) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer c.wg.Wait()
 	defer cancel()
-	d := &discovery{col: c, log: c.log, looked: make(map[string]bool)}
+	d := &discovery{col: c, log: c.log, looked: make(map[string]bool), created: make(map[string]*container)}
 	if c.db != nil {
 		c.wg.Go(func() { c.saveLoop(ctx) })
 	}
@@ -128,6 +130,7 @@ func (c *Collector) Outstanding() uint64 { return c.out.outstanding() }
 // Close saves the positions that were acknowledged and frees what New took.
 // Run must have returned.
 func (c *Collector) Close() error {
+	c.out.timer.Stop()
 	var err error
 	if c.db != nil {
 		if err = guard(c.save); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -22,7 +23,11 @@ type discovery struct {
 	log    *slog.Logger
 	start  func(c *container) // Collector.start, for the time of Run
 	looked map[string]bool    // containers that do not run and have nothing to read
-	said   string             // what was last said of the Engine
+	// created are containers that did not run yet when they were inspected. With
+	// what is known of them their log is opened at their start without another
+	// question: those that live for milliseconds are gone after it.
+	created map[string]*container
+	said    string // what was last said of the Engine
 }
 
 // lookBack is how far before the present the event stream begins, so that
@@ -90,7 +95,7 @@ func (d *discovery) session(ctx context.Context) error {
 		cancel(guard(func() error {
 			return watch(func(a action) {
 				d.col.metrics.events.WithLabelValues(a.name).Inc()
-				news.put(a.id)
+				news.put(a)
 			})
 		}))
 	})
@@ -102,6 +107,10 @@ func (d *discovery) session(ctx context.Context) error {
 		return err
 	}
 	d.col.conn.set(true)
+	select {
+	case d.col.saveNow <- struct{}{}:
+	default:
+	}
 	d.say(slog.LevelInfo, "connected to the Engine", "version", info.Version, "api", info.API,
 		"docker_host", d.col.cfg.DockerHost, "containers", n.listed, "captured", n.captured)
 
@@ -110,8 +119,11 @@ func (d *discovery) session(ctx context.Context) error {
 	for {
 		select {
 		case <-news.ready:
-			for _, id := range news.take() {
-				if err := d.refresh(ctx, id, startAt); err != nil {
+			for _, a := range news.take() {
+				if a.name == "start" && d.startCreated(a.id) {
+					continue
+				}
+				if err := d.refresh(ctx, a.id, startAt); err != nil {
 					return err
 				}
 			}
@@ -173,11 +185,8 @@ func (d *discovery) resync(ctx context.Context, startAt int64) (n resyncResult, 
 			n.captured++
 		}
 	}
-	for id := range d.looked {
-		if !listed[id] {
-			delete(d.looked, id)
-		}
-	}
+	maps.DeleteFunc(d.looked, func(id string, _ bool) bool { return !listed[id] })
+	maps.DeleteFunc(d.created, func(id string, _ *container) bool { return !listed[id] })
 	for _, id := range d.col.capturedIDs() {
 		if !listed[id] {
 			d.col.removed(id)
@@ -222,18 +231,37 @@ func (d *discovery) refresh(ctx context.Context, id string, startAt int64) error
 	}
 	if !c.Running && c.StartedAt < startAt && !d.col.hasSaved(id) {
 		d.looked[id] = true
+		if c.StartedAt == 0 {
+			d.created[id] = c
+		}
 		return nil
 	}
 	delete(d.looked, id)
+	delete(d.created, id)
 	d.start(c)
 	return nil
+}
+
+// startCreated starts the stream of a container whose first start was just
+// announced, if it is known from its creation.
+func (d *discovery) startCreated(id string) bool {
+	c := d.created[id]
+	if c == nil || !d.col.cfg.wanted(c, d.col.self) {
+		return false
+	}
+	delete(d.looked, id)
+	delete(d.created, id)
+	c.Running, c.StartedAt = true, max(c.Created, time.Now().UnixNano())
+	d.start(c)
+	return true
 }
 
 // startPosition is where the capture of a container begins: where the
 // checkpoint says, else by when the container came.
 //
 //	created since the first start       at its beginning
-//	stopped then, and started since     at the first line since the first start
+//	stopped then, and started since     at the first line since the first start,
+//	                                    or with Start_From beginning at its beginning
 //	ran already                         where Start_From says
 //
 // c.mu is held.
@@ -244,14 +272,12 @@ func (c *Collector) startPosition(ctr *container) position {
 		}
 	}
 	switch {
-	case ctr.Created >= c.startAt:
+	case ctr.Created >= c.startAt, c.cfg.StartFrom.Kind == StartBeginning:
 		return position{kind: fromBeginning}
 	case ctr.StartedAt >= c.startAt:
 		return position{kind: fromTime, ts: c.startAt}
 	}
 	switch from := c.cfg.StartFrom; from.Kind {
-	case StartBeginning:
-		return position{kind: fromBeginning}
 	case StartTail:
 		return position{kind: fromTail, tail: from.Tail}
 	case StartSince:
@@ -260,38 +286,41 @@ func (c *Collector) startPosition(ctr *container) position {
 	return position{kind: fromTime, ts: c.nowAt}
 }
 
-// newsbox collects the ids of containers with events, each once, so that a
-// burst of events never holds up the event stream.
+// newsbox collects the events of containers, of each the last one and its
+// start, so that a burst never holds up the event stream.
 type newsbox struct {
 	ready chan struct{}
 	mu    sync.Mutex
-	ids   []string        // guarded by mu
-	has   map[string]bool // guarded by mu
+	news  []action       // guarded by mu
+	at    map[string]int // index in news by container; guarded by mu
 }
 
 func newNewsbox() *newsbox {
-	return &newsbox{ready: make(chan struct{}, 1), has: make(map[string]bool)}
+	return &newsbox{ready: make(chan struct{}, 1), at: make(map[string]int)}
 }
 
-func (n *newsbox) put(id string) {
+func (n *newsbox) put(a action) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.has[id] {
+	if i, ok := n.at[a.id]; ok {
+		if n.news[i].name != "start" {
+			n.news[i] = a
+		}
 		return
 	}
-	n.has[id] = true
-	n.ids = append(n.ids, id)
+	n.at[a.id] = len(n.news)
+	n.news = append(n.news, a)
 	select {
 	case n.ready <- struct{}{}:
 	default:
 	}
 }
 
-func (n *newsbox) take() []string {
+func (n *newsbox) take() []action {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	ids := n.ids
-	n.ids = nil
-	clear(n.has)
-	return ids
+	news := n.news
+	n.news = nil
+	clear(n.at)
+	return news
 }

@@ -92,10 +92,10 @@ func TestEngineLogRotation(t *testing.T) {
 		a := startAgent(t, e.Host, only(name, nil))
 		a.connected()
 		// From 23 on a log rotation that outruns a follow loses lines in the
-		// Engine: 150 lines a file would be too few.
+		// Engine: small files would be too few lines.
 		size := "1m"
 		if strings.HasPrefix(e.Version, "20.10") {
-			size = "20k"
+			size = "100k"
 		}
 		c := e.Run(t, enginetest.Options{Name: name, LogOpts: map[string]string{"max-size": size, "max-file": "5"},
 			Args: []string{"-lines", fmt.Sprint(lines), "-rate", "5000", "-size", "100"}})

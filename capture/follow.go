@@ -163,7 +163,8 @@ func (f *followReader) open(ctx context.Context, s *stream, r *resync, follow bo
 	if err != nil {
 		return cause(ctx, err)
 	}
-	defer body.Close()
+	defer func() { _ = body.Close() }() // whatever it says, nothing more is read
+	s.opened()
 	if follow {
 		silence.Stop()
 		if !r.inView() {
@@ -171,15 +172,12 @@ func (f *followReader) open(ctx context.Context, s *stream, r *resync, follow bo
 			defer silence.Stop()
 		}
 	}
-	c := s.container()
-	w := newWindow(c)
+	w := newWindow(s.container())
+	synced := false
 	for {
 		n, err := w.fill(body)
 		if n > 0 || err == io.EOF {
-			if err := s.waitRoom(ctx); err != nil {
-				return err
-			}
-			if err := s.deliver(w, err == io.EOF, each); err != nil {
+			if err := s.deliver(ctx, w, err == io.EOF, each); err != nil {
 				return err
 			}
 		}
@@ -188,7 +186,9 @@ func (f *followReader) open(ctx context.Context, s *stream, r *resync, follow bo
 			return nil
 		case err != nil:
 			return cause(ctx, fmt.Errorf("reading the log: %w", classify(err)))
+		case synced:
 		case follow && r.inView():
+			synced = true
 			silence.Stop()
 			s.inSync()
 		case follow:
@@ -215,12 +215,23 @@ func (s *stream) waitRoom(ctx context.Context) error {
 }
 
 // deliver calls each for all whole records in w, with the outbox locked.
-func (s *stream) deliver(w *window, eof bool, each func(*entry) error) error {
-	s.col.out.mu.Lock()
+func (s *stream) deliver(ctx context.Context, w *window, eof bool, each func(*entry) error) error {
+	o := s.col.out
+	o.mu.Lock()
+	if o.bytes >= o.limit {
+		o.mu.Unlock()
+		if err := s.waitRoom(ctx); err != nil {
+			return err
+		}
+		o.mu.Lock()
+	}
 	err := w.each(eof, each)
 	s.publish()
-	s.col.out.mu.Unlock()
-	s.col.out.wake()
+	tell := o.wakes()
+	o.mu.Unlock()
+	if tell {
+		o.notify()
+	}
 	return err
 }
 

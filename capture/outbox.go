@@ -3,6 +3,7 @@ package capture
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // Batch is what Fluent Bit appends in one call: records of one tag.
@@ -30,6 +31,8 @@ type outbox struct {
 	batchSize, limit int
 	notify           func()
 
+	timer *time.Timer // notifies at the end of a pause
+
 	mu       sync.Mutex
 	room     chan struct{} // closed and replaced when bytes fall below limit
 	open     map[string]*Batch
@@ -37,7 +40,9 @@ type outbox struct {
 	sealed   []*Batch // oldest first
 	bytes    int      // in open and sealed batches
 	waiting  bool     // Next found nothing: notify at the next record
-	appended uint64   // records of all batches that were appended
+	notified time.Time
+	timed    bool   // timer runs
+	appended uint64 // records of all batches that were appended
 	acked    uint64
 	// committed says that positions were committed since it was reset.
 	committed bool
@@ -52,7 +57,7 @@ type unackedBatch struct {
 }
 
 func newOutbox(batchSize, limit int, notify func()) *outbox {
-	return &outbox{
+	o := &outbox{
 		batchSize: batchSize,
 		limit:     limit,
 		notify:    notify,
@@ -60,6 +65,9 @@ func newOutbox(batchSize, limit int, notify func()) *outbox {
 		open:      make(map[string]*Batch),
 		waiting:   true,
 	}
+	o.timer = time.AfterFunc(time.Hour, o.paced)
+	o.timer.Stop()
+	return o
 }
 
 // waitRoom blocks while the outbox is full.
@@ -139,14 +147,43 @@ func (o *outbox) seal(b *Batch) {
 	o.sealed = append(o.sealed, b)
 }
 
-// wake tells Fluent Bit's thread that there is something to take, if it is
-// waiting for that. A stream calls it when it is about to block.
+// pace is the shortest time between two calls of notify. A follow stream is
+// sent line by line: woken for each, Fluent Bit's thread would take as much CPU
+// as the reading. A line after a silence is never delayed.
+const pace = 5 * time.Millisecond
+
+// wake tells Fluent Bit's thread that there is something to take.
 func (o *outbox) wake() {
 	o.mu.Lock()
-	tell := o.waiting && len(o.sealed)+len(o.order) > 0
+	tell := o.wakes()
+	o.mu.Unlock()
 	if tell {
-		o.waiting = false
+		o.notify()
 	}
+}
+
+// wakes says whether notify is to be called now, because Fluent Bit's thread
+// waits and there is something to take. A stream asks when it is about to
+// block. o.mu is held.
+func (o *outbox) wakes() bool {
+	if !o.waiting || o.timed || len(o.sealed)+len(o.order) == 0 {
+		return false
+	}
+	if since := time.Since(o.notified); since < pace {
+		o.timed = true
+		o.timer.Reset(pace - since)
+		return false
+	}
+	o.waiting, o.notified = false, time.Now()
+	return true
+}
+
+// paced ends a pause that wake began.
+func (o *outbox) paced() {
+	o.mu.Lock()
+	o.timed = false
+	tell := o.waiting
+	o.waiting, o.notified = false, time.Now()
 	o.mu.Unlock()
 	if tell {
 		o.notify()

@@ -35,6 +35,8 @@ type stream struct {
 
 	meta   sync.Mutex
 	ctr    *container              // guarded by meta
+	fresh  bool                    // ctr is as good as a new inspect; guarded by meta
+	read   bool                    // the log was opened once; guarded by meta
 	cancel context.CancelCauseFunc // of the present read; guarded by meta
 	synced time.Time               // when the present read had found its position, zero before; guarded by meta
 
@@ -64,15 +66,17 @@ type line struct {
 	partial uint32 // partials so far
 }
 
+// newStream makes the stream of a container that was just inspected.
 func newStream(col *Collector, c *container, pos position) *stream {
 	s := &stream{
-		id:     c.ID,
-		col:    col,
-		reader: &followReader{api: col.api},
-		log:    col.log.With("container", c.Name, "id", shortID(c.ID)),
-		poke:   make(chan struct{}, 1),
-		skip:   pos.skip,
-		based:  pos.skip != [3]uint32{},
+		id:      c.ID,
+		col:     col,
+		reader:  &followReader{api: col.api},
+		log:     col.log.With("container", c.Name, "id", shortID(c.ID)),
+		poke:    make(chan struct{}, 1),
+		trouble: trouble{what: "reading the log"},
+		skip:    pos.skip,
+		based:   pos.skip != [3]uint32{},
 	}
 	pos.skip = [3]uint32{}
 	s.pos, s.base = pos, pos
@@ -151,6 +155,7 @@ func (s *stream) run(ctx context.Context) error {
 		}
 		if time.Since(began) > steady {
 			retry.Reset()
+			s.trouble.forget()
 		}
 		s.col.metrics.reconnects.WithLabelValues(reconnectReason(err)).Inc()
 		if err != nil && !errors.Is(err, errEngineDown) {
@@ -165,18 +170,13 @@ func (s *stream) run(ctx context.Context) error {
 // readOnce reads the log once, to its end if the container does not run.
 // done says that there is no more to read.
 func (s *stream) readOnce(ctx context.Context) (done bool, err error) {
-	c, err := s.col.api.inspect(ctx, s.id)
-	if errors.Is(err, errGone) {
-		s.endRun()
-		return true, errGone
+	c, err := s.inspect(ctx)
+	if err == nil {
+		err = s.readLog(ctx, c.Running)
 	}
-	if err != nil {
-		return false, err
-	}
-	s.describe(c)
-	err = s.read(ctx, c.Running)
 	switch {
 	case errors.Is(err, errGone):
+		s.reportMissed()
 		s.endRun()
 		return true, errGone
 	case errors.Is(err, errUnreadable):
@@ -189,17 +189,53 @@ func (s *stream) readOnce(ctx context.Context) (done bool, err error) {
 	return false, err
 }
 
+// inspect returns the container as it is now. What discovery has just learned
+// of it will do: a container may live for milliseconds only.
+func (s *stream) inspect(ctx context.Context) (*container, error) {
+	s.meta.Lock()
+	c, fresh := s.ctr, s.fresh
+	s.fresh = false
+	s.meta.Unlock()
+	if fresh {
+		return c, nil
+	}
+	c, err := s.col.api.inspect(ctx, s.id)
+	if err == nil {
+		s.describe(c)
+	}
+	return c, err
+}
+
+// reportMissed counts and says that a container was removed before its log
+// could be opened.
+func (s *stream) reportMissed() {
+	s.meta.Lock()
+	defer s.meta.Unlock()
+	if s.read {
+		return
+	}
+	s.col.metrics.missed.Inc()
+	s.log.Warn("gap: the container was removed before its log could be opened, its lines are lost", "image", s.ctr.Image)
+}
+
 // errRotated ends a read that is to be opened again at once.
 var errRotated = errors.New("stream rotation")
 
-// read has the reader read, until rotate is called.
-func (s *stream) read(ctx context.Context, follow bool) error {
+// readLog has the reader read, until rotate is called.
+func (s *stream) readLog(ctx context.Context, follow bool) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s.meta.Lock()
 	s.cancel, s.synced = cancel, time.Time{}
 	s.meta.Unlock()
 	return s.reader.read(ctx, s, follow)
+}
+
+// opened says that the log could be opened.
+func (s *stream) opened() {
+	s.meta.Lock()
+	defer s.meta.Unlock()
+	s.read = true
 }
 
 // inSync says that the present read has found its position.
@@ -292,12 +328,17 @@ func (s *stream) reportGap(a *anchor) {
 
 // publish adds what was counted to the metrics. out.mu is held.
 func (s *stream) publish() {
+	if s.count == (lineCounts{}) {
+		return
+	}
 	m := s.col.metrics
 	m.lines.Add(float64(s.count.lines))
 	m.bytes.Add(float64(s.count.bytes))
-	m.partials.Add(float64(s.count.partials))
-	m.truncated.Add(float64(s.count.cut))
-	m.doubles.Add(float64(s.count.doubles))
+	if s.count.partials+s.count.cut+s.count.doubles > 0 {
+		m.partials.Add(float64(s.count.partials))
+		m.truncated.Add(float64(s.count.cut))
+		m.doubles.Add(float64(s.count.doubles))
+	}
 	s.count = lineCounts{}
 }
 

@@ -8,6 +8,7 @@ import (
 // trouble says an error that keeps coming once, then a summary now and then,
 // and that it is over.
 type trouble struct {
+	what  string // is being tried, e.g. "reading the log"
 	text  string
 	times int
 	said  time.Time
@@ -18,13 +19,13 @@ const sayAgain = 10 * time.Minute
 
 func (t *trouble) report(log *slog.Logger, err error) {
 	if text := err.Error(); text != t.text {
-		*t = trouble{text: text, said: time.Now()}
-		log.Warn("reading failed, it is tried again", "error", err)
+		*t = trouble{what: t.what, text: text, said: time.Now()}
+		log.Warn(t.what+" failed, it is tried again", "error", err)
 		return
 	}
 	t.times++
 	if time.Since(t.said) >= sayAgain {
-		log.Warn("reading still fails", "error", err, "more_times", t.times)
+		log.Warn(t.what+" still fails", "error", err, "more_times", t.times)
 		t.times, t.said = 0, time.Now()
 	}
 }
@@ -32,7 +33,10 @@ func (t *trouble) report(log *slog.Logger, err error) {
 // over says that the trouble, if there was any, is past.
 func (t *trouble) over(log *slog.Logger) {
 	if t.text != "" {
-		log.Info("reading works again", "failed_again", t.times)
-		*t = trouble{}
+		log.Info(t.what+" works again", "failed_again", t.times)
+		t.forget()
 	}
 }
+
+// forget has the next error said anew.
+func (t *trouble) forget() { *t = trouble{what: t.what} }

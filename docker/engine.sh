@@ -3,6 +3,7 @@
 #
 #   docker/engine.sh up     [--version 29]   find or start an Engine; the last line is its DOCKER_HOST
 #   docker/engine.sh down   [--version 29]   stop what `up` started, and nothing else
+#   docker/engine.sh restart [--version 29]  stop and start the dockerd that `up` started, and its containers with it
 #   docker/engine.sh status [--version 29]   one line; exit 0 when an Engine answers
 #   docker/engine.sh host   [--version 29]   only the DOCKER_HOST; exit 1 when none answers
 #   docker/engine.sh built  [--version 29]   exit 0 when the binaries are there
@@ -10,13 +11,15 @@
 # Without --version: the Engine that answers on $DOCKER_HOST or /var/run/docker.sock, else (as root) Debian's docker.io,
 # started here. With --version 29: a current Engine, built once with the Go client into a cache, beside any other.
 # What is started here has its own socket, data root and containerd in $STATE and never touches another daemon.
+# With ENGINE_OWN=1 only an Engine that was started here will do, e.g. one with its own $XDG_STATE_HOME for a test that
+# restarts it.
 # Exit 3: no Engine can be had on this machine (not root, or no docker.io to install).
 set -euo pipefail
 
 cmd=${1:-}
 version=debian
 [ "${2:-}" = --version ] && version=${3:?--version needs a number}
-case "$cmd" in up | down | status | host | built) ;; *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;; esac
+case "$cmd" in up | down | restart | status | host | built) ;; *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;; esac
 case "$version" in debian | 29) ;; *) echo "engine: --version knows only 29" >&2; exit 2 ;; esac
 
 STATE=${XDG_STATE_HOME:-/var/lib}/docker-logs-test/$version
@@ -48,7 +51,7 @@ version_of() {
 # find_host prints the first DOCKER_HOST that answers.
 find_host() {
 	local candidates=("unix://$SOCK") h
-	[ "$version" = debian ] && candidates=(${DOCKER_HOST:+"$DOCKER_HOST"} "$STANDARD" "unix://$SOCK")
+	[ "$version" = debian ] && [ -z "${ENGINE_OWN:-}" ] && candidates=(${DOCKER_HOST:+"$DOCKER_HOST"} "$STANDARD" "unix://$SOCK")
 	for h in "${candidates[@]}"; do
 		if version_of "$h" >/dev/null; then echo "$h"; return; fi
 	done
@@ -186,6 +189,15 @@ stop() {
 	kill -KILL "$1" 2>/dev/null || true
 }
 
+restart() {
+	local pid
+	exec 9>"$STATE/lock"
+	flock 9
+	pid=$(ours dockerd) || { say "no dockerd was started here"; exit 1; }
+	stop "$pid"
+	launch
+}
+
 down() {
 	[ -d "$STATE" ] || { say "nothing was started here"; return; }
 	exec 9>"$STATE/lock"
@@ -207,6 +219,7 @@ down() {
 case "$cmd" in
 up) up ;;
 down) down ;;
+restart) restart ;;
 host) find_host || { say "no Engine answers"; exit 1; } ;;
 built) built ;;
 status)

@@ -30,6 +30,7 @@ type setup struct {
 	unthreaded  bool   // Threaded Off
 	daemon      bool   // Daemon On
 	logFile     string // Log_File, for a daemon, which has no standard error
+	storage     string // storage.path: chunks are kept on disk, and outlive the process
 }
 
 // agent is a program that loads the plugin.
@@ -65,7 +66,13 @@ func launch(t testing.TB, a agent, s setup) *process {
 	if _, ok := a.(host); ok {
 		rate = 0 // the host slows its output by itself
 	}
-	p := &process{sink: newSink(t, rate), t: t, agent: a, exited: make(chan struct{}), changed: make(chan struct{})}
+	return launchInto(t, newSink(t, rate), a, s)
+}
+
+// launchInto is launch with a sink that other agents have written to before.
+func launchInto(t testing.TB, into *sink, a agent, s setup) *process {
+	t.Helper()
+	p := &process{sink: into, t: t, agent: a, exited: make(chan struct{}), changed: make(chan struct{})}
 	var err error
 	if p.cmd, err = a.command(t.TempDir(), p.path, s); err != nil {
 		t.Fatal(err)
@@ -192,21 +199,38 @@ func (p *process) awaitRecords(n map[string]int) {
 // stop ends the agent in order and returns every record that it wrote. Nothing can come after that.
 func (p *process) stop() []record {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		p.t.Fatal(err)
-	}
-	if !p.wait(ctx) {
-		p.t.Fatalf("%s does not stop within %v", p.agent, limit)
-	}
+	p.end(syscall.SIGTERM)
 	if status := p.cmd.ProcessState; !status.Success() {
 		p.t.Errorf("%s ended with %v", p.agent, status)
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
 	if err := p.finish(ctx); err != nil {
 		p.t.Fatal(err)
 	}
 	return p.records
+}
+
+// end sends the agent a signal that ends it and waits until it has.
+func (p *process) end(sig syscall.Signal) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		p.t.Fatal(err)
+	}
+	if !p.wait(ctx) {
+		p.t.Fatalf("%s does not end within %v of %v", p.agent, limit, sig)
+	}
+}
+
+// again ends the agent with a signal and starts another in its place.
+func (p *process) again(sig syscall.Signal, s setup) *process {
+	p.t.Helper()
+	p.end(sig)
+	next := launchInto(p.t, p.sink, p.agent, s)
+	next.awaitLog(next.agent.ready(), 1)
+	return next
 }
 
 func (p *process) wait(ctx context.Context) bool {

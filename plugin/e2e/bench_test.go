@@ -60,7 +60,7 @@ func (h *benchHost) do(command string) {
 }
 
 func (h *benchHost) stop() {
-	_ = h.stdin.Close()
+	_, _ = fmt.Fprintln(h.stdin, "exit")
 	for h.lines.Scan() {
 	}
 	if err := h.cmd.Wait(); err != nil {
@@ -91,21 +91,28 @@ func median[T cmp.Ordered](v []T) T {
 // through the host with that at which the Engine's client reads the same log
 // and discards it: alternating, medians of five.
 func BenchmarkFollowRate(b *testing.B) {
-	const lines = 1_000_000
+	const (
+		lines     = 1_000_000
+		lineSize  = 130
+		frameHead = 8 + 31 // header, timestamp and blank
+	)
 	for _, e := range enginetest.All(b) {
 		b.Run("Engine "+e.Version, func(b *testing.B) {
 			name := unique("rate")
-			c := e.Run(b, enginetest.Options{Name: name, Args: []string{fmt.Sprint("-lines=", lines), "-size=130", "-hold"}})
+			c := e.Run(b, enginetest.Options{Name: name, Args: []string{fmt.Sprint("-lines=", lines), fmt.Sprint("-size=", lineSize-1), "-hold"}})
 			awaitWritten(b, c, lines)
+			if n := len(c.Logs()[0].Text) + 1; n != lineSize {
+				b.Fatalf("a line has %d bytes", n)
+			}
 			var discard, deliver []float64
 			for b.Loop() {
 				for range 5 {
 					began := time.Now()
-					body, err := e.ContainerLogs(b.Context(), c.ID, container.LogsOptions{ShowStdout: true, ShowStderr: true, Timestamps: true, Tail: "all"})
+					body, err := e.ContainerLogs(b.Context(), c.ID, container.LogsOptions{ShowStdout: true, ShowStderr: true, Timestamps: true, Follow: true, Tail: "all"})
 					if err != nil {
 						b.Fatal(err)
 					}
-					if _, err := io.Copy(io.Discard, body); err != nil {
+					if _, err := io.CopyN(io.Discard, body, lines*(frameHead+lineSize)); err != nil {
 						b.Fatal(err)
 					}
 					_ = body.Close()

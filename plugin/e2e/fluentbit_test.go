@@ -31,6 +31,10 @@ func (f fluentBit) command(dir, out string, s setup) (*exec.Cmd, error) {
 	if s.logFile != "" {
 		service["Log_File"] = s.logFile
 	}
+	if s.storage != "" {
+		service["storage.path"] = s.storage
+		service["storage.sync"] = "normal"
+	}
 	section("SERVICE", service)
 	for _, in := range s.inputs {
 		keys := maps.Clone(in)
@@ -39,6 +43,9 @@ func (f fluentBit) command(dir, out string, s setup) (*exec.Cmd, error) {
 		}
 		if s.unthreaded {
 			keys["Threaded"] = "Off"
+		}
+		if s.storage != "" {
+			keys["storage.type"] = "filesystem"
 		}
 		keys["Name"] = "docker_logs"
 		section("INPUT", keys)
