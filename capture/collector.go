@@ -109,7 +109,8 @@ func (c *Collector) Run(ctx context.Context) error {
 		c.wg.Go(func() { c.saveLoop(ctx) })
 	}
 	d.start = func(ctr *container) { c.start(ctx, ctr) }
-	return d.run(ctx)
+	d.run(ctx)
+	return nil
 }
 
 // Next returns the oldest batch that was not reported with Appended yet, the

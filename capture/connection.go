@@ -84,17 +84,3 @@ func (s *connState) waitUp(ctx context.Context) error {
 		}
 	}
 }
-
-// sleep waits for d, or until ctx is done or the Engine came back.
-func (s *connState) sleep(ctx context.Context, d time.Duration) error {
-	_, changed := s.get()
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-changed:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	return nil
-}

@@ -40,7 +40,7 @@ const lookBack = 5 * time.Second
 const secondLook = time.Second
 
 // run discovers until ctx is done.
-func (d *discovery) run(ctx context.Context) error {
+func (d *discovery) run(ctx context.Context) {
 	retry := &backoff.ExponentialBackOff{InitialInterval: 200 * time.Millisecond, Multiplier: 2, RandomizationFactor: 0.3, MaxInterval: 10 * time.Second}
 	retry.Reset()
 	for ctx.Err() == nil {
@@ -68,7 +68,6 @@ func (d *discovery) run(ctx context.Context) error {
 		}
 	}
 	d.col.conn.set(false)
-	return nil
 }
 
 // say logs a change of the Engine's state once.

@@ -136,7 +136,7 @@ func (a *dockerAPI) list(ctx context.Context) ([]*container, error) {
 	cs := make([]*container, 0, len(sums))
 	for i := range sums {
 		s := &sums[i]
-		c := &container{ID: s.ID, Image: s.Image, Labels: s.Labels, Running: isRunning(string(s.State)), Created: s.Created * 1e9}
+		c := &container{ID: s.ID, Image: s.Image, Labels: s.Labels, Running: isRunning(s.State), Created: s.Created * 1e9}
 		for _, n := range s.Names {
 			// A linked container has further names of the form /other/alias.
 			if n = strings.TrimPrefix(n, "/"); !strings.Contains(n, "/") {

@@ -176,13 +176,14 @@ func (f *followReader) open(ctx context.Context, s *stream, r *resync, follow bo
 	synced := false
 	for {
 		n, err := w.fill(body)
-		if n > 0 || err == io.EOF {
-			if err := s.deliver(ctx, w, err == io.EOF, each); err != nil {
+		eof := errors.Is(err, io.EOF)
+		if n > 0 || eof {
+			if err := s.deliver(ctx, w, eof, each); err != nil {
 				return err
 			}
 		}
 		switch {
-		case err == io.EOF:
+		case eof:
 			return nil
 		case err != nil:
 			return cause(ctx, fmt.Errorf("reading the log: %w", classify(err)))

@@ -28,8 +28,6 @@ type got struct {
 	Fields map[string]string
 }
 
-func (g got) ts() int64 { return int64(g.Sec)*1e9 + int64(g.Nanos) }
-
 // decodeRecords reads the records of a batch with msgp's own decoder.
 func decodeRecords(tag string, b []byte) (out []got, err error) {
 	for len(b) > 0 {

@@ -43,7 +43,7 @@ func TestNextAppendedAck(t *testing.T) {
 	s := &stream{col: col, tmpl: newRecordTemplate(col.cfg, &container{ID: "id"}, "host")}
 	write := func(n int) {
 		for range n {
-			s.accept(&entry{std: stdout, newline: true, ts: int64(s.pos.anchor.newest().TS) + 1, text: []byte("line")})
+			s.accept(&entry{std: stdout, newline: true, ts: s.pos.anchor.newest().TS + 1, text: []byte("line")})
 		}
 	}
 	if o.next() != nil {

@@ -329,7 +329,7 @@ func guarded(failed int, body func() int) (result int) {
 		defer in.lines.flush()
 		log = in.log
 	}
-	result = failed
+	result = failed //nolint:wastedassign // it is what a panic leaves
 	defer recovered(log)
 	return body()
 }

@@ -185,7 +185,7 @@ func TestCutAndEndFollowers(t *testing.T) {
 	must(t, c.WaitFollowers(within(t), 0))
 	equal(t, "others", e.Followers(), 1)
 	e.EndFollowers()
-	if _, err := readFrame(other); err != io.EOF {
+	if _, err := readFrame(other); !errors.Is(err, io.EOF) {
 		t.Error(err)
 	}
 	equal(t, "state", c.State(), "running")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -65,7 +66,7 @@ func readFrame(r io.Reader) (frame, error) {
 	}
 	text := make([]byte, binary.BigEndian.Uint32(h[4:]))
 	_, err := io.ReadFull(r, text)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	return frame{h[0], string(text)}, err
@@ -75,7 +76,7 @@ func readFrames(t *testing.T, r io.Reader) (fs []frame) {
 	t.Helper()
 	for {
 		f, err := readFrame(r)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return fs
 		}
 		must(t, err)

@@ -2,6 +2,7 @@ package dockertest_test
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"runtime"
 	"testing"
@@ -42,7 +43,7 @@ func TestMillionRecords(t *testing.T) {
 	}()
 	expectNumbered(t, r, 0, n+more)
 	<-done
-	if _, err := readFrame(r); err != io.EOF {
+	if _, err := readFrame(r); !errors.Is(err, io.EOF) {
 		t.Error(err)
 	}
 	equal(t, "tail", texts(readLog(t, cli, c.ID, container.LogsOptions{Tail: "1"})), "line 1099999$")

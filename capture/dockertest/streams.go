@@ -186,7 +186,7 @@ func (c *Ctr) rate() int {
 
 // body writes a response body through the faults.
 type body struct {
-	ctx  context.Context
+	ctx  context.Context //nolint:containedctx // of the one request that this writer lives for
 	w    http.ResponseWriter
 	left int64 // bytes until the cut, < 0 = no cut
 	rate func() int

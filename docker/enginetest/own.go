@@ -17,9 +17,8 @@ type OwnEngine struct {
 // The test is skipped only where no Engine can be had.
 func Own(t testing.TB) *OwnEngine {
 	t.Helper()
-	First(t) // installs what is needed, or skips
-	// A socket's path is short: t.TempDir may not be.
-	state, err := os.MkdirTemp("", "engine")
+	First(t)                                 // installs what is needed, or skips
+	state, err := os.MkdirTemp("", "engine") //nolint:usetesting // a socket's path must be short, and t.TempDir's is not
 	if err != nil {
 		t.Fatal(err)
 	}
