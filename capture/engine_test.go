@@ -2,9 +2,13 @@ package capture
 
 import (
 	"fmt"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"fluent-bit-docker-logs/docker/enginetest"
 )
@@ -50,14 +54,20 @@ func only(name string, more map[string]string) map[string]string {
 }
 
 // Two racing std streams, whose timestamps are often inverted between them,
-// with the stream opened again all the time.
+// with the stream opened again all the time. RACING_LINES=500000 for each of
+// the two is the full number.
 func TestEngineRacingStreams(t *testing.T) {
 	lines := 100_000
+	if v := os.Getenv("RACING_LINES"); v != "" {
+		var err error
+		lines, err = strconv.Atoi(v)
+		must(t, err)
+	}
 	onEngines(t, func(t *testing.T, e *enginetest.Engine) {
 		name := fmt.Sprintf("racing-%d", time.Now().UnixNano())
 		a := startAgent(t, e.Host, only(name, nil))
 		a.connected()
-		c := e.Run(t, enginetest.Options{Name: name, Args: []string{"-std", "both", "-lines", fmt.Sprint(lines), "-size", "100"}})
+		c := e.Run(t, enginetest.Options{Name: name, Args: []string{"-std", "both", "-lines", fmt.Sprint(lines), "-rate", "20000", "-size", "100"}})
 		stop := make(chan struct{})
 		defer close(stop)
 		go func() {
@@ -102,5 +112,39 @@ func TestEngineLogRotation(t *testing.T) {
 		a.waitRecords(lines)
 		numbered(t, "stdout", lines, a.texts(c.ID, "stdout"))
 		t.Logf("%s", a.metric("log_capturer_doubles_dropped_total"))
+	})
+}
+
+// Containers that live for milliseconds and are removed at their end: each
+// line comes once, or the container is counted as missed.
+func TestEngineShortLived(t *testing.T) {
+	const n = 60
+	onEngines(t, func(t *testing.T, e *enginetest.Engine) {
+		label := fmt.Sprint(time.Now().UnixNano())
+		a := startAgent(t, e.Host, map[string]string{"Include": "label.short=" + label, "Reader": "follow"})
+		a.connected()
+		for range n {
+			c := e.New(t, enginetest.Options{AutoRemove: true, Labels: map[string]string{"short": label}, Args: []string{"-lines", "1"}})
+			c.Start()
+		}
+		missed := func() int { return int(testutil.ToFloat64(a.col.metrics.missed)) }
+		a.waitFor("every container to be accounted for", func() bool {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			return len(a.records)+missed() >= n
+		})
+		ids := map[string]int{}
+		for _, r := range a.waitRecords(0) {
+			ids[r.Fields["container_id"]]++
+		}
+		for id, lines := range ids {
+			if lines != 1 {
+				t.Errorf("%s: %d lines", shortID(id), lines)
+			}
+		}
+		if len(ids)+missed() != n {
+			t.Errorf("%d containers came, %d are counted as missed, of %d", len(ids), missed(), n)
+		}
+		t.Logf("%d of %d containers came, %d were missed", len(ids), n, missed())
 	})
 }

@@ -239,10 +239,14 @@ func (a *agent) wait(what string, ok func([]got) bool) {
 	a.t.Helper()
 	late := time.AfterFunc(waitTime, a.cond.Broadcast)
 	defer late.Stop()
-	deadline := time.Now().Add(waitTime)
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	seen, deadline := len(a.records), time.Now().Add(waitTime)
 	for !ok(a.records) {
+		if n := len(a.records); n > seen { // as long as records come, it is worth waiting
+			seen, deadline = n, time.Now().Add(waitTime)
+			late.Reset(waitTime)
+		}
 		if time.Now().After(deadline) {
 			a.t.Fatalf("waited too long for %s; %d records so far", what, len(a.records))
 		}
