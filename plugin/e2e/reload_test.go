@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"testing"
@@ -20,6 +21,7 @@ func TestReload(t *testing.T) {
 		name := unique("reload")
 		in := input(e, name+"-*")
 		in["DB"] = filepath.Join(t.TempDir(), "positions.json")
+		in["Log_Level"] = "debug" // says how many goroutines there are when an input is opened
 		load := e.Run(t, enginetest.Options{Name: name + "-load", Args: []string{"-std=both", "-lines=1000000", "-rate=200", "-size=100"}})
 		p := start(t, a, setup{inputs: []options{in}})
 		p.awaitMore(load.ID)
@@ -43,6 +45,7 @@ func TestReload(t *testing.T) {
 			generation(i)
 		}
 		p.checkUsage(before, reloads)
+		p.checkGoroutines(reloads)
 		load.Stop()
 		all, counts := wanted(load)
 		p.awaitRecords(counts)
@@ -72,6 +75,31 @@ func (p *process) checkUsage(before usage, reloads int) {
 	// Go's scheduler may need a few threads more at any time; a leak would be one per reload.
 	if slack := 4; after.threads > before.threads+slack {
 		p.t.Errorf("%d threads, %d before %d reloads", after.threads, before.threads, reloads)
+	}
+}
+
+var openedLine = regexp.MustCompile(`\] opened .*goroutines=(\d+)`)
+
+// checkGoroutines wants each generation of inputs to find as many goroutines as the second did.
+func (p *process) checkGoroutines(reloads int) {
+	p.t.Helper()
+	p.logMu.Lock()
+	defer p.logMu.Unlock()
+	var n []string
+	for _, l := range p.lines {
+		if m := openedLine.FindStringSubmatch(l); m != nil {
+			n = append(n, m[1])
+		}
+	}
+	if len(n) < reloads+2 {
+		p.t.Fatalf("%d inputs opened, want %d", len(n), reloads+2)
+	}
+	p.t.Logf("%s: goroutines at each opening: %s", p.agent, strings.Join(n, " "))
+	for _, x := range n[1:] {
+		if x != n[1] {
+			p.t.Errorf("goroutines are %q over the reloads", n)
+			return
+		}
 	}
 }
 
