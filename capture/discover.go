@@ -119,10 +119,10 @@ func (d *discovery) session(ctx context.Context) error {
 		select {
 		case <-news.ready:
 			for _, a := range news.take() {
-				if a.name == "start" && d.startCreated(a.id) {
+				if a.name == "start" && d.startCreated(a.ctr.ID) {
 					continue
 				}
-				if err := d.refresh(ctx, a.id, startAt); err != nil {
+				if err := d.refresh(ctx, a.ctr, startAt); err != nil {
 					return err
 				}
 			}
@@ -177,7 +177,7 @@ func (d *discovery) resync(ctx context.Context, startAt int64) (n resyncResult, 
 			n.captured++
 			continue
 		}
-		if err := d.refresh(ctx, c.ID, startAt); err != nil {
+		if err := d.refresh(ctx, c, startAt); err != nil {
 			return n, err
 		}
 		if d.col.captured(c.ID) != nil {
@@ -200,12 +200,13 @@ func (d *discovery) resync(ctx context.Context, startAt int64) (n resyncResult, 
 //	state            known                     not known
 //	runs             start its stream          start one
 //	stopped, removed its stream ends itself    read it if it ran since we began
-func (d *discovery) refresh(ctx context.Context, id string, startAt int64) error {
+func (d *discovery) refresh(ctx context.Context, seen *container, startAt int64) error {
+	id := seen.ID
 	c, err := d.col.api.inspect(ctx, id)
 	switch {
 	case errors.Is(err, errGone):
-		if d.col.captured(id) == nil && !d.looked[id] {
-			d.col.metrics.missed.Inc()
+		if d.col.captured(id) == nil && !d.looked[id] && d.col.cfg.wanted(seen, d.col.self) {
+			d.col.reportMissed(d.log.With("container", seen.Name, "id", shortID(id)), seen)
 		}
 		d.col.removed(id)
 		return nil
@@ -301,13 +302,13 @@ func newNewsbox() *newsbox {
 func (n *newsbox) put(a action) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if i, ok := n.at[a.id]; ok {
+	if i, ok := n.at[a.ctr.ID]; ok {
 		if n.news[i].name != "start" {
 			n.news[i] = a
 		}
 		return
 	}
-	n.at[a.id] = len(n.news)
+	n.at[a.ctr.ID] = len(n.news)
 	n.news = append(n.news, a)
 	select {
 	case n.ready <- struct{}{}:

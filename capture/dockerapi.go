@@ -208,8 +208,8 @@ func (a *dockerAPI) logs(ctx context.Context, id string, follow bool, tail int) 
 
 // action is a container event that the capture acts on.
 type action struct {
-	name string // create, start, die, destroy, rename
-	id   string
+	name string     // create, start, die, destroy, rename
+	ctr  *container // as far as the event tells
 }
 
 // watch subscribes to container events since a moment of the Engine's clock.
@@ -237,7 +237,12 @@ func (a *dockerAPI) watch(ctx context.Context, since time.Time) (wait func(f fun
 			select {
 			case m := <-msgs:
 				if m.Type == events.ContainerEventType && m.Actor.ID != "" {
-					f(action{string(m.Action), m.Actor.ID})
+					f(action{string(m.Action), &container{
+						ID:     m.Actor.ID,
+						Name:   m.Actor.Attributes["name"],
+						Image:  m.Actor.Attributes["image"],
+						Labels: m.Actor.Attributes, // and more than the labels
+					}})
 				}
 			case err, ok := <-errs:
 				if !ok || err == nil || errors.Is(err, io.EOF) {

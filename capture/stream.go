@@ -211,11 +211,14 @@ func (s *stream) inspect(ctx context.Context) (*container, error) {
 func (s *stream) reportMissed() {
 	s.meta.Lock()
 	defer s.meta.Unlock()
-	if s.read {
-		return
+	if !s.read {
+		s.col.reportMissed(s.log, s.ctr)
 	}
-	s.col.metrics.missed.Inc()
-	s.log.Warn("gap: the container was removed before its log could be opened, its lines are lost", "image", s.ctr.Image)
+}
+
+func (c *Collector) reportMissed(log *slog.Logger, ctr *container) {
+	c.metrics.missed.Inc()
+	log.Warn("gap: the container was removed before its log could be opened, its lines are lost", "image", ctr.Image)
 }
 
 // errRotated ends a read that is to be opened again at once.

@@ -86,6 +86,10 @@ func parseFrames(r io.Reader) ([]Line, error) {
 			return nil, err
 		}
 		l := open[std]
+		if l != nil && !l.Time.Equal(at) {
+			finish(l) // the container was ended in the middle of the line: the next one has a time of its own
+			l = nil
+		}
 		if l == nil {
 			l = &Line{Std: std, Time: at}
 			open[std] = l

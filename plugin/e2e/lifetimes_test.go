@@ -31,7 +31,8 @@ func TestRestart(t *testing.T) {
 		name := unique("restart")
 		p := start(t, a, setup{inputs: []options{input(e, name)}})
 		c := e.Run(t, enginetest.Options{Name: name, Args: []string{"-std=both", "-lines=100", "-size=100", "-hold"}})
-		for range 5 {
+		for i := range 5 {
+			awaitWritten(t, c, (i+1)*200)
 			c.Restart()
 		}
 		awaitWritten(t, c, 6*200)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -33,9 +34,11 @@ func resuming(t *testing.T, e *enginetest.Engine, name string) options {
 	return in
 }
 
-// producer writes 20,000 lines a second in all, on both std streams, until it is stopped.
+// producer writes on both std streams until it is stopped: LOAD lines a second in all. 20000 is the full number, for one
+// test at a time (-parallel 1): two cores with two Engines on them do not take four times as much.
 func producer(t *testing.T, e *enginetest.Engine, name string) *enginetest.Container {
-	return e.Run(t, enginetest.Options{Name: name, Args: []string{"-std=both", "-lines=100000000", "-rate=10000", "-size=100"}})
+	rate := times(t, "LOAD", 4000) / 2
+	return e.Run(t, enginetest.Options{Name: name, Args: []string{"-std=both", "-lines=100000000", fmt.Sprint("-rate=", rate), "-size=100"}})
 }
 
 // TestTerminated: the agent is ended in order and started again, under load. RESTARTS=20 is the full number.
