@@ -439,7 +439,7 @@ func (s *stream) settle() {
 }
 
 func (s *stream) advance(e *entry) {
-	s.pos.advance(markOf(e))
+	s.pos.advance(markOf(e), e.spot)
 	s.settle()
 }
 
