@@ -121,7 +121,7 @@ func TestLinesDoNotAllocate(t *testing.T) {
 	if n := testing.AllocsPerRun(1000, func() {
 		e, _, _ := cutFrame(benchFrame)
 		buf = s.tmpl.append(buf[:0], e.ts, e.std, e.text, false)
-		s.pos.advance(markOf(&e), e.spot)
+		s.pos.advance(markOf(&e))
 	}); n != 0 {
 		t.Errorf("%v allocations a line", n)
 	}

@@ -22,11 +22,11 @@ const (
 	recordEnd   = `"}`
 )
 
-// spot is where a record was read in a log file. The zero spot is none.
+// spot is where a record was read in a log file. Without an inode it is none.
 type spot struct {
-	Inode uint64 `json:"inode,omitempty"`
-	End   int64  `json:"end,omitempty"`  // offset behind the record and its newline
-	Size  uint32 `json:"size,omitempty"` // of the record with its newline
+	Inode uint64 `json:"inode"`
+	End   int64  `json:"end"`  // offset behind the record and its newline
+	Size  uint32 `json:"size"` // of the record with its newline
 }
 
 // recordCutter cuts the records of a json-file out of its bytes, which it
@@ -39,7 +39,7 @@ type recordCutter struct {
 }
 
 // each calls f for every whole record in b, whose first byte is at offset off
-// of the file with that inode (0: one that has no spots), and returns how many
+// of the file with that inode (0: spots in it are of no use later), and returns how many
 // bytes it is through with: up to the last newline, or to the record that f
 // refused.
 func (c *recordCutter) each(b []byte, inode uint64, off int64, f func(*entry) error) (n int, err error) {
@@ -55,9 +55,7 @@ func (c *recordCutter) each(b []byte, inode uint64, off int64, f func(*entry) er
 			}
 		} else {
 			c.records++
-			if inode != 0 {
-				c.e.spot = spot{Inode: inode, End: off + int64(n+size), Size: uint32(size)}
-			}
+			c.e.spot = spot{Inode: inode, End: off + int64(n+size), Size: uint32(size)}
 			if err := f(&c.e); err != nil {
 				return n, err
 			}
@@ -88,9 +86,7 @@ func (c *recordCutter) salvage(line []byte, inode uint64, off int64, f func(*ent
 			continue
 		}
 		c.records++
-		if inode != 0 {
-			c.e.spot = spot{Inode: inode, End: end - int64(len(line)), Size: uint32(size)}
-		}
+		c.e.spot = spot{Inode: inode, End: end - int64(len(line)), Size: uint32(size)}
 		if err := f(&c.e); err != nil {
 			return err
 		}

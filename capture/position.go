@@ -33,10 +33,10 @@ type position struct {
 }
 
 // advance moves the position behind a record that was just consumed.
-func (p *position) advance(m mark, at spot) {
+func (p *position) advance(m mark) {
 	p.kind = fromAnchor
 	p.anchor.push(m)
-	p.spot = at
+	p.spot = spot{}
 }
 
 // everything is the tail that asks the Engine for the whole log.
