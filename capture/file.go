@@ -22,11 +22,13 @@ type fileReader struct {
 }
 
 const (
-	// slowPoll is how often a watched file is looked at all the same.
-	slowPoll = time.Second
+	// watchedPoll is how often a watched file is looked at all the same: on some
+	// file systems the kernel does not see what others write.
+	watchedPoll = 5 * time.Second
 	// fastPoll is how often a file without a watch is looked at when it was
 	// written to lately; longer and longer up to slowPoll when it was not.
 	fastPoll = 50 * time.Millisecond
+	slowPoll = time.Second
 	// lookPace is the least time between two looks at a file that is written to
 	// all the time, so that lines are taken many at once.
 	lookPace = 5 * time.Millisecond
@@ -75,7 +77,7 @@ func (f *fileReader) read(ctx context.Context, s *stream, follow bool) error {
 		deliver: func(e *entry) error { s.accept(e); return nil },
 		wake:    make(chan struct{}, 1),
 		watch:   f.watch(),
-		timer:   time.NewTimer(slowPoll),
+		timer:   time.NewTimer(watchedPoll),
 		poll:    fastPoll,
 	}
 	defer l.close()
@@ -300,7 +302,7 @@ func (l *fileLog) lost(how string) {
 	if notes.gaps++; time.Since(notes.saidGap) < sayGapAgain {
 		return
 	}
-	l.s.log.Error("gap: lines were lost", "how", how, "times", notes.gaps)
+	l.s.log.Error("gap: lines were lost before they could be read from the log file", "how", how, "times", notes.gaps)
 	notes.gaps, notes.saidGap = 0, time.Now()
 }
 
@@ -401,8 +403,8 @@ func (l *fileLog) wait(ctx context.Context) (ended bool, err error) {
 	if l.rewatch() {
 		return false, nil
 	}
-	d := slowPoll
-	if !l.armed {
+	d := watchedPoll
+	if !l.armed || l.created == nil {
 		d = l.poll
 		l.poll = min(2*l.poll, slowPoll)
 	}
