@@ -30,6 +30,7 @@ type Collector struct {
 
 	watch       atomic.Pointer[watcher] // of log files; nil outside of Run and where there is no inotify
 	saidNoWatch sync.Once
+	logDir      atomic.Pointer[string] // where the Engine keeps its log files, once one was opened
 
 	wg sync.WaitGroup // every goroutine but Run's own
 

@@ -89,6 +89,7 @@ func (f *fileReader) read(ctx context.Context, s *stream, follow bool) error {
 		return err
 	}
 	s.opened()
+	s.col.noteLogDir(s.id, path)
 	if err := l.seek(ctx); err != nil {
 		return err
 	}
@@ -108,7 +109,11 @@ func (s *stream) logPath(ctx context.Context) (string, error) {
 	case !strings.HasPrefix(s.col.cfg.DockerHost, "unix://"):
 		return "", fmt.Errorf("%w: the Engine is not on this host", errNoFile)
 	case c.LogPath == "":
-		// Before its first start the Engine did not name it.
+		// Before its first start the Engine did not name it. Another question
+		// may be one too many for a container that lives for milliseconds.
+		if path := s.col.likelyLogPath(s.id); path != "" {
+			return path, nil
+		}
 		var err error
 		if c, err = s.col.api.inspect(ctx, s.id); err != nil {
 			return "", err
@@ -120,6 +125,29 @@ func (s *stream) logPath(ctx context.Context) (string, error) {
 	}
 	return c.LogPath, nil
 }
+
+// noteLogDir remembers where the Engine keeps its log files.
+func (c *Collector) noteLogDir(id, path string) {
+	if dir, ok := strings.CutSuffix(path, logPathIn("", id)); ok && c.logDir.Load() == nil {
+		c.logDir.Store(&dir)
+	}
+}
+
+// likelyLogPath is where a container's log file is if the Engine keeps it where
+// it keeps others; "" if there is none.
+func (c *Collector) likelyLogPath(id string) string {
+	dir := c.logDir.Load()
+	if dir == nil {
+		return ""
+	}
+	path := logPathIn(*dir, id)
+	if _, err := inodeOf(path); err != nil {
+		return ""
+	}
+	return path
+}
+
+func logPathIn(dir, id string) string { return dir + "/" + id + "/" + id + "-json.log" }
 
 // open opens all files of the log.
 func (l *fileLog) open() error {

@@ -108,7 +108,7 @@ func TestEngineFileRotation(t *testing.T) {
 
 // Containers that are removed as soon as they have ended, after one line.
 func TestEngineShortLivedFiles(t *testing.T) {
-	total, workers := 500, 2
+	total, workers := 500, 1
 	if testing.Short() {
 		total = 50
 	}
