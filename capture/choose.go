@@ -3,7 +3,9 @@ package capture
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 )
 
@@ -45,3 +47,55 @@ func (s *stream) sayReader(text string, args ...any) {
 		s.log.Log(context.Background(), slog.LevelInfo, text, args...)
 	}
 }
+
+// logPath is the path of the container's log file, if it has one that can be
+// reached from here.
+func (s *stream) logPath(ctx context.Context) (string, error) {
+	c := s.container()
+	switch {
+	case c.Driver != "json-file" && s.col.cfg.Reader == readerFile:
+		return "", fmt.Errorf("%w from a file (option Reader), its driver is %s", errUnreadable, c.Driver)
+	case c.Driver != "json-file":
+		return "", fmt.Errorf("%w: the log driver is %s", errNoFile, c.Driver)
+	case !strings.HasPrefix(s.col.cfg.DockerHost, "unix://"):
+		return "", fmt.Errorf("%w: the Engine is not on this host", errNoFile)
+	case c.LogPath == "":
+		// Before its first start the Engine did not name it. Another question
+		// may be one too many for a container that lives for milliseconds.
+		if path := s.col.likelyLogPath(s.id); path != "" {
+			return path, nil
+		}
+		var err error
+		if c, err = s.col.api.inspect(ctx, s.id); err != nil {
+			return "", err
+		}
+		s.describe(c)
+		if c.LogPath == "" {
+			return "", fmt.Errorf("%w: the Engine names none", errNoFile)
+		}
+	}
+	return c.LogPath, nil
+}
+
+// noteLogDir remembers where the Engine keeps its log files.
+func (c *Collector) noteLogDir(id, path string) {
+	if dir, ok := strings.CutSuffix(path, logPathIn("", id)); ok && c.logDir.Load() == nil {
+		c.logDir.Store(&dir)
+	}
+}
+
+// likelyLogPath is where a container's log file is if the Engine keeps it where
+// it keeps others; "" if there is none.
+func (c *Collector) likelyLogPath(id string) string {
+	dir := c.logDir.Load()
+	if dir == nil {
+		return ""
+	}
+	path := logPathIn(*dir, id)
+	if _, err := inodeOf(path); err != nil {
+		return ""
+	}
+	return path
+}
+
+func logPathIn(dir, id string) string { return dir + "/" + id + "/" + id + "-json.log" }
