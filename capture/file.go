@@ -165,7 +165,7 @@ func (l *fileLog) drain(ctx context.Context) error {
 			}
 			continue
 		}
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return fmt.Errorf("reading the log file: %w", err)
 		}
 		n := l.take(f, b)

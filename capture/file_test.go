@@ -258,7 +258,7 @@ func TestReaderFile(t *testing.T) {
 	a.connected()
 	journal := e.Run(dockertest.Container{Name: "journal", Driver: "journald"})
 	absent := e.Run(dockertest.Container{Name: "absent"})
-	link := e.Run(dockertest.Container{Name: "link", LogDir: logDir(t)})
+	link := e.Run(dockertest.Container{Name: "link", LogDir: t.TempDir()})
 	c := viaFile.run(t, e, dockertest.Container{Name: "web"})
 	for _, c := range []*dockertest.Ctr{journal, absent, c} {
 		c.Stdout("line")

@@ -94,11 +94,11 @@ func (l *logFile) close() { _ = l.f.Close() }
 func (l *logFile) read(buf []byte) ([]byte, error) {
 	if l.zip != nil {
 		b, err := l.zip.read(l.f, buf, l.off)
-		l.whole = err == io.EOF
+		l.whole = errors.Is(err, io.EOF)
 		return b, err
 	}
 	n, err := l.f.ReadAt(buf, l.off-int64(l.nbefore))
-	l.whole = err == io.EOF
+	l.whole = errors.Is(err, io.EOF)
 	if n < l.nbefore || !bytes.Equal(buf[:l.nbefore], l.before[:l.nbefore]) {
 		return nil, errTruncated
 	}
@@ -124,7 +124,7 @@ func (l *logFile) startAt(off int64) error {
 	k := min(off, overlap)
 	n, err := l.f.ReadAt(l.before[:k], off-k)
 	l.nbefore = n
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	return nil

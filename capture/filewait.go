@@ -24,7 +24,7 @@ func (l *fileLog) extend() (newer bool, err error) {
 	if err != nil {
 		// Log rotation is between two steps, or the container was removed.
 		l.poll = min(l.poll, fastPoll)
-		return false, nil
+		return false, nil //nolint:nilerr // not an error here
 	}
 	if inode == last.inode {
 		l.checkMissed(created)

@@ -130,7 +130,7 @@ func FuzzRecordAgainstEncodingJSON(f *testing.F) {
 			}
 		}
 		if !utf8.Valid(line) || !json.Valid(line) {
-			if utf8.Valid(line) && bytes.IndexAny(line, "\t\r") < 0 {
+			if utf8.Valid(line) && !bytes.ContainsAny(line, "\t\r") {
 				checkLenient(t, line)
 			}
 			return

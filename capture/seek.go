@@ -158,7 +158,7 @@ func (l *fileLog) scan(ctx context.Context, from place, r *resync) (at place, er
 				return at, context.Cause(ctx)
 			}
 			b, err := f.read(buf)
-			if eof = err == io.EOF; err != nil && !eof {
+			if eof = errors.Is(err, io.EOF); err != nil && !eof {
 				return at, err
 			}
 			at = place{i, f.off}
@@ -201,7 +201,7 @@ func (l *logFile) tail(n int) (off int64, found int, err error) {
 	for end := l.size(); end > 0; {
 		k := min(end, int64(len(buf)))
 		b := buf[:k]
-		if _, err := l.f.ReadAt(b, end-k); err != nil && err != io.EOF {
+		if _, err := l.f.ReadAt(b, end-k); err != nil && !errors.Is(err, io.EOF) {
 			return 0, 0, err
 		}
 		end -= k
@@ -248,7 +248,7 @@ func (l *logFile) lines(limit int) (n int, off int64, err error) {
 			}
 		}
 		l.consumed(b, len(b))
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return n, l.off, nil
 		}
 		if err != nil {

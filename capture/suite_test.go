@@ -2,7 +2,6 @@ package capture
 
 import (
 	"maps"
-	"os"
 	"strings"
 	"testing"
 
@@ -44,18 +43,9 @@ func TestReaders(t *testing.T) {
 // run runs a container whose log the reader can read.
 func (r readerCase) run(t *testing.T, e *dockertest.Engine, spec dockertest.Container) *dockertest.Ctr {
 	if r.file && spec.Driver == "" {
-		spec.LogDir = logDir(t)
+		spec.LogDir = t.TempDir()
 	}
 	return e.Run(spec)
-}
-
-// logDir is where an Engine keeps its log files.
-func logDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "logs")
-	must(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
 }
 
 // agent starts an agent that uses the reader for every container it can.
