@@ -11,11 +11,11 @@ import (
 	"fluent-bit-docker-logs/capture/dockertest"
 )
 
-func TestNewContainerIsReadFromItsBeginning(t *testing.T) {
+func testNewContainerIsReadFromItsBeginning(t *testing.T, r readerCase) {
 	e := dockertest.Start(t)
-	a := startAgent(t, e.Host(), nil)
+	a := r.agent(t, e, nil)
 	a.connected()
-	c := e.Run(dockertest.Container{Name: "web", Image: "nginx:1", Labels: map[string]string{
+	c := r.run(t, e, dockertest.Container{Name: "web", Image: "nginx:1", Labels: map[string]string{
 		labelComposeProject: "shop", labelComposeService: "front"}})
 	c.Stdout(sequence("out", 0, 100)...)
 	c.Stderr(sequence("err", 0, 100)...)
@@ -34,7 +34,7 @@ func TestNewContainerIsReadFromItsBeginning(t *testing.T) {
 	}
 }
 
-func TestStartFrom(t *testing.T) {
+func testStartFrom(t *testing.T, r readerCase) {
 	for _, test := range []struct {
 		from string
 		want []string
@@ -46,16 +46,16 @@ func TestStartFrom(t *testing.T) {
 	} {
 		t.Run(test.from, func(t *testing.T) {
 			e := dockertest.Start(t)
-			c := e.Run(dockertest.Container{Name: "old"})
+			c := r.run(t, e, dockertest.Container{Name: "old"})
 			now := time.Now()
 			for i, line := range sequence("old", 0, 300) {
 				// one a second, the last one second ago, with room for a slow machine
 				c.WriteAt(now.Add(time.Duration(i-300)*time.Second+500*time.Millisecond), dockertest.Stdout, []byte(line+"\n"))
 			}
-			idle := e.Run(dockertest.Container{Name: "idle"})
-			a := startAgent(t, e.Host(), map[string]string{"Start_From": test.from})
-			must(t, c.WaitFollowers(testContext(t), 1))
-			must(t, idle.WaitFollowers(testContext(t), 1))
+			idle := r.run(t, e, dockertest.Container{Name: "idle"})
+			a := r.agent(t, e, map[string]string{"Start_From": test.from})
+			r.reading(t, a, c)
+			r.reading(t, a, idle)
 			c.Stdout(sequence("new", 0, 3)...)
 			idle.Stdout("first")
 			a.waitRecords(len(test.want) + 1)
@@ -75,7 +75,7 @@ func TestStartFrom(t *testing.T) {
 }
 
 // Whatever cuts a stream, each line arrives once.
-func TestStreamIsResumedExactly(t *testing.T) {
+func testStreamIsResumedExactly(t *testing.T, r readerCase) {
 	for _, test := range []struct {
 		name string
 		harm func(e *dockertest.Engine, c *dockertest.Ctr)
@@ -93,9 +93,9 @@ func TestStreamIsResumedExactly(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			for _, tty := range []bool{false, true} {
 				e := dockertest.Start(t)
-				a := startAgent(t, e.Host(), nil)
+				a := r.agent(t, e, nil)
 				a.connected()
-				c := e.Run(dockertest.Container{Name: "web", TTY: tty})
+				c := r.run(t, e, dockertest.Container{Name: "web", TTY: tty})
 				const each, rounds = 500, 5
 				for i := range rounds {
 					c.Stdout(sequence("out", i*each, (i+1)*each)...)
@@ -147,15 +147,15 @@ func TestLogRotatedAwayIsAGap(t *testing.T) {
 	}
 }
 
-func TestContent(t *testing.T) {
+func testContent(t *testing.T, r readerCase) {
 	e := dockertest.Start(t)
-	a := startAgent(t, e.Host(), map[string]string{"Max_Line_Size": "100k"})
+	a := r.agent(t, e, map[string]string{"Max_Line_Size": "100k"})
 	a.connected()
 	for _, spec := range []dockertest.Container{
 		{Name: "json"}, {Name: "local", Driver: "local"}, {Name: "tty", TTY: true},
 	} {
 		t.Run(spec.Name, func(t *testing.T) {
-			c := e.Run(spec)
+			c := r.run(t, e, spec)
 			nl := "\n"
 			if spec.TTY {
 				nl = "\r\n"
@@ -184,15 +184,15 @@ func TestContent(t *testing.T) {
 }
 
 // Incomplete lines of both std streams, with a cut in the middle of both.
-func TestPartialsAreJoinedPerStdStream(t *testing.T) {
+func testPartialsAreJoinedPerStdStream(t *testing.T, r readerCase) {
 	e := dockertest.Start(t)
-	a := startAgent(t, e.Host(), nil)
+	a := r.agent(t, e, nil)
 	a.connected()
-	c := e.Run(dockertest.Container{Name: "web"})
+	c := r.run(t, e, dockertest.Container{Name: "web"})
 	long := strings.Repeat("a", 40000)
 	c.Write(dockertest.Stdout, []byte(long[:20000]))
 	c.Write(dockertest.Stderr, []byte(long[:35000]))
-	must(t, c.WaitSent(testContext(t)))
+	r.read(t, c)
 	c.CutFollowers()
 	c.Write(dockertest.Stdout, []byte(long[20000:]+"out\n"))
 	c.CutFollowers()
@@ -202,11 +202,11 @@ func TestPartialsAreJoinedPerStdStream(t *testing.T) {
 	checkSequence(t, "stderr", []string{long + "err", "more"}, a.texts(c.ID, "stderr"))
 }
 
-func TestLongLineIsCutFlaggedAndCounted(t *testing.T) {
+func testLongLineIsCutFlaggedAndCounted(t *testing.T, r readerCase) {
 	e := dockertest.Start(t)
-	a := startAgent(t, e.Host(), map[string]string{"Max_Line_Size": "64k"})
+	a := r.agent(t, e, map[string]string{"Max_Line_Size": "64k"})
 	a.connected()
-	c := e.Run(dockertest.Container{Name: "web"})
+	c := r.run(t, e, dockertest.Container{Name: "web"})
 	long := strings.Repeat("0123456789", 30000)
 	c.Stdout("before", long, "between", long[:64<<10], long[:64<<10+1], "after")
 	a.waitTexts(c.ID, "", 6)

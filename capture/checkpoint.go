@@ -43,6 +43,7 @@ type savedPosition struct {
 	Marks []mark    `json:"anchor,omitempty"` // oldest first
 	Skip  [2]uint32 `json:"skip,omitzero"`    // stdout, stderr
 	Cut   [2]int64  `json:"cut,omitzero"`     // stdout, stderr
+	File  spot      `json:"file,omitzero"`
 }
 
 // savedMarks is how many marks of an anchor are saved: fewer than in memory,
@@ -58,6 +59,7 @@ func (p *position) saved() savedPosition {
 		Tail: p.tail,
 		Skip: [2]uint32(p.skip[stdout:]),
 		Cut:  [2]int64(p.cutTS[stdout:]),
+		File: p.spot,
 	}
 	for i := min(p.anchor.n, savedMarks); i > 0; i-- {
 		s.Marks = append(s.Marks, *p.anchor.at(i - 1))
@@ -68,7 +70,7 @@ func (p *position) saved() savedPosition {
 func (s *savedPosition) position() (p position, err error) {
 	for kind, name := range posNames {
 		if name == s.From {
-			p = position{kind: kind, ts: s.Time, tail: s.Tail}
+			p = position{kind: kind, ts: s.Time, tail: s.Tail, spot: s.File}
 			for _, m := range s.Marks {
 				p.anchor.restore(m)
 			}

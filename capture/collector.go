@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,6 +27,10 @@ type Collector struct {
 	host    string    // this machine's name, in every record
 	self    string    // id of the container we run in, "" if none
 	began   time.Time // New, by our clock
+
+	watch       atomic.Pointer[watcher] // of log files; nil outside of Run and where there is no inotify
+	saidNoWatch sync.Once
+	logDir      atomic.Pointer[string] // where the Engine keeps its log files, once one was opened
 
 	wg sync.WaitGroup // every goroutine but Run's own
 
@@ -104,6 +109,7 @@ func (c *Collector) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer c.wg.Wait()
 	defer cancel()
+	defer c.watchFiles()()
 	d := &discovery{col: c, log: c.log, looked: make(map[string]bool), created: make(map[string]*container)}
 	if c.db != nil {
 		c.wg.Go(func() { c.saveLoop(ctx) })
@@ -111,6 +117,33 @@ func (c *Collector) Run(ctx context.Context) error {
 	d.start = func(ctr *container) { c.start(ctx, ctr) }
 	d.run(ctx)
 	return nil
+}
+
+// watchFiles begins to watch log files until stop is called.
+func (c *Collector) watchFiles() (stop func()) {
+	if c.cfg.Reader == readerFollow {
+		return func() {}
+	}
+	w, err := newWatcher()
+	if err != nil {
+		c.sayUnwatched(err)
+		return func() {}
+	}
+	c.watch.Store(w)
+	c.wg.Go(w.run)
+	return w.close
+}
+
+func (c *Collector) filesWatch() *watcher { return c.watch.Load() }
+
+// sayUnwatched says that some log files are not watched.
+func (c *Collector) sayUnwatched(err error) {
+	if errors.Is(err, errNoWatch) {
+		return
+	}
+	c.saidNoWatch.Do(func() {
+		c.log.Warn("log files cannot be watched, they are looked at once a second (fs.inotify.max_user_instances, max_user_watches)", "error", err)
+	})
 }
 
 // Next returns the oldest batch that was not reported with Appended yet, the

@@ -17,7 +17,7 @@ import (
 type Config struct {
 	DockerHost string // URL of the Engine: unix:// or tcp://
 	TLS        TLSConfig
-	Reader     string // "auto", "follow"
+	Reader     string // "auto", "file", "follow"
 
 	Include, Exclude selectors
 	ExcludeSelf      bool
@@ -91,9 +91,11 @@ var options = []Option{
 		func(c *Config, v string) error { return parseFile(&c.TLS.Key, v) }},
 	{"Docker_TLS_Verify", "on", "on or off", "Verify the Engine's certificate when TLS is used.",
 		func(c *Config, v string) error { return parseBool(&c.TLS.Verify, v) }},
-	{"Reader", "auto", "auto or follow (file and poll are not built yet)",
-		"How logs are read: follow streams of the API, or auto.",
-		func(c *Config, v string) error { return parseOneOf(&c.Reader, v, "auto", "follow") }},
+	{"Reader", "auto", "auto, file or follow (poll is not built yet)",
+		"How logs are read: the json-file driver's own files, follow streams of the API, or auto: the files where possible.",
+		func(c *Config, v string) error {
+			return parseOneOf(&c.Reader, v, readerAuto, readerFile, readerFollow)
+		}},
 	{"Include", "", "comma-separated key=glob, key one of " + selectorKeys,
 		"Only containers that match one of these; not set: all.",
 		func(c *Config, v string) error { return parseSelectors(&c.Include, v) }},
@@ -157,6 +159,9 @@ func ParseConfig(get func(key string) string) (Config, error) {
 			}
 			return Config{}, fmt.Errorf("option %s: value %q is not allowed%s; allowed: %s", o.Key, v, detail, o.Allowed)
 		}
+	}
+	if c.Reader == readerFile && !strings.HasPrefix(c.DockerHost, "unix://") {
+		return Config{}, fmt.Errorf("option Reader: value \"file\" needs an Engine on this host (Docker_Host unix://...), not %q", c.DockerHost)
 	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		return Config{}, errors.New("options Docker_TLS_Cert and Docker_TLS_Key: set both or none")

@@ -173,6 +173,7 @@ func (d *discovery) resync(ctx context.Context, startAt int64) (n resyncResult, 
 		switch {
 		case c.Running && !d.col.isRunning(c.ID):
 			n.found++
+		case !c.Running && known && d.col.isRunning(c.ID): // its end was not announced
 		case c.Running, known, d.looked[c.ID]:
 			n.captured++
 			continue
@@ -226,6 +227,8 @@ func (d *discovery) refresh(ctx context.Context, seen *container, startAt int64)
 		s.describe(c)
 		if c.Running {
 			d.start(c)
+		} else {
+			s.lookAgain() // a reader of files sees no end of its own
 		}
 		return nil
 	}

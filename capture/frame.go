@@ -35,6 +35,7 @@ type entry struct {
 	newline bool  // the record ended in a newline, which text no longer has
 	ts      int64 // nanoseconds since 1970, given by the Engine
 	text    []byte
+	spot    spot // of a record that was read from a file
 }
 
 var (

@@ -78,6 +78,8 @@ type agent struct {
 	records []got
 	bytes   int
 	hold    bool // take nothing: Fluent Bit is paused
+	lazy    bool // decode nothing before lazyRecords: be fast
+	raw     []byte
 	keepAck bool // acknowledge nothing: it is in Fluent Bit's ring only
 	count   uint64
 	lost    int // records taken and never acknowledged
@@ -117,7 +119,7 @@ func testConfig(t testing.TB, host string, opts map[string]string) Config {
 
 func startAgent(t *testing.T, host string, opts map[string]string) *agent {
 	t.Helper()
-	a := &agent{t: t, reg: prometheus.NewRegistry(), done: make(chan struct{}), wake: make(chan struct{}, 1), log: &logBuffer{}}
+	a := &agent{t: t, reg: prometheus.NewRegistry(), wake: make(chan struct{}, 1), log: &logBuffer{}}
 	a.cond = sync.NewCond(&a.mu)
 	log := slog.New(slog.NewTextHandler(io.MultiWriter(a.log, t.Output()), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	col, err := New(testConfig(t, host, opts), log, a.reg, a.poke)
@@ -125,21 +127,26 @@ func startAgent(t *testing.T, host string, opts map[string]string) *agent {
 		t.Fatal(err)
 	}
 	a.col = col
+	a.run()
+	t.Cleanup(a.stop)
+	return a
+}
+
+func (a *agent) run() {
 	ctx, cancel := context.WithCancel(context.Background())
-	a.cancel = cancel
+	done := make(chan struct{})
+	a.cancel, a.done = cancel, done
 	go func() {
-		defer close(a.done)
+		defer close(done)
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			if err := col.Run(ctx); err != nil {
-				t.Errorf("Run: %v", err)
+			if err := a.col.Run(ctx); err != nil {
+				a.t.Errorf("Run: %v", err)
 			}
 		})
 		a.drain(ctx)
 		wg.Wait()
 	}()
-	t.Cleanup(a.stop)
-	return a
 }
 
 func (a *agent) poke() {
@@ -167,6 +174,10 @@ func (a *agent) drain(ctx context.Context) {
 			if b == nil {
 				break
 			}
+			if a.lazy {
+				a.takeLazily(b)
+				continue
+			}
 			rs, err := decodeRecords(b.Tag, b.Buf)
 			if err != nil {
 				a.t.Errorf("batch of %d bytes: %v", len(b.Buf), err)
@@ -191,6 +202,27 @@ func (a *agent) drain(ctx context.Context) {
 	}
 }
 
+// takeLazily only copies what is to be taken.
+func (a *agent) takeLazily(b *Batch) {
+	a.mu.Lock()
+	a.raw = append(a.raw, b.Buf...)
+	a.count += uint64(b.Records)
+	n := a.count
+	a.mu.Unlock()
+	a.col.Appended()
+	a.col.Ack(n)
+	a.cond.Broadcast()
+}
+
+// decodeLazy decodes what was only copied so far.
+func (a *agent) decodeLazy() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	rs, err := decodeRecords("", a.raw)
+	must(a.t, err)
+	a.records, a.raw = append(a.records, rs...), nil
+}
+
 // loseFromNow makes the sink take records without ever acknowledging them, as
 // when they are in a ring that Fluent Bit drops at its exit: they do not count
 // as delivered.
@@ -206,6 +238,17 @@ func (a *agent) pause(on bool) {
 	a.hold = on
 	a.mu.Unlock()
 	a.poke()
+}
+
+// pauseReading ends the Collector's run; resumeReading starts another that
+// goes on where it was.
+func (a *agent) pauseReading() {
+	a.cancel()
+	<-a.done
+}
+
+func (a *agent) resumeReading() {
+	a.run()
 }
 
 func (a *agent) stop() {

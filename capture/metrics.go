@@ -18,6 +18,7 @@ type metrics struct {
 	events                            *prometheus.CounterVec
 	resyncFinds                       prometheus.Counter
 	missed                            prometheus.Counter
+	damaged                           prometheus.Counter
 	panics                            prometheus.Counter
 }
 
@@ -48,10 +49,11 @@ func newMetrics(reg prometheus.Registerer, c *Collector) (*metrics, error) {
 		events:           vec("discovery_events_total", "Container events acted on, by action.", "action"),
 		resyncFinds:      counter("resync_finds_total", "Containers found by the periodic list that no event had announced."),
 		missed:           counter("missed_containers_total", "Containers that were removed before their log could be opened."),
+		damaged:          counter("damaged_records_total", "Places in log files that held no record and were left out."),
 		panics:           counter("panics_total", "Panics that were caught in a task."),
 	}
 	for _, x := range []prometheus.Collector{
-		m.lines, m.bytes, m.partials, m.truncated, m.gaps, m.doubles, m.rotations, m.checkpointErrors, m.reconnects, m.events, m.resyncFinds, m.missed, m.panics,
+		m.lines, m.bytes, m.partials, m.truncated, m.gaps, m.doubles, m.rotations, m.checkpointErrors, m.reconnects, m.events, m.resyncFinds, m.missed, m.damaged, m.panics,
 		gauge("streams", "Streams that run at the moment.", func() float64 { return float64(c.running()) }),
 		gauge("outbox_bytes", "Bytes of records that wait for Fluent Bit.", func() float64 { return float64(c.out.size()) }),
 		gauge("outstanding_records", "Records appended to Fluent Bit and not yet acknowledged.", func() float64 { return float64(c.out.outstanding()) }),

@@ -22,6 +22,7 @@ type position struct {
 	ts     int64 // fromTime: nanoseconds since 1970
 	tail   int   // fromTail: stored records
 	anchor anchor
+	spot   spot // of the anchor's newest record, if that was read from a file
 	// skip is how many records of each std stream behind this place were
 	// delivered already, while an older line of the other one was still
 	// incomplete; index 0 is unused.
@@ -35,6 +36,7 @@ type position struct {
 func (p *position) advance(m mark) {
 	p.kind = fromAnchor
 	p.anchor.push(m)
+	p.spot = spot{}
 }
 
 // everything is the tail that asks the Engine for the whole log.

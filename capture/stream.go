@@ -28,10 +28,12 @@ var errBackpressure = errors.New("Fluent Bit takes no records at the moment")
 type stream struct {
 	id      string
 	col     *Collector
-	reader  reader
+	follow  reader
+	file    reader
 	log     *slog.Logger
 	poke    chan struct{} // capacity 1: look at the container again now
 	trouble trouble       // owned by the stream's goroutine
+	notes   readerNotes
 
 	meta   sync.Mutex
 	ctr    *container              // guarded by meta
@@ -71,7 +73,8 @@ func newStream(col *Collector, c *container, pos position) *stream {
 	s := &stream{
 		id:      c.ID,
 		col:     col,
-		reader:  &followReader{api: col.api},
+		follow:  &followReader{api: col.api},
+		file:    &fileReader{watch: col.filesWatch},
 		log:     col.log.With("container", c.Name, "id", shortID(c.ID)),
 		poke:    make(chan struct{}, 1),
 		trouble: trouble{what: "reading the log"},
@@ -231,7 +234,7 @@ func (s *stream) readLog(ctx context.Context, follow bool) error {
 	s.meta.Lock()
 	s.cancel, s.synced = cancel, time.Time{}
 	s.meta.Unlock()
-	return s.reader.read(ctx, s, follow)
+	return s.readBy(ctx, follow)
 }
 
 // opened says that the log could be opened.
@@ -443,6 +446,7 @@ func (s *stream) settle() {
 
 func (s *stream) advance(e *entry) {
 	s.pos.advance(markOf(e))
+	s.pos.spot = e.spot
 	s.settle()
 }
 

@@ -1,0 +1,298 @@
+package capture
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+// fileReader reads the files of the json-file driver themselves: nothing is
+// lost across the Engine's log rotation or the removal of a container, because
+// an open file can be read to its end whatever happens to its name, and the
+// Engine has no work with it.
+type fileReader struct {
+	watch func() *watcher // nil where there is no inotify
+}
+
+const (
+	// watchedPoll is how often a watched file is looked at all the same: on some
+	// file systems the kernel does not see what others write.
+	watchedPoll = 5 * time.Second
+	// fastPoll is how often a file without a watch is looked at when it was
+	// written to lately; longer and longer up to slowPoll when it was not.
+	fastPoll = 50 * time.Millisecond
+	slowPoll = time.Second
+	// lookPace is the least time between two looks at a file that is written to
+	// all the time, so that lines are taken many at once.
+	lookPace = 5 * time.Millisecond
+	// hasty is how long after a log rotation lookPace is left out: the next one
+	// may be near.
+	hasty = time.Second
+	// maxHeld is how many files of one log are held open at most: each may
+	// keep the disk space of a file that the Engine has already removed.
+	maxHeld = 8
+	// fewRecords is after how many damaged lines a file without any record is
+	// taken for something else.
+	fewRecords = 3
+)
+
+// fileLog is the log of one container while it is read.
+type fileLog struct {
+	s       *stream
+	path    string
+	files   []*logFile // oldest first: the first is being read, the last is the newest known; never empty
+	cut     recordCutter
+	deliver func(*entry) error
+
+	wake      chan struct{}
+	watch     *watcher // nil: poll
+	armed     bool
+	created   *creations // of the current file; nil where they are not counted
+	opened    int64      // files of these
+	missed    int64      // files of these that were removed before they could be opened
+	wd        int32
+	timer     *time.Timer
+	poll      time.Duration
+	lookedAt  time.Time
+	rotatedAt time.Time
+	result    error // when the log has ended
+}
+
+// read implements reader. A log that cannot be read from here is errNoFile.
+func (f *fileReader) read(ctx context.Context, s *stream, follow bool) error {
+	path, err := s.logPath(ctx)
+	if err != nil {
+		return err
+	}
+	l := &fileLog{
+		s:       s,
+		path:    path,
+		deliver: func(e *entry) error { s.accept(e); return nil },
+		wake:    make(chan struct{}, 1),
+		watch:   f.watch(),
+		timer:   time.NewTimer(watchedPoll),
+		poll:    fastPoll,
+	}
+	defer l.close()
+	if l.watch != nil {
+		// Without it the reader polls, which needs no saying twice.
+		l.created, _ = l.watch.count(path, l.wake)
+	}
+	if err := l.open(); err != nil {
+		return err
+	}
+	s.opened()
+	s.col.noteLogDir(s.id, path)
+	if err := l.seek(ctx); err != nil {
+		return err
+	}
+	s.sayReader("the log is read from its file", "path", path)
+	return l.run(ctx, follow)
+}
+
+// open opens all files of the log.
+func (l *fileLog) open() error {
+	files, _, err := logFiles(l.path, nil)
+	if err == nil {
+		err = files[len(files)-1].verify()
+	}
+	if err != nil {
+		closeAll(files)
+		return fmt.Errorf("%w: %w", errNoFile, err)
+	}
+	l.files = files
+	return nil
+}
+
+func (l *fileLog) close() {
+	l.unwatch()
+	if l.created != nil {
+		l.watch.endCount(l.created)
+	}
+	l.timer.Stop()
+	closeAll(l.files)
+}
+
+// run delivers from the place that was sought to the end of the log.
+func (l *fileLog) run(ctx context.Context, follow bool) error {
+	ended := !follow
+	for {
+		err := l.drain(ctx)
+		if err != nil {
+			return err
+		}
+		l.s.tailWasEmpty()
+		l.lookedAt = time.Now()
+		newer, err := l.extend()
+		switch {
+		case err != nil:
+			return err
+		case newer:
+		case ended:
+			return l.result
+		default:
+			if ended, err = l.wait(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// buffers are for the time of a drain only, so that a file without news holds
+// none.
+var buffers = sync.Pool{New: func() any { b := make([]byte, maxWindow); return &b }}
+
+// drain delivers what the files hold, to the end of the newest that is known.
+func (l *fileLog) drain(ctx context.Context) error {
+	pooled := buffers.Get().(*[]byte)
+	defer buffers.Put(pooled)
+	buf := *pooled
+	for {
+		if err := l.waitRoom(ctx); err != nil {
+			return err
+		}
+		f := l.files[0]
+		final := f.final // it must have been before the read, or the last bytes may be missing
+		behind := !f.whole
+		b, err := f.read(buf)
+		if errors.Is(err, errTruncated) {
+			if err := l.startOver(f, behind); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return fmt.Errorf("reading the log file: %w", err)
+		}
+		n := l.take(f, b)
+		if n > 0 {
+			l.poll = fastPoll
+		}
+		f.consumed(b, n)
+		if l.cut.damaged > 0 {
+			if err := l.noteDamage(); err != nil {
+				return err
+			}
+		}
+		switch {
+		case err == nil && n == 0:
+			buf = l.noRecord(f, b, buf)
+		case err == nil:
+		case !final:
+			return nil
+		default:
+			if len(bytes.TrimRight(b[n:], "\x00")) > 0 {
+				l.cut.damaged++
+			}
+			f.close()
+			if l.files = l.files[1:]; len(l.files) == 0 {
+				return fmt.Errorf("%w: it ended", errNoFile)
+			}
+		}
+	}
+}
+
+// take delivers the whole records in b and returns how many bytes they are.
+func (l *fileLog) take(f *logFile, b []byte) int {
+	if len(b) == 0 {
+		return 0
+	}
+	inode := f.inode
+	if f.zip != nil {
+		inode = 0
+	}
+	o := l.s.col.out
+	o.mu.Lock()
+	n, _ := l.cut.each(b, inode, f.off, l.deliver)
+	l.s.publish()
+	tell := o.wakes()
+	o.mu.Unlock()
+	if tell {
+		o.notify()
+	}
+	return n
+}
+
+// noRecord goes on where the whole buffer holds no line's end: in a hole, in a
+// long record, or in bytes that are none.
+func (l *fileLog) noRecord(f *logFile, b, buf []byte) []byte {
+	switch {
+	case len(bytes.TrimLeft(b, "\x00")) == 0:
+		f.consumed(b, len(b))
+		f.skipHole()
+	case len(buf) < maxFrame:
+		return append(buf, make([]byte, len(buf))...)
+	default:
+		l.cut.damaged++
+		f.consumed(b, len(b))
+	}
+	return buf
+}
+
+// waitRoom waits for room in the outbox, and has an eye on log rotation
+// meanwhile: the files that the Engine drops in this time would be lost.
+func (l *fileLog) waitRoom(ctx context.Context) error {
+	if o := l.s.col.out; o.size() < o.limit {
+		return context.Cause(ctx)
+	}
+	for {
+		err := l.s.waitRoom(ctx)
+		if !errors.Is(err, errBackpressure) {
+			return err
+		}
+		if _, err := l.extend(); err != nil {
+			return err
+		}
+	}
+}
+
+// startOver goes back to the beginning of a file that was truncated.
+func (l *fileLog) startOver(f *logFile, behind bool) error {
+	if behind {
+		l.lost("the log file was truncated before it was read to its end")
+	} else {
+		l.s.log.Debug("the log file was truncated")
+	}
+	l.rotatedAt = time.Now()
+	if err := f.startAt(0); err != nil {
+		return fmt.Errorf("reading the log file: %w", err)
+	}
+	f.skipHole()
+	return nil
+}
+
+// sayGapAgain is how often it is said that lines of a container were lost.
+const sayGapAgain = time.Minute
+
+// lost counts and says that lines are gone.
+func (l *fileLog) lost(how string) {
+	l.s.col.metrics.gaps.Inc()
+	notes := &l.s.notes
+	if notes.gaps++; time.Since(notes.saidGap) < sayGapAgain {
+		return
+	}
+	l.s.log.Error("gap: lines were lost before they could be read from the log file", "how", how, "times", notes.gaps)
+	notes.gaps, notes.saidGap = 0, time.Now()
+}
+
+// noteDamage counts damaged places and says so, or finds that the file does
+// not hold records of the json-file driver at all.
+func (l *fileLog) noteDamage() error {
+	if l.cut.records == 0 {
+		if l.cut.damaged < fewRecords || l.files[0].holdsRecords() {
+			return nil
+		}
+		return fmt.Errorf("%w: %s does not hold json-file records", errNoFile, l.path)
+	}
+	l.s.col.metrics.damaged.Add(float64(l.cut.damaged))
+	l.cut.damaged = 0
+	if !l.s.notes.saidDamage {
+		l.s.notes.saidDamage = true
+		l.s.log.Warn("the log file has damaged records, which are left out and counted", "path", l.path)
+	}
+	return nil
+}

@@ -1,0 +1,323 @@
+package capture
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// logFile is one file of a container's log, open: the current one, or one
+// that the Engine's log rotation moved away, perhaps compressed. Nobody but
+// its stream uses it.
+type logFile struct {
+	f     *os.File
+	inode uint64
+	uid   uint32
+	off   int64 // behind the last record consumed
+	zip   *unzip
+
+	// before are the last bytes before off: whoever truncates a file in place
+	// and writes on leaves other bytes there, even when the file has grown
+	// beyond off again.
+	before  [overlap]byte
+	nbefore int
+	whole   bool // the last read ended at the end of the file
+	final   bool // nobody writes to it any more
+}
+
+// overlap is how many bytes before off are compared at each read: enough for
+// the timestamp of the record that ends there.
+const overlap = 64
+
+var (
+	// errTruncated: the file is not any more what was read of it.
+	errTruncated = errors.New("the log file was truncated")
+	// errNoFile: there is no way to the log's files from here.
+	errNoFile = errors.New("the log file cannot be read")
+)
+
+// openLogFile opens one file. It opens nothing but a regular file, and no
+// symbolic link, which an Engine does not make there.
+func openLogFile(path string) (*logFile, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	l := &logFile{f: f}
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no regular file", path)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	if sys, ok := st.Sys().(*syscall.Stat_t); ok {
+		l.inode, l.uid = sys.Ino, sys.Uid
+	}
+	return l, nil
+}
+
+// openRotated opens the k-th file that log rotation moved away: path.k, or
+// path.k.gz, which exists beside it while it is still being written.
+func openRotated(path string, k int) (*logFile, error) {
+	path += "." + strconv.Itoa(k)
+	l, err := openLogFile(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return l, err
+	}
+	if l, err = openLogFile(path + ".gz"); err != nil {
+		return nil, err
+	}
+	l.zip, l.final = &unzip{}, true
+	return l, nil
+}
+
+func (l *logFile) close() { _ = l.f.Close() }
+
+// read reads the bytes behind l.off into buf, as far as they go or there are.
+// io.EOF means that there are no more at the moment; bytes may come with it.
+// The buffer must be the same, or a grown copy of it, until io.EOF.
+func (l *logFile) read(buf []byte) ([]byte, error) {
+	if l.zip != nil {
+		b, err := l.zip.read(l.f, buf, l.off)
+		l.whole = errors.Is(err, io.EOF)
+		return b, err
+	}
+	n, err := l.f.ReadAt(buf, l.off-int64(l.nbefore))
+	l.whole = errors.Is(err, io.EOF)
+	if n < l.nbefore || !bytes.Equal(buf[:l.nbefore], l.before[:l.nbefore]) {
+		return nil, errTruncated
+	}
+	return buf[l.nbefore:n], err
+}
+
+// consumed moves l.off behind the first n bytes of what read returned last.
+func (l *logFile) consumed(b []byte, n int) {
+	l.off += int64(n)
+	if k := min(n, overlap); k > 0 && l.zip == nil {
+		l.nbefore = copy(l.before[:], b[n-k:n])
+	}
+}
+
+// startAt sets where reading begins.
+func (l *logFile) startAt(off int64) error {
+	l.off, l.nbefore, l.whole = off, 0, false
+	if l.zip != nil {
+		l.zip = &unzip{}
+		_, err := l.f.Seek(0, io.SeekStart)
+		return err
+	}
+	k := min(off, overlap)
+	n, err := l.f.ReadAt(l.before[:k], off-k)
+	l.nbefore = n
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
+
+// skipHole moves l.off over a hole, which reads as NULs, if it stands before
+// one: what a truncation leaves when the Engine goes on where it was.
+func (l *logFile) skipHole() {
+	if l.zip != nil {
+		return
+	}
+	if data, err := unix.Seek(int(l.f.Fd()), l.off, unix.SEEK_DATA); err == nil && data > l.off {
+		_ = l.startAt(data)
+	}
+}
+
+// size is that of the records in the file, for a very large compressed file
+// modulo 4 GiB.
+func (l *logFile) size() int64 {
+	if l.zip != nil {
+		_, n := l.trailer()
+		return int64(n)
+	}
+	st, err := l.f.Stat()
+	if err != nil {
+		return 0
+	}
+	return st.Size()
+}
+
+// trailer is the checksum and the size that a gzip file ends with (RFC 1952).
+func (l *logFile) trailer() (sum, size uint32) {
+	st, err := l.f.Stat()
+	if err != nil || st.Size() < 8 {
+		return 0, 0
+	}
+	var b [8]byte
+	if _, err := l.f.ReadAt(b[:], st.Size()-8); err != nil {
+		return 0, 0
+	}
+	return binary.LittleEndian.Uint32(b[:4]), binary.LittleEndian.Uint32(b[4:])
+}
+
+// sameContent says whether o is l, compressed.
+func (l *logFile) sameContent(o *logFile) bool {
+	if l.zip != nil || o.zip == nil {
+		return false
+	}
+	sum, size := o.trailer()
+	if st, err := l.f.Stat(); err != nil || uint32(st.Size()) != size {
+		return false
+	}
+	h := crc32.NewIEEE()
+	_, err := io.Copy(h, io.NewSectionReader(l.f, 0, 1<<62))
+	return err == nil && h.Sum32() == sum
+}
+
+func (l *logFile) is(o *logFile) bool {
+	return l.inode == o.inode || l.sameContent(o)
+}
+
+// unzip reads a compressed file, forward only.
+type unzip struct {
+	z      *gzip.Reader
+	off, n int64 // of what the buffer held after the last read
+}
+
+func (u *unzip) read(f *os.File, buf []byte, off int64) ([]byte, error) {
+	if u.z == nil {
+		z, err := gzip.NewReader(f)
+		if err != nil {
+			return nil, io.EOF // a crash of the Engine left it like this
+		}
+		u.z = z
+	}
+	kept, end := int64(0), u.off+u.n
+	if off < end {
+		kept = int64(copy(buf, buf[off-u.off:u.n]))
+	} else if _, err := io.CopyN(io.Discard, u.z, off-end); err != nil {
+		return nil, io.EOF
+	}
+	n, err := io.ReadFull(u.z, buf[kept:])
+	u.off, u.n = off, kept+int64(n)
+	if err != nil {
+		err = io.EOF // damaged or not, there is no more
+	}
+	return buf[:u.n], err
+}
+
+// errMoving: log rotation is too fast for a look at all files at once.
+var errMoving = errors.New("the log files are being moved")
+
+// logFiles opens the files of a log that are newer than last, oldest first,
+// at least one; all of them if last is nil or not among them any more, which
+// found says.
+func logFiles(path string, last *logFile) (files []*logFile, found bool, err error) {
+	for range 10 {
+		files, found, err = listLogFiles(path, last)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil || len(files) == 0 {
+			return nil, false, err
+		}
+		// Between two rotations the order is certain.
+		if inode, err := inodeOf(path); err == nil && inode == files[0].inode {
+			slices.Reverse(files)
+			return files, found, nil
+		}
+		closeAll(files)
+		err = errMoving
+	}
+	return nil, false, err
+}
+
+// listLogFiles is one attempt of logFiles, newest first. It goes the way in
+// which log rotation moves the files: so a file that was moved meanwhile is
+// met twice, but none is passed over.
+func listLogFiles(path string, last *logFile) (files []*logFile, found bool, err error) {
+	// A log rotation that is under way leaves one hole in the numbering.
+	for k, absent := 0, 0; absent < 2; k++ {
+		var l *logFile
+		if k == 0 {
+			l, err = openLogFile(path)
+		} else {
+			l, err = openRotated(path, k)
+		}
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && k > 0:
+			absent++
+			continue
+		case err != nil:
+			closeAll(files)
+			return nil, false, err
+		}
+		absent = 0
+		if last != nil && last.is(l) {
+			l.close()
+			return files, true, nil
+		}
+		if slices.ContainsFunc(files, func(o *logFile) bool { return o.is(l) }) {
+			l.close()
+			continue
+		}
+		l.final = k > 0
+		files = append(files, l)
+	}
+	return files, false, nil
+}
+
+func closeAll(files []*logFile) {
+	for _, l := range files {
+		l.close()
+	}
+}
+
+// verify makes sure that a file is owned as it should be: by who owns its
+// directory.
+func (l *logFile) verify() error {
+	var st unix.Stat_t
+	if err := unix.Stat(filepath.Dir(l.f.Name()), &st); err != nil {
+		return fmt.Errorf("its directory: %w", err)
+	}
+	if st.Uid != l.uid {
+		return fmt.Errorf("%s is owned by user %d and its directory by %d", l.f.Name(), l.uid, st.Uid)
+	}
+	return nil
+}
+
+// followsOn says whether no file was between l, which has lost its name, and
+// next: log rotation drops the oldest file and creates the current one in the
+// same moment. When it cannot tell it says yes.
+func (l *logFile) followsOn(current *logFile) bool {
+	// The kernel's timestamps are some milliseconds coarse.
+	const slack = 20 * time.Millisecond
+	var old unix.Stat_t
+	var born unix.Statx_t
+	if unix.Fstat(int(l.f.Fd()), &old) != nil || old.Nlink > 0 ||
+		unix.Statx(int(current.f.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_BTIME, &born) != nil || born.Mask&unix.STATX_BTIME == 0 {
+		return true
+	}
+	lost := time.Unix(old.Ctim.Unix())
+	return time.Unix(born.Btime.Sec, int64(born.Btime.Nsec)).Sub(lost) < slack
+}
+
+// holdsRecords says whether there are records of the json-file driver in the
+// beginning of the file.
+func (l *logFile) holdsRecords() bool {
+	if l.zip != nil {
+		return true // only json-file's are compressed
+	}
+	b, err := io.ReadAll(io.NewSectionReader(l.f, 0, maxWindow))
+	var c recordCutter
+	_, _ = c.each(b, 0, 0, func(*entry) error { return nil })
+	return err != nil || c.records > 0
+}

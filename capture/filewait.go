@@ -1,0 +1,161 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+)
+
+// extend opens the files that log rotation has begun since the newest one.
+// That one is final then: log rotation closes it first.
+func (l *fileLog) extend() (newer bool, err error) {
+	if len(l.files) >= maxHeld {
+		return false, nil
+	}
+	var created int64
+	if l.created != nil {
+		created = l.created.n.Load() // before looking at the files: what is counted here is there or was
+	}
+	last := l.files[len(l.files)-1]
+	inode, err := inodeOf(l.path)
+	if err != nil {
+		// Log rotation is between two steps, or the container was removed.
+		l.poll = min(l.poll, fastPoll)
+		return false, nil //nolint:nilerr // not an error here
+	}
+	if inode == last.inode {
+		l.checkMissed(created)
+		return false, nil
+	}
+	files, found, err := logFiles(l.path, last)
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		return false, fmt.Errorf("%w: %w", errNoFile, err)
+	case errors.Is(err, errMoving):
+		return true, nil // look again
+	case errors.Is(err, os.ErrNotExist):
+		return false, nil
+	case err != nil:
+		l.s.trouble.report(l.s.log, fmt.Errorf("opening the next log file: %w", err))
+		return false, nil
+	}
+	last.final = true
+	room := maxHeld - len(l.files)
+	cut := len(files) > room
+	if cut {
+		closeAll(files[room:])
+		files = files[:room]
+		files[room-1].final = false // what comes after it is opened later
+	}
+	l.files = append(l.files, files...)
+	l.opened += int64(len(files))
+	l.unwatch()
+	l.rotatedAt = time.Now()
+	switch {
+	case cut:
+	case l.created != nil:
+		l.checkMissed(created)
+	case !found && !last.followsOn(files[len(files)-1]):
+		l.lost(removedUnread)
+	}
+	return true, nil
+}
+
+const removedUnread = "the Engine's log rotation removed files before they were read"
+
+// checkMissed compares how many files were created with those opened.
+func (l *fileLog) checkMissed(created int64) {
+	if missed := created - l.opened; l.created != nil && missed > l.missed {
+		l.missed = missed
+		l.lost(removedUnread)
+	}
+}
+
+func inodeOf(path string) (uint64, error) {
+	var st syscall.Stat_t
+	if err := syscall.Lstat(path, &st); err != nil {
+		return 0, err
+	}
+	return st.Ino, nil
+}
+
+// wait waits until it is worth while to look at the file again, or the
+// container has stopped: then its log is read once more to its end.
+func (l *fileLog) wait(ctx context.Context) (ended bool, err error) {
+	if l.rewatch() {
+		return false, nil
+	}
+	d := watchedPoll
+	if !l.armed || l.created == nil {
+		d = l.poll
+		l.poll = min(2*l.poll, slowPoll)
+	}
+	l.timer.Reset(d)
+	select {
+	case <-l.wake:
+		l.armed = false
+		now := time.Now()
+		if d := lookPace - now.Sub(l.lookedAt); d > 0 && now.Sub(l.rotatedAt) > hasty {
+			return false, l.sleep(ctx, d)
+		}
+	case <-l.timer.C:
+	case <-l.s.poke:
+		return l.stopped(ctx), nil
+	case <-ctx.Done():
+		return false, context.Cause(ctx)
+	}
+	return false, nil
+}
+
+func (l *fileLog) sleep(ctx context.Context, d time.Duration) error {
+	l.timer.Reset(d)
+	select {
+	case <-l.timer.C:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// rewatch watches the newest file and says whether it did not before: then
+// the file must be looked at once more.
+func (l *fileLog) rewatch() bool {
+	if l.armed || l.watch == nil {
+		return false
+	}
+	wd, err := l.watch.arm(l.files[len(l.files)-1].f, l.wake)
+	if err != nil {
+		l.s.col.sayUnwatched(err)
+		return false
+	}
+	l.wd, l.armed = wd, true
+	return true
+}
+
+func (l *fileLog) unwatch() {
+	if l.wd != 0 {
+		l.watch.disarm(l.wd)
+		l.wd, l.armed = 0, false
+	}
+}
+
+// stopped says whether the container does not run any more. Discovery has
+// asked the Engine already, unless it was removed meanwhile or runs anew.
+func (l *fileLog) stopped(ctx context.Context) bool {
+	if !l.s.container().Running {
+		return true
+	}
+	c, err := l.s.col.api.inspect(ctx, l.s.id)
+	switch {
+	case errors.Is(err, errGone):
+		l.result = errGone
+		return true
+	case err != nil:
+		return false // discovery looks again when the Engine answers
+	}
+	l.s.describe(c)
+	return !c.Running
+}

@@ -1,0 +1,245 @@
+package capture
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/docker/docker/daemon/logger/jsonfilelog/jsonlog"
+)
+
+// mobyRecord is a record as the Engine's own code writes it.
+func mobyRecord(tb testing.TB, text string, std string, ts time.Time, attrs string) []byte {
+	tb.Helper()
+	var b bytes.Buffer
+	if err := (&jsonlog.JSONLogs{Log: []byte(text), Stream: std, Created: ts.UTC(), RawAttrs: []byte(attrs)}).MarshalJSONBuf(&b); err != nil {
+		tb.Fatal(err)
+	}
+	return append(b.Bytes(), '\n')
+}
+
+type parsed struct {
+	Std     uint8
+	TS      int64
+	Text    string
+	Newline bool
+	Spot    spot
+}
+
+// parseAll returns the records that a cutter finds in b, as in file 7.
+func parseAll(c *recordCutter, b []byte) (out []parsed) {
+	n, err := c.each(b, 7, 1000, func(e *entry) error {
+		out = append(out, parsed{e.std, e.ts, string(e.text), e.newline, e.spot})
+		return nil
+	})
+	if err != nil || n != bytes.LastIndexByte(b, '\n')+1 {
+		panic(fmt.Sprint(n, err))
+	}
+	return out
+}
+
+func TestRecordsOfTheEngineAreParsed(t *testing.T) {
+	texts := []string{"", "\n", "plain\n", "no newline", "\\", "\\\n", "\\n", `a\nb` + "\n", "\r\n", `{"json":"in \"json\""}` + "\n",
+		"日本語\u2028\u2029\ufffd\n", "<a href=\"x\">&</a>\n", strings.Repeat("x", chunkSize), strings.Repeat("\x01", chunkSize)}
+	for i := range 256 {
+		texts = append(texts, string([]byte{'a', byte(i), 'b', '\n'}), string([]byte{byte(i)}))
+	}
+	times := []time.Time{time.Unix(0, 1).UTC(), time.Unix(1700000000, 0), time.Unix(1700000000, 120000000), time.Unix(1700000000, 123456789)}
+	var c recordCutter
+	for i, text := range texts {
+		for _, attrs := range []string{"", `{"env":"x\"}","tag":"y"}`} {
+			ts, std := times[i%len(times)], []string{"stdout", "stderr"}[i%2]
+			line := mobyRecord(t, text, std, ts, attrs)
+			raw := bytes.Clone(line)
+			got := parseAll(&c, line)
+			var valid strings.Builder
+			for _, r := range text { // each bad byte is one U+FFFD
+				valid.WriteRune(r)
+			}
+			text, newline := strings.CutSuffix(valid.String(), "\n")
+			want := []parsed{{[]uint8{stdout, stderr}[i%2], ts.UnixNano(), text, newline, spot{7, 1000 + int64(len(line)), uint32(len(line))}}}
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("%q:\n got %+v\nwant %+v", line, got, want)
+			}
+			if !bytes.Equal(raw, line) {
+				t.Errorf("the bytes read were changed: %q", line)
+			}
+		}
+	}
+	if c.damaged != 0 {
+		t.Errorf("%d damaged", c.damaged)
+	}
+}
+
+func TestDamagedBytesAreLeftOut(t *testing.T) {
+	ts := time.Unix(1700000000, 123456789)
+	a, b := string(mobyRecord(t, "a \"quoted\"\n", "stdout", ts, "")), string(mobyRecord(t, "b\n", "stderr", ts, ""))
+	for _, test := range []struct {
+		in      string
+		want    string // the texts
+		damaged int
+	}{
+		{a + b, `a "quoted"|b`, 0},
+		{a[:len(a)/2] + b, "b", 1},
+		{a[:20] + a[:30] + b + a, `b|a "quoted"`, 1},
+		{a[:len(a)-1] + b, `a "quoted"|b`, 0},
+		{strings.Repeat("\x00", 5000) + a + b, `a "quoted"|b`, 0},
+		{a + strings.Repeat("\x00", 5000) + b, `a "quoted"|b`, 0},
+		{a[:40] + "\x00\x00\x00" + b, "b", 1},
+		{a + "garbage\n\xff\xfe\n" + b, `a "quoted"|b`, 2},
+		{a + "\n\n" + b, `a "quoted"|b`, 0},
+		{a + `{"log":"x","stream":"stdin","time":"2023-11-14T22:13:20Z"}` + "\n" + b, `a "quoted"|b`, 1},
+		{a + `{"log":"x","stream":"stdout","time":"yesterday"}` + "\n" + b, `a "quoted"|b`, 1},
+	} {
+		var c recordCutter
+		var texts []string
+		for _, p := range parseAll(&c, []byte(test.in)) {
+			texts = append(texts, p.Text)
+			at := test.in[p.Spot.End-1000-int64(p.Spot.Size) : p.Spot.End-1000]
+			if e := (recordCutter{}); !e.parse([]byte(strings.TrimSuffix(at, "\n"))) || string(e.e.text) != p.Text {
+				t.Errorf("%q: the spot of %q holds %q", test.in, p.Text, at)
+			}
+		}
+		if got := strings.Join(texts, "|"); got != test.want || c.damaged != test.damaged {
+			t.Errorf("%q: %q and %d damaged, not %q and %d", test.in, got, c.damaged, test.want, test.damaged)
+		}
+	}
+}
+
+// Whatever line is accepted, encoding/json reads the same in it.
+func FuzzRecordAgainstEncodingJSON(f *testing.F) {
+	ts := time.Unix(1700000000, 120000000)
+	for _, text := range []string{"a\n", "\\\"\n", "\x01\u2028<>&\n", ""} {
+		f.Add(bytes.TrimSuffix(mobyRecord(f, text, "stdout", ts, ""), []byte("\n")))
+		f.Add(bytes.TrimSuffix(mobyRecord(f, text, "stderr", ts, `{"a":"b"}`), []byte("\n")))
+	}
+	f.Add([]byte(`{ "time":"2023-11-14T22:13:20+02:00", "x":[1,{"y":null}], "log":"\ud83d\ude00\ud83d\t\/\b\f", "stream":"stdout" }`))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		var c recordCutter
+		if bytes.IndexByte(line, '\n') >= 0 || !c.parse(line) {
+			return
+		}
+		for _, b := range line {
+			if b < ' ' && b != '\t' && b != '\r' { // encoding/json refuses them, we take them as they are
+				return
+			}
+		}
+		if !utf8.Valid(line) || !json.Valid(line) {
+			if utf8.Valid(line) && !bytes.ContainsAny(line, "\t\r") {
+				checkLenient(t, line)
+			}
+			return
+		}
+		var want map[string]any
+		if err := json.Unmarshal(line, &want); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		log, _ := want["log"].(string)
+		text, newline := strings.CutSuffix(log, "\n")
+		when, err := time.Parse(time.RFC3339Nano, want["time"].(string))
+		std := map[any]uint8{"stdout": stdout, "stderr": stderr}[want["stream"]]
+		if err != nil || string(c.e.text) != text || c.e.newline != newline || c.e.ts != when.UnixNano() || c.e.std != std {
+			t.Fatalf("%q: %+v, not %v, %v", line, c.e, want, err)
+		}
+	})
+}
+
+// checkLenient allows no other leniency than in the values that are skipped.
+func checkLenient(t *testing.T, line []byte) {
+	var c recordCutter
+	if c.parseInOrder(line) {
+		t.Fatalf("%q is no JSON", line)
+	}
+}
+
+// Whatever the Engine stores is parsed, whichever way it is written.
+func FuzzRecordOfTheEngine(f *testing.F) {
+	f.Add("a\n", true, int64(1700000000120000000), "")
+	f.Add("\\\"\u2028\xff<\n", false, int64(1), "value")
+	f.Fuzz(func(t *testing.T, text string, out bool, ts int64, attr string) {
+		std := map[bool]string{true: "stdout", false: "stderr"}[out]
+		ts &= 1<<62 - 1 // years 1970 to 2116
+		when := time.Unix(0, ts).UTC()
+		if when.Year() > 2105 {
+			return
+		}
+		attrs := ""
+		if attr != "" {
+			b, err := json.Marshal(map[string]string{"a": attr})
+			if err != nil {
+				t.Fatal(err)
+			}
+			attrs = string(b)
+		}
+		line := mobyRecord(t, text, std, when, attrs)
+		var want struct{ Log, Stream, Time string }
+		if err := json.Unmarshal(line, &want); err != nil {
+			t.Fatal(err)
+		}
+		again, err := json.Marshal(map[string]string{"log": want.Log, "stream": std, "time": want.Time})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range [][]byte{line[:len(line)-1], again} {
+			var c recordCutter
+			if !c.parse(line) {
+				t.Fatalf("%q is refused", line)
+			}
+			got := string(c.e.text)
+			if c.e.newline {
+				got += "\n"
+			}
+			if got != want.Log || c.e.ts != ts || (c.e.std == stdout) != out {
+				t.Fatalf("%q: %+v", line, c.e)
+			}
+		}
+	})
+}
+
+func FuzzShortTime(f *testing.F) {
+	for _, s := range []string{"2006-01-02T15:04:05Z", "2006-01-02T15:04:05.1Z", "2024-02-29T23:59:59.000000001Z", "2006-01-02T15:04:05.Z", "2006-01-02T15:04:05.12Z"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got, ok := parseShortTime([]byte(s))
+		want, err := time.Parse(time.RFC3339Nano, s)
+		if !ok {
+			if err == nil && want.Year() >= 1970 && want.Year() <= 2105 && want.Format(time.RFC3339Nano) == s && strings.HasSuffix(s, "Z") {
+				t.Fatalf("%q is refused", s)
+			}
+			return
+		}
+		if err != nil || got != want.UnixNano() {
+			t.Fatalf("%q: %d, not %v, %v", s, got, want, err)
+		}
+	})
+}
+
+func BenchmarkRecordParser(b *testing.B) {
+	ts := time.Unix(1700000000, 123456789)
+	for name, text := range map[string]string{
+		"plain": fmt.Sprintf("%-129s\n", "GET /api/v1/items/4711 200 took 3.2ms"),
+		"json":  string(benchText) + "\n",
+		"html":  strings.Repeat("<a href=\"x\">&amp;</a>", 6) + "\n",
+	} {
+		b.Run(name, func(b *testing.B) {
+			line := mobyRecord(b, text, "stdout", ts, "")
+			data := bytes.Repeat(line, 64<<10/len(line))
+			var c recordCutter
+			n := 0
+			count := func(e *entry) error { n += len(e.text); return nil }
+			b.SetBytes(int64(len(data)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := c.each(data, 1, 0, count); err != nil || c.damaged > 0 {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

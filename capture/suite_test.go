@@ -1,0 +1,83 @@
+package capture
+
+import (
+	"maps"
+	"strings"
+	"testing"
+
+	"fluent-bit-docker-logs/capture/dockertest"
+)
+
+// readerCase is a way of reading in which every scenario of the conformance
+// suite must give the same records.
+type readerCase struct {
+	name string
+	file bool
+}
+
+var readerCases = []readerCase{{name: "follow"}, {name: "file", file: true}}
+
+var scenarios = []struct {
+	name string
+	run  func(*testing.T, readerCase)
+}{
+	{"new container is read from its beginning", testNewContainerIsReadFromItsBeginning},
+	{"start from", testStartFrom},
+	{"stream is resumed exactly", testStreamIsResumedExactly},
+	{"content", testContent},
+	{"partials are joined per std stream", testPartialsAreJoinedPerStdStream},
+	{"long line is cut, flagged and counted", testLongLineIsCutFlaggedAndCounted},
+}
+
+// TestReaders is the conformance suite.
+func TestReaders(t *testing.T) {
+	for _, r := range readerCases {
+		t.Run(r.name, func(t *testing.T) {
+			for _, s := range scenarios {
+				t.Run(s.name, func(t *testing.T) { s.run(t, r) })
+			}
+		})
+	}
+}
+
+// run runs a container whose log the reader can read.
+func (r readerCase) run(t *testing.T, e *dockertest.Engine, spec dockertest.Container) *dockertest.Ctr {
+	if r.file && spec.Driver == "" {
+		spec.LogDir = t.TempDir()
+	}
+	return e.Run(spec)
+}
+
+// agent starts an agent that uses the reader for every container it can.
+func (r readerCase) agent(t *testing.T, e *dockertest.Engine, opts map[string]string) *agent {
+	t.Helper()
+	opts = maps.Clone(opts)
+	if opts == nil {
+		opts = map[string]string{}
+	}
+	opts["Reader"] = readerFollow
+	if r.file {
+		opts["Reader"] = readerAuto
+	}
+	return startAgent(t, e.Host(), opts)
+}
+
+// reading waits until the log of c is being read.
+func (r readerCase) reading(t *testing.T, a *agent, c *dockertest.Ctr) {
+	t.Helper()
+	if !r.file {
+		must(t, c.WaitFollowers(testContext(t), 1))
+		return
+	}
+	a.waitFor("the file of "+c.Name(), func() bool {
+		return strings.Contains(a.log.String(), `"the log is read from its file" container=`+c.Name())
+	})
+}
+
+// read waits until what c stored was read, as far as the Engine can tell.
+func (r readerCase) read(t *testing.T, c *dockertest.Ctr) {
+	t.Helper()
+	if !r.file {
+		must(t, c.WaitSent(testContext(t)))
+	}
+}
