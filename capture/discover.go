@@ -118,13 +118,14 @@ func (d *discovery) session(ctx context.Context) error {
 	for {
 		select {
 		case <-news.ready:
-			for _, a := range news.take() {
-				if a.name == "start" && d.startCreated(a.ctr.ID) {
-					continue
-				}
-				if err := d.refresh(ctx, a.ctr, startAt); err != nil {
+			actions, all := news.take()
+			for _, a := range actions {
+				if err := d.act(ctx, a, startAt); err != nil {
 					return err
 				}
+			}
+			if !all {
+				tick.Reset(0)
 			}
 		case <-tick.C:
 			n, err := d.resync(ctx, startAt)
@@ -178,7 +179,7 @@ func (d *discovery) resync(ctx context.Context, startAt int64) (n resyncResult, 
 			n.captured++
 			continue
 		}
-		if err := d.refresh(ctx, c, startAt); err != nil {
+		if err := d.refresh(ctx, c, startAt, c.Running); err != nil {
 			return n, err
 		}
 		if d.col.captured(c.ID) != nil {
@@ -196,17 +197,44 @@ func (d *discovery) resync(ctx context.Context, startAt int64) (n resyncResult, 
 	return n, nil
 }
 
+// act does what an event asks for. The Engine is asked only where that is
+// needed: an inspect of a container that is being removed may take long, and
+// others are started meanwhile.
+func (d *discovery) act(ctx context.Context, a action, startAt int64) error {
+	id := a.ctr.ID
+	switch a.name {
+	case "start":
+		if d.startCreated(id) {
+			return nil
+		}
+	case "die":
+		if s := d.col.captured(id); s != nil {
+			s.lookAgain()
+			return nil
+		}
+	case "destroy":
+		delete(d.looked, id)
+		delete(d.created, id)
+		d.col.removed(id)
+		return nil
+	}
+	return d.refresh(ctx, a.ctr, startAt, a.name == "start")
+}
+
 // refresh inspects a container and does what its state asks for.
 //
 //	state            known                     not known
 //	runs             start its stream          start one
 //	stopped, removed its stream ends itself    read it if it ran since we began
-func (d *discovery) refresh(ctx context.Context, seen *container, startAt int64) error {
+//
+// ran says that a container that is gone by now did run, so that its lines are
+// lost if it is not known.
+func (d *discovery) refresh(ctx context.Context, seen *container, startAt int64, ran bool) error {
 	id := seen.ID
 	c, err := d.col.api.inspect(ctx, id)
 	switch {
 	case errors.Is(err, errGone):
-		if d.col.captured(id) == nil && !d.looked[id] && d.col.cfg.wanted(seen, d.col.self) {
+		if ran && d.col.captured(id) == nil && d.col.cfg.wanted(seen, d.col.self) {
 			d.col.reportMissed(d.log.With("container", seen.Name, "id", shortID(id)), seen)
 		}
 		d.col.removed(id)
@@ -289,41 +317,39 @@ func (c *Collector) startPosition(ctr *container) position {
 	return position{kind: fromTime, ts: c.nowAt}
 }
 
-// newsbox collects the events of containers, of each the last one and its
-// start, so that a burst never holds up the event stream.
+// newsbox holds the events until the discovery gets at them, so that a burst
+// never holds up the event stream: a subscriber that is slow loses events.
 type newsbox struct {
 	ready chan struct{}
 	mu    sync.Mutex
-	news  []action       // guarded by mu
-	at    map[string]int // index in news by container; guarded by mu
+	news  []action // guarded by mu
+	lost  bool     // guarded by mu: there were too many
 }
 
+// maxNews bounds the events that wait; beyond it the list tells.
+const maxNews = 8192
+
 func newNewsbox() *newsbox {
-	return &newsbox{ready: make(chan struct{}, 1), at: make(map[string]int)}
+	return &newsbox{ready: make(chan struct{}, 1)}
 }
 
 func (n *newsbox) put(a action) {
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	if i, ok := n.at[a.ctr.ID]; ok {
-		if n.news[i].name != "start" {
-			n.news[i] = a
-		}
-		return
+	if len(n.news) < maxNews {
+		n.news = append(n.news, a)
+	} else {
+		n.lost = true
 	}
-	n.at[a.ctr.ID] = len(n.news)
-	n.news = append(n.news, a)
-	select {
-	case n.ready <- struct{}{}:
-	default:
-	}
+	n.mu.Unlock()
+	poke(n.ready)
 }
 
-func (n *newsbox) take() []action {
+// take returns what came since the last call; all is false if that is not
+// everything.
+func (n *newsbox) take() (news []action, all bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	news := n.news
-	n.news = nil
-	clear(n.at)
-	return news
+	news, all = n.news, !n.lost
+	n.news, n.lost = nil, false
+	return news, all
 }

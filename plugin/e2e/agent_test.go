@@ -72,6 +72,11 @@ func launch(t testing.TB, a agent, s setup) *process {
 // launchInto is launch with a sink that other agents have written to before.
 func launchInto(t testing.TB, into *sink, a agent, s setup) *process {
 	t.Helper()
+	for _, in := range s.inputs {
+		if in["Reader"] == "" && in["Docker_Host"] != "" {
+			in["Reader"] = readerFor(a, in["Docker_Host"])
+		}
+	}
 	p := &process{sink: into, t: t, agent: a, exited: make(chan struct{}), changed: make(chan struct{})}
 	var err error
 	if p.cmd, err = a.command(t.TempDir(), p.path, s); err != nil {
@@ -103,6 +108,16 @@ func launchInto(t testing.TB, into *sink, a agent, s setup) *process {
 		}
 	})
 	return p
+}
+
+// readerFor spreads the readers over agents and Engines, so that every test meets each of them, also where only one agent
+// or one Engine is there.
+func readerFor(a agent, engine string) string {
+	_, isHost := a.(host)
+	if isHost == strings.Contains(engine, "/29/") {
+		return "follow"
+	}
+	return "auto"
 }
 
 func tail(lines []string, n int) []string { return lines[max(0, len(lines)-n):] }
