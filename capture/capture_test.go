@@ -222,3 +222,49 @@ func testLongLineIsCutFlaggedAndCounted(t *testing.T, r readerCase) {
 		t.Errorf("%v truncated lines counted", n)
 	}
 }
+
+// Engines get up- and downgraded under a running agent.
+func TestVersionIsNegotiatedAtEachConnect(t *testing.T) {
+	e := dockertest.Start(t, dockertest.WithLiveRestore())
+	a := startAgent(t, e.Host(), nil)
+	a.connected()
+	c := e.Run(dockertest.Container{Name: "web"})
+	for i, api := range []string{"1.51", "1.41", "1.54", "1.43", "1.56"} {
+		e.Down()
+		e.SetAPIVersion(api, "")
+		must(t, e.Up())
+		c.Stdout(sequence("out", i*100, (i+1)*100)...)
+		a.waitRecords((i + 1) * 100)
+	}
+	checkSequence(t, "lines", sequence("out", 0, 500), a.texts(c.ID, ""))
+	for _, api := range []string{"api=1.41", "api=1.43", "api=1.51"} {
+		if !strings.Contains(a.log.String(), api) {
+			t.Errorf("never spoke %s", api)
+		}
+	}
+}
+
+// What an Engine of 20.10 sends twice at a log rotation is dropped, also when
+// it is a run of equal lines or the partials of a long one.
+func TestReplayedRecordsAreDropped(t *testing.T) {
+	e := dockertest.Start(t, dockertest.WithAPIVersion("1.41", ""))
+	a := startAgent(t, e.Host(), map[string]string{"Reader": "follow"})
+	a.connected()
+	c := e.Run(dockertest.Container{Name: "web"})
+	long := strings.Repeat("x", 5*16384)
+	var want []string
+	for i := range 20 {
+		lines := append(sequence("out", i*10, (i+1)*10), "same", "same", long, "same")
+		want = append(want, lines...)
+		c.Stdout(lines...)
+		a.waitRecords(len(want))
+		must(t, c.WaitSent(testContext(t)))
+		c.ReplayFollowers(7 * i)
+	}
+	c.Stdout("last")
+	a.waitRecords(len(want) + 1)
+	checkSequence(t, "lines", append(want, "last"), a.texts(c.ID, ""))
+	if n := testutil.ToFloat64(a.col.metrics.doubles); n == 0 {
+		t.Error("no double was counted")
+	}
+}
