@@ -212,6 +212,17 @@ func (d *discovery) act(ctx context.Context, a action, startAt int64) error {
 			s.lookAgain()
 			return nil
 		}
+	case "rename":
+		if s := d.col.captured(id); s != nil && a.ctr.Name != "" {
+			renamed := *s.container()
+			renamed.Name = a.ctr.Name
+			if !d.col.cfg.wanted(&renamed, d.col.self) {
+				d.col.stop(id)
+				return nil
+			}
+			s.describe(&renamed)
+			return nil
+		}
 	case "destroy":
 		delete(d.looked, id)
 		delete(d.created, id)

@@ -239,7 +239,7 @@ func (a *dockerAPI) watch(ctx context.Context, since time.Time) (wait func(f fun
 				if m.Type == events.ContainerEventType && m.Actor.ID != "" {
 					f(action{string(m.Action), &container{
 						ID:     m.Actor.ID,
-						Name:   m.Actor.Attributes["name"],
+						Name:   strings.TrimPrefix(m.Actor.Attributes["name"], "/"),
 						Image:  m.Actor.Attributes["image"],
 						Labels: m.Actor.Attributes, // and more than the labels
 					}})

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"testing"
@@ -80,7 +81,7 @@ func (p *process) checkUsage(before usage, reloads int) {
 
 var openedLine = regexp.MustCompile(`\] opened .*goroutines=(\d+)`)
 
-// checkGoroutines wants each generation of inputs to find as many goroutines as the second did.
+// checkGoroutines wants the last generations of inputs to find as many goroutines as the second did.
 func (p *process) checkGoroutines(reloads int) {
 	p.t.Helper()
 	p.logMu.Lock()
@@ -95,11 +96,9 @@ func (p *process) checkGoroutines(reloads int) {
 		p.t.Fatalf("%d inputs opened, want %d", len(n), reloads+2)
 	}
 	p.t.Logf("%s: goroutines at each opening: %s", p.agent, strings.Join(n, " "))
-	for _, x := range n[1:] {
-		if x != n[1] {
-			p.t.Errorf("goroutines are %q over the reloads", n)
-			return
-		}
+	// Those of a connection that is just closing may still be there; a leak stays.
+	if !slices.Contains(n[len(n)-3:], n[1]) {
+		p.t.Errorf("goroutines are %q over the reloads", n)
 	}
 }
 
