@@ -5,10 +5,10 @@
 // The way of one line, without a channel or a goroutine between the read and
 // the record:
 //
-//	Engine ──> reader (follow.go)      bytes into one reused buffer
-//	             │  frame.go           cut frame, timestamp and text in place
+//	Engine ──> reader (follow.go, file.go)  bytes into one reused buffer
+//	             │  frame.go, jsonlog.go   cut frame, timestamp and text in place
 //	             ▼
-//	           stream (stream.go)      join partials, remember the position (anchor.go)
+//	           stream (stream.go)      join partials (line.go), remember the position (anchor.go)
 //	             │  record.go          append msgpack: the only copy
 //	             ▼
 //	           outbox (outbox.go)      open batch of the tag -> sealed -> taken

@@ -1,0 +1,142 @@
+package capture
+
+// line is an incomplete line of one std stream.
+type line struct {
+	pending bool
+	ts      int64 // of its first partial
+	text    []byte
+	partial uint32 // partials so far
+}
+
+// accept takes the next record of the log. out.mu is held. A record is
+// emitted before the position moves on: emitting may seal a batch, which
+// notes the position.
+func (s *stream) accept(e *entry) {
+	std := e.std
+	if s.skip[std] > 0 {
+		s.skip[std]--
+		s.since[std]++
+		s.advance(e)
+		return
+	}
+	l, cutTS := &s.lines[std], &s.pos.cutTS[std]
+	if s.lineTimes {
+		// A container that exits in the middle of a line leaves it without an
+		// end; the next line has a timestamp of its own.
+		if l.pending && l.ts != e.ts {
+			s.endLine(std, false)
+		}
+		if *cutTS != e.ts {
+			*cutTS = 0
+		}
+	}
+	ends := e.newline || len(e.text) < chunkSize
+	switch {
+	case *cutTS != 0:
+		if ends {
+			*cutTS = 0
+		}
+		s.since[std]++
+	case ends && !l.pending:
+		text := s.trimTerminal(e.text, e.newline)
+		s.emit(std, e.ts, text, len(text) > s.col.cfg.MaxLineSize)
+		s.since[std]++
+	default:
+		s.joinPartial(e, ends)
+	}
+	s.advance(e)
+}
+
+// joinPartial adds a partial to the line of its std stream.
+func (s *stream) joinPartial(e *entry, ends bool) {
+	l := &s.lines[e.std]
+	if !l.pending {
+		if !s.based {
+			s.based, s.base, s.since = true, s.pos, [3]uint32{}
+		}
+		l.pending, l.ts = true, e.ts
+	}
+	s.count.partials++
+	l.partial++
+	room := s.col.cfg.MaxLineSize - len(l.text)
+	l.text = append(l.text, e.text[:min(room, len(e.text))]...)
+	switch {
+	case len(e.text) > room:
+		s.endLine(e.std, true)
+		if !ends {
+			s.pos.cutTS[e.std] = max(e.ts, 1)
+		}
+	case ends:
+		l.text = s.trimTerminal(l.text, e.newline)
+		s.endLine(e.std, false)
+	}
+}
+
+// trimTerminal takes off the CR that a terminal, and not the container, put
+// before the newline.
+func (s *stream) trimTerminal(text []byte, newline bool) []byte {
+	if k := len(text) - 1; s.tty && newline && k >= 0 && text[k] == '\r' {
+		return text[:k]
+	}
+	return text
+}
+
+// keepLineBuffer is the largest buffer for incomplete lines that is kept.
+const keepLineBuffer = 64 << 10
+
+// endLine emits the incomplete line of a std stream.
+func (s *stream) endLine(std uint8, cut bool) {
+	l := &s.lines[std]
+	s.emit(std, l.ts, l.text, cut)
+	s.since[std] += l.partial
+	text := l.text[:0]
+	if cap(text) > keepLineBuffer {
+		text = nil
+	}
+	*l = line{text: text}
+	s.settle()
+}
+
+// settle forgets the base when nothing depends on it any more.
+func (s *stream) settle() {
+	if s.based && !s.lines[stdout].pending && !s.lines[stderr].pending && s.skip == [3]uint32{} {
+		s.based = false
+	}
+}
+
+func (s *stream) advance(e *entry) {
+	s.pos.advance(markOf(e))
+	s.pos.spot = e.spot
+	s.settle()
+}
+
+// emit appends a record to the outbox.
+func (s *stream) emit(std uint8, ts int64, text []byte, cut bool) {
+	if (std == stdout && !s.col.cfg.Stdout) || (std == stderr && !s.col.cfg.Stderr) {
+		return
+	}
+	if cut {
+		text = text[:min(len(text), s.col.cfg.MaxLineSize)]
+		s.count.cut++
+	}
+	b := s.col.out.batch(s.tag, s, s.tmpl.size(len(text)))
+	before := len(b.Buf)
+	b.Buf = s.tmpl.append(b.Buf, ts, std, text, cut)
+	s.col.out.added(b, len(b.Buf)-before)
+	s.count.lines++
+	s.count.bytes += len(text)
+}
+
+// endRun emits what the container left without a line end when it stopped.
+func (s *stream) endRun() {
+	s.col.out.mu.Lock()
+	for std := range uint8(len(s.lines)) {
+		if s.lines[std].pending {
+			s.endLine(std, false)
+		}
+		s.pos.cutTS[std] = 0
+	}
+	s.publish()
+	s.col.out.mu.Unlock()
+	s.col.out.wake()
+}
