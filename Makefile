@@ -44,7 +44,7 @@ run: build ## print the records of all containers as JSON lines until Ctrl-C, or
 
 test: build ## every test with the race detector, on a real Engine and, where installed, a real Fluent Bit
 	@docker/engine.sh up >/dev/null || [ $$? = 3 ]
-	go test -race -timeout 20m -p 1 -parallel 4 ./... # the end-to-end tests mostly wait; a package has the machine for itself
+	go test -race -timeout 20m -p 1 -parallel 2 ./... # a package has the machine for itself
 
 lint: $(LINT) | build/.compiler ## golangci-lint, and shellcheck where it is installed
 	$(LINT) run ./...

@@ -13,8 +13,9 @@ const (
 	// What is older than safeAge, without a pause since, counts as safe where
 	// the counter cannot be used.
 	safeAge = time.Second
-	// After settleTime without an append or a change the counter must agree.
-	settleTime = 3 * time.Second
+	// After settleTime without an append or a change the counter must agree. An
+	// output that blocks the main thread delays the counter, too, for seconds.
+	settleTime = 20 * time.Second
 	// maxInRing leaves room in a ring of ringCapacity: a full one blocks the
 	// thread for a second, deaf to a pause, and then logs an error.
 	maxInRing = 48

@@ -70,7 +70,7 @@ func (p *process) checkUsage(before usage, reloads int) {
 		}
 	}
 	p.t.Logf("%s: FDs %d -> %d, threads %d -> %d over %d reloads", p.agent, before.fds, after.fds, before.threads, after.threads, reloads)
-	if after.fds > before.fds {
+	if slack := 3; after.fds > before.fds+slack { // an idle connection may come or go; a leak would be one per reload
 		p.t.Errorf("%d FDs, %d before %d reloads\nbefore %v\nafter  %v", after.fds, before.fds, reloads, before.open, after.open)
 	}
 	// Go's scheduler may need a few threads more at any time; a leak would be one per reload.

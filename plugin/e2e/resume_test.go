@@ -37,7 +37,7 @@ func resuming(t *testing.T, e *enginetest.Engine, name string) options {
 // producer writes on both std streams until it is stopped: LOAD lines a second in all. 20000 is the full number, for one
 // test at a time (-parallel 1): two cores with two Engines on them do not take four times as much.
 func producer(t *testing.T, e *enginetest.Engine, name string) *enginetest.Container {
-	rate := times(t, "LOAD", 4000) / 2
+	rate := times(t, "LOAD", 1000) / 2
 	return e.Run(t, enginetest.Options{Name: name, Args: []string{"-std=both", "-lines=100000000", fmt.Sprint("-rate=", rate), "-size=100"}})
 }
 
