@@ -45,6 +45,18 @@ func numbered(t *testing.T, std string, n int, lines []string) {
 	}
 }
 
+// fromEnv is the number of an environment variable, else a smaller one.
+func fromEnv(t *testing.T, name string, otherwise int) int {
+	t.Helper()
+	v := os.Getenv(name)
+	if v == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(v)
+	must(t, err)
+	return n
+}
+
 func only(name string, more map[string]string) map[string]string {
 	opts := map[string]string{"Include": "name=" + name, "Reader": "follow"}
 	for k, v := range more {
@@ -54,20 +66,17 @@ func only(name string, more map[string]string) map[string]string {
 }
 
 // Two racing std streams, whose timestamps are often inverted between them,
-// with the stream opened again all the time. RACING_LINES=500000 for each of
-// the two is the full number.
+// with the stream opened again each time it was in place for 100 ms.
+// RACING_LINES=500000 for each of the two is the full number; at
+// RACING_RATE=5000 lines a second for each, an opening finds its place in a
+// moment, so that there are many.
 func TestEngineRacingStreams(t *testing.T) {
-	lines := 100_000
-	if v := os.Getenv("RACING_LINES"); v != "" {
-		var err error
-		lines, err = strconv.Atoi(v)
-		must(t, err)
-	}
+	lines, rate := fromEnv(t, "RACING_LINES", 100_000), fromEnv(t, "RACING_RATE", 20_000)
 	onEngines(t, func(t *testing.T, e *enginetest.Engine) {
 		name := fmt.Sprintf("racing-%d", time.Now().UnixNano())
 		a := startAgent(t, e.Host, only(name, nil))
 		a.connected()
-		c := e.Run(t, enginetest.Options{Name: name, Args: []string{"-std", "both", "-lines", fmt.Sprint(lines), "-rate", "20000", "-size", "100"}})
+		c := e.Run(t, enginetest.Options{Name: name, Args: []string{"-std", "both", "-lines", fmt.Sprint(lines), "-rate", fmt.Sprint(rate), "-size", "100"}})
 		stop := make(chan struct{})
 		defer close(stop)
 		go func() {

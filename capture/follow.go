@@ -164,7 +164,6 @@ func (f *followReader) open(ctx context.Context, s *stream, r *resync, follow bo
 		return cause(ctx, err)
 	}
 	defer func() { _ = body.Close() }() // whatever it says, nothing more is read
-	s.opened()
 	if follow {
 		silence.Stop()
 		if !r.inView() {
@@ -181,6 +180,7 @@ func (f *followReader) open(ctx context.Context, s *stream, r *resync, follow bo
 			if err := s.deliver(ctx, w, eof, each); err != nil {
 				return err
 			}
+			s.opened() // not before: the Engine may answer and then find no log
 		}
 		switch {
 		case eof:

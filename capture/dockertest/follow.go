@@ -100,6 +100,7 @@ func (e *Engine) serveLogs(w http.ResponseWriter, r *http.Request, c *Ctr) {
 	e.logQuery(q)
 	c.prepare(f)
 	c.log.join(f, q)
+	c.enter()
 	defer c.leave(f)
 	w.WriteHeader(http.StatusOK)
 	if r.Method == http.MethodHead {

@@ -156,13 +156,12 @@ func (s *Streams) LogQueries() (qs []LogQuery) {
 	return qs
 }
 
-// prepare counts a new log request and applies to it what was ordered.
+// prepare applies to a new log request what was ordered.
 func (c *Ctr) prepare(f *follower) {
 	c.e.mu.Lock()
 	defer c.e.mu.Unlock()
 	f.cutAfter = -1
 	for _, s := range []*Streams{c.Streams, c.e.Streams} {
-		s.open++
 		if s.cutTimes > 0 && f.cutAfter < 0 {
 			s.cutTimes--
 			f.cutAfter = s.cutAfter
@@ -172,6 +171,14 @@ func (c *Ctr) prepare(f *follower) {
 			f.silent = true
 		}
 	}
+}
+
+// enter counts a log request that has its place in the log: what is written from now on is sent to it.
+func (c *Ctr) enter() {
+	c.e.mu.Lock()
+	defer c.e.mu.Unlock()
+	c.open++
+	c.e.open++
 	c.e.wakeLocked()
 }
 
