@@ -199,21 +199,27 @@ func (f *checkpointFile) close() error {
 	return f.lock.Close()
 }
 
+// savePace is how many times longer than a save the pause after it is at
+// least: with ten thousand containers the file has megabytes.
+const savePace = 20
+
 // saveLoop saves the positions while they change, until ctx is done, and at
 // once when the Engine was found: what the first start was like must outlive
 // an agent that is killed a moment later.
-func (c *Collector) saveLoop(ctx context.Context) {
-	tick := time.NewTicker(c.cfg.DBSync)
-	defer tick.Stop()
+func (c *Collector) saveLoop(ctx context.Context, t *task) error {
+	due := time.NewTimer(c.cfg.DBSync)
+	defer due.Stop()
 	for {
 		select {
-		case <-tick.C:
-			c.saveGuarded()
+		case <-due.C:
 		case <-c.saveNow:
-			c.saveGuarded()
 		case <-ctx.Done():
-			return
+			return nil
 		}
+		began := time.Now()
+		c.saveGuarded()
+		t.beat()
+		due.Reset(max(c.cfg.DBSync, savePace*time.Since(began)))
 	}
 }
 
@@ -262,12 +268,12 @@ func (c *Collector) snapshot() *checkpoint {
 		Version:    checkpointVersion,
 		Saved:      time.Now().UTC(),
 		FirstStart: time.Unix(0, c.startAt).UTC(),
-		Containers: make(map[string]savedContainer, len(c.sup.tasks)+len(c.loaded)),
+		Containers: make(map[string]savedContainer, len(c.streams.byID)+len(c.loaded)),
 	}
 	for id, saved := range c.loaded {
 		cp.Containers[id] = saved
 	}
-	for id, t := range c.sup.tasks {
+	for id, t := range c.streams.byID {
 		cp.Containers[id] = savedContainer{Name: t.stream.container().Name, Position: t.stream.committed.saved()}
 	}
 	return cp

@@ -4,47 +4,117 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
+	"sync"
 	"time"
 )
 
 // The values of the option Reader.
 const (
-	readerAuto   = "auto"   // the file where it can be read, else the API
+	readerAuto   = "auto"   // the file where it can be read, else the API: follow who writes, poll who is quiet
 	readerFile   = "file"   // the file or nothing
-	readerFollow = "follow" // the API
+	readerFollow = "follow" // the API, one open request for each log
+	readerPoll   = "poll"   // the API, asked now and then
 )
 
+// readers are the ways in which one run of a stream reads.
+type readers struct {
+	file   *fileReader
+	follow *followReader
+	poll   *pollReader
+}
+
+func newReaders(c *Collector) *readers {
+	follow := &followReader{api: c.api}
+	return &readers{
+		file:   &fileReader{watch: c.filesWatch, turn: make(chan struct{}, 1)},
+		follow: follow,
+		poll:   &pollReader{follow: follow},
+	}
+}
+
 // readerNotes is what a stream remembers of its reads, so that it says each
-// thing once. Only the stream's goroutine uses it.
+// thing once.
 type readerNotes struct {
-	reader     string // what was last said of the choice
-	saidDamage bool
-	saidGap    time.Time
-	gaps       int // since saidGap
+	mu         sync.Mutex
+	reader     string    // how the log is read; guarded by mu
+	saidAPI    bool      // guarded by mu
+	saidDamage bool      // guarded by mu
+	saidGap    time.Time // guarded by mu
+	gaps       int       // since saidGap; guarded by mu
 }
 
 // readBy reads the log in the way that the option Reader and the container
-// allow. The position is the same in both ways.
-func (s *stream) readBy(ctx context.Context, follow bool) error {
+// allow, and how much it writes asks for. The position is the same in all ways.
+func (s *stream) readBy(ctx context.Context, r *readers, follow bool) error {
 	choice := s.col.cfg.Reader
-	if choice == readerFollow {
-		return s.follow.read(ctx, s, follow)
+	if choice == readerAuto || choice == readerFile {
+		err := errParked
+		if !s.parked.Load() || choice == readerFile {
+			err = s.readFile(ctx, r.file, follow)
+		}
+		if !errors.Is(err, errNoFile) || choice == readerFile {
+			return err
+		}
+		s.sayAPI(err)
 	}
-	err := s.file.read(ctx, s, follow)
-	if !errors.Is(err, errNoFile) || choice == readerFile {
-		return err
+	switch {
+	case !follow:
+		return r.follow.read(ctx, s, false)
+	case choice == readerPoll || s.parked.Load():
+	case choice == readerFollow, s.col.slots.holds(s, 0), s.col.slots.take(s, s.col.cfg.ActiveRate):
+		s.notes.note(readerFollow)
+		return s.readOpen(ctx, r.follow)
 	}
-	s.sayReader("the log is read through the Engine's API", "reason", err)
-	return s.follow.read(ctx, s, follow)
+	s.notes.note(readerPoll)
+	return r.poll.read(ctx, s, true)
 }
 
-// sayReader says how the log is read, once until that changes.
-func (s *stream) sayReader(text string, args ...any) {
-	if s.notes.reader != text {
-		s.notes.reader = text
-		s.log.Log(context.Background(), slog.LevelInfo, text, args...)
+// readFile has the log read from its file, to its end or as it is written.
+func (s *stream) readFile(ctx context.Context, r *fileReader, follow bool) error {
+	if follow {
+		return s.readOpen(ctx, r)
+	}
+	return r.read(ctx, s, false)
+}
+
+// errParked says why a file is not opened that could be.
+var errParked = fmt.Errorf("%w: too many files are open (FD_Limit)", errNoFile)
+
+// note remembers how the log is read; changed says that it was not read so
+// before.
+func (n *readerNotes) note(reader string) (changed bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	changed = n.reader != reader
+	n.reader = reader
+	return changed
+}
+
+// now is how the log is read, "" before it was.
+func (n *readerNotes) now() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.reader
+}
+
+// sayAPI says why the log is not read from its file, once until it was.
+func (s *stream) sayAPI(reason error) {
+	s.notes.mu.Lock()
+	defer s.notes.mu.Unlock()
+	if !s.notes.saidAPI {
+		s.notes.saidAPI = true
+		s.log.Info("the log is read through the Engine's API", "reason", reason)
+	}
+}
+
+// sayFile says that the log is read from its file, once until it was not.
+func (s *stream) sayFile(path string) {
+	if s.notes.note(readerFile) {
+		s.notes.mu.Lock()
+		defer s.notes.mu.Unlock()
+		s.notes.saidAPI = false
+		s.log.Info("the log is read from its file", "path", path)
 	}
 }
 
@@ -75,6 +145,22 @@ func (s *stream) logPath(ctx context.Context) (string, error) {
 		}
 	}
 	return c.LogPath, nil
+}
+
+// fileAppeared says whether a log that is read through the API could be read
+// from its file by now.
+func (s *stream) fileAppeared() bool {
+	c := s.container()
+	if s.col.cfg.Reader != readerAuto || s.parked.Load() || s.notes.now() == readerFile ||
+		c.Driver != "json-file" || c.LogPath == "" || !strings.HasPrefix(s.col.cfg.DockerHost, "unix://") {
+		return false
+	}
+	f, err := openLogFile(c.LogPath)
+	if err != nil {
+		return false
+	}
+	defer f.close()
+	return f.verify() == nil
 }
 
 // noteLogDir remembers where the Engine keeps its log files.

@@ -32,13 +32,17 @@ type Collector struct {
 	saidNoWatch sync.Once
 	logDir      atomic.Pointer[string] // where the Engine keeps its log files, once one was opened
 
-	wg sync.WaitGroup // every goroutine but Run's own
-
 	db      *checkpointFile // nil without DB
 	saveNow chan struct{}   // capacity 1
 
+	sup   *supervisor
+	slots *slots
+	turns *rotationLog
+	guard *fdGuard
+	files atomic.Int64 // log files that are open
+
 	mu      sync.Mutex
-	sup     supervisor                // guarded by mu
+	streams streamSet                 // guarded by mu
 	startAt int64                     // guarded by mu: when the capture first began, by the Engine's clock, nanoseconds since 1970; 0 before it was asked
 	nowAt   int64                     // guarded by mu: as startAt, of this run of the agent
 	loaded  map[string]savedContainer // guarded by mu: positions from the checkpoint whose container was not met yet
@@ -71,7 +75,9 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer, notify func())
 		host:    host,
 		began:   time.Now(),
 		saveNow: make(chan struct{}, 1),
-		sup:     supervisor{tasks: make(map[string]*task)},
+		slots:   newSlots(cfg.MaxStreams),
+		turns:   newRotationLog(&cfg, log),
+		streams: streamSet{byID: make(map[string]*streamTask)},
 	}
 	if cfg.ExcludeSelf {
 		c.self = ownContainer()
@@ -79,6 +85,8 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer, notify func())
 	if c.metrics, err = newMetrics(reg, c); err != nil {
 		return nil, fmt.Errorf("registering metrics: %w", err)
 	}
+	c.sup = newSupervisor(cfg.TaskTimeout, c.metrics)
+	c.guard = newFDGuard(c)
 	if err := c.openDB(); err != nil {
 		return nil, errors.Join(err, api.close())
 	}
@@ -104,24 +112,27 @@ func (c *Collector) openDB() error {
 	return nil
 }
 
-// Run captures until ctx is done and returns when every goroutine is back.
+// Run captures until ctx is done and returns when every task is back; those
+// that do not return are left behind with an error in the log.
 func (c *Collector) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer c.wg.Wait()
-	defer cancel()
 	defer c.watchFiles()()
 	d := &discovery{col: c, log: c.log, looked: make(map[string]bool), created: make(map[string]*container)}
-	if c.db != nil {
-		c.wg.Go(func() { c.saveLoop(ctx) })
-	}
 	d.start = func(ctr *container) { c.start(ctx, ctr) }
-	d.run(ctx)
+	d.task = newTask(taskDiscovery, c.log, d.run)
+	c.sup.start(ctx, d.task)
+	if c.db != nil {
+		save := newTask(taskCheckpoint, c.log, nil)
+		save.do = func(ctx context.Context) error { return c.saveLoop(ctx, save) }
+		c.sup.start(ctx, save)
+	}
+	c.sup.start(ctx, c.guard.task)
+	c.sup.watch(ctx)
 	return nil
 }
 
 // watchFiles begins to watch log files until stop is called.
 func (c *Collector) watchFiles() (stop func()) {
-	if c.cfg.Reader == readerFollow {
+	if c.cfg.Reader == readerFollow || c.cfg.Reader == readerPoll {
 		return func() {}
 	}
 	w, err := newWatcher()
@@ -130,8 +141,15 @@ func (c *Collector) watchFiles() (stop func()) {
 		return func() {}
 	}
 	c.watch.Store(w)
-	c.wg.Go(w.run)
-	return w.close
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.run()
+	}()
+	return func() {
+		w.close()
+		<-done
+	}
 }
 
 func (c *Collector) filesWatch() *watcher { return c.watch.Load() }

@@ -17,7 +17,7 @@ import (
 type Config struct {
 	DockerHost string // URL of the Engine: unix:// or tcp://
 	TLS        TLSConfig
-	Reader     string // "auto", "file", "follow"
+	Reader     string // "auto", "file", "follow", "poll"
 
 	Include, Exclude selectors
 	ExcludeSelf      bool
@@ -33,6 +33,18 @@ type Config struct {
 	Ingest      string // "auto", "native", "proxy": read by package plugin
 
 	ResyncInterval time.Duration
+
+	MaxStreams       int     // follow streams of Reader auto
+	ActiveRate       float64 // lines per second
+	IdleAfter        time.Duration
+	PollMin, PollMax time.Duration
+
+	RotateInterval    time.Duration
+	RotationLogLevel  string // "off", "debug", "info", "warn"
+	HeartbeatInterval time.Duration
+	TaskTimeout       time.Duration
+
+	FDWarn, FDLimit int // descriptors of the process
 
 	DB     string        // the checkpoint's file; empty: positions are kept in memory
 	DBSync time.Duration // how often it is written
@@ -91,11 +103,45 @@ var options = []Option{
 		func(c *Config, v string) error { return parseFile(&c.TLS.Key, v) }},
 	{"Docker_TLS_Verify", "on", "on or off", "Verify the Engine's certificate when TLS is used.",
 		func(c *Config, v string) error { return parseBool(&c.TLS.Verify, v) }},
-	{"Reader", "auto", "auto, file or follow (poll is not built yet)",
-		"How logs are read: the json-file driver's own files, follow streams of the API, or auto: the files where possible.",
+	{"Reader", "auto", "auto, file, follow or poll",
+		"How logs are read: the json-file driver's own files, follow streams of the API, the API asked now and then, or auto: the files where possible, else follow streams for containers that write and polls for quiet ones.",
 		func(c *Config, v string) error {
-			return parseOneOf(&c.Reader, v, readerAuto, readerFile, readerFollow)
+			return parseOneOf(&c.Reader, v, readerAuto, readerFile, readerFollow, readerPoll)
 		}},
+	{"Max_Streams", "200", "a number between 1 and 10000", "With Reader auto, the follow streams at most; beyond it the quietest containers are polled.",
+		func(c *Config, v string) error { return parseInt(&c.MaxStreams, v, 1, 10000) }},
+	{"Active_Rate", "1", "lines per second, between 0.01 and 1000", "With Reader auto, a container that is polled is followed from this rate on, and polled again below half of it.",
+		func(c *Config, v string) error { return parseFloat(&c.ActiveRate, v, 0.01, 1000) }},
+	{"Idle_After", "1m", "a duration between 1s and 1h", "With Reader auto, how long a container must be quiet to be polled.",
+		func(c *Config, v string) error { return parseDuration(&c.IdleAfter, v, time.Second, time.Hour) }},
+	{"Poll_Min", "1s", "a duration between 100ms and 1m", "Time between two polls of a log that had something new.",
+		func(c *Config, v string) error {
+			return parseDuration(&c.PollMin, v, 100*time.Millisecond, time.Minute)
+		}},
+	{"Poll_Max", "15s", "a duration between 100ms and 1h, not below Poll_Min", "Time between two polls of a log without news, towards which it doubles.",
+		func(c *Config, v string) error {
+			return parseDuration(&c.PollMax, v, 100*time.Millisecond, time.Hour)
+		}},
+	{"Rotate_Interval", "30s", "a duration between 1s and 24h", "How often a stream is opened anew where it was, each at a moment of its own.",
+		func(c *Config, v string) error {
+			return parseDuration(&c.RotateInterval, v, time.Second, 24*time.Hour)
+		}},
+	{"Rotation_Log_Level", "info", "off, debug, info or warn", "Level at which stream rotations are logged; with more than 20 streams one line per Rotate_Interval for all.",
+		func(c *Config, v string) error {
+			return parseOneOf(&c.RotationLogLevel, v, "off", "debug", "info", "warn")
+		}},
+	{"Heartbeat_Interval", "30s", "a duration between 1s and 1h", "How often a silent stream is checked: one whose log grows is opened anew.",
+		func(c *Config, v string) error {
+			return parseDuration(&c.HeartbeatInterval, v, time.Second, time.Hour)
+		}},
+	{"Task_Timeout", "5m", "a duration between 1s and 24h, not below twice Heartbeat_Interval", "A task that gives no heartbeat for so long is cancelled and started again.",
+		func(c *Config, v string) error {
+			return parseDuration(&c.TaskTimeout, v, time.Second, 24*time.Hour)
+		}},
+	{"FD_Warn", "500", "a number between 10 and 1000000", "Open file descriptors of the whole process above which a warning is logged.",
+		func(c *Config, v string) error { return parseInt(&c.FDWarn, v, 10, 1_000_000) }},
+	{"FD_Limit", "800", "a number between 10 and 1000000, not below FD_Warn", "Open file descriptors above which the capture gives up some of its own; 80 % of the process's limit where that is less.",
+		func(c *Config, v string) error { return parseInt(&c.FDLimit, v, 10, 1_000_000) }},
 	{"Include", "", "comma-separated key=glob, key one of " + selectorKeys,
 		"Only containers that match one of these; not set: all.",
 		func(c *Config, v string) error { return parseSelectors(&c.Include, v) }},
@@ -162,6 +208,15 @@ func ParseConfig(get func(key string) string) (Config, error) {
 	}
 	if c.Reader == readerFile && !strings.HasPrefix(c.DockerHost, "unix://") {
 		return Config{}, fmt.Errorf("option Reader: value \"file\" needs an Engine on this host (Docker_Host unix://...), not %q", c.DockerHost)
+	}
+	if c.PollMax < c.PollMin {
+		return Config{}, fmt.Errorf("option Poll_Max: value %q is not allowed; allowed: not below Poll_Min, %v", c.PollMax, c.PollMin)
+	}
+	if c.TaskTimeout < 2*c.HeartbeatInterval {
+		return Config{}, fmt.Errorf("option Task_Timeout: value %q is not allowed; allowed: not below twice Heartbeat_Interval, %v", c.TaskTimeout, 2*c.HeartbeatInterval)
+	}
+	if c.FDLimit < c.FDWarn {
+		return Config{}, fmt.Errorf("option FD_Limit: value \"%d\" is not allowed; allowed: not below FD_Warn, %d", c.FDLimit, c.FDWarn)
 	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		return Config{}, errors.New("options Docker_TLS_Cert and Docker_TLS_Key: set both or none")
@@ -255,6 +310,24 @@ func parseDuration(dst *time.Duration, v string, lo, hi time.Duration) error {
 		return errNotAllowed
 	}
 	*dst = d
+	return nil
+}
+
+func parseInt(dst *int, v string, lo, hi int) error {
+	n, err := strconv.Atoi(v)
+	if err != nil || n < lo || n > hi {
+		return errNotAllowed
+	}
+	*dst = n
+	return nil
+}
+
+func parseFloat(dst *float64, v string, lo, hi float64) error {
+	x, err := strconv.ParseFloat(v, 64)
+	if err != nil || !(x >= lo && x <= hi) { // NaN is neither
+		return errNotAllowed
+	}
+	*dst = x
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,8 +19,47 @@ func isNetError(err error) bool {
 	return errors.As(err, &ne)
 }
 
-// tlsTransport is a transport for a tcp:// Engine with TLS.
-func tlsTransport(t TLSConfig) (*http.Transport, error) {
+// transport is what the client of one connect uses.
+func (a *dockerAPI) transport() (*http.Transport, error) {
+	t := &http.Transport{MaxIdleConns: maxOpens, MaxIdleConnsPerHost: maxOpens, IdleConnTimeout: 30 * time.Second}
+	if a.tls.CA == "" && a.tls.Cert == "" {
+		return t, nil
+	}
+	conf, err := tlsConfig(a.tls)
+	t.TLSClientConfig = conf
+	return t, err
+}
+
+// countConnections has the connections of a transport counted while they are
+// open.
+func (a *dockerAPI) countConnections(t *http.Transport) {
+	dial := t.DialContext
+	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		a.open.Add(1)
+		return &countedConn{Conn: conn, open: &a.open}, nil
+	}
+}
+
+// countedConn is a connection that is counted in open until it is closed.
+type countedConn struct {
+	net.Conn
+	open   *atomic.Int64
+	closed atomic.Bool
+}
+
+func (c *countedConn) Close() error {
+	if !c.closed.Swap(true) {
+		c.open.Add(-1)
+	}
+	return c.Conn.Close()
+}
+
+// tlsConfig is what the options Docker_TLS_... ask for.
+func tlsConfig(t TLSConfig) (*tls.Config, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: !t.Verify} //nolint:gosec // Docker_TLS_Verify off is the operator's choice
 	if t.CA != "" {
 		pem, err := os.ReadFile(t.CA)
@@ -38,7 +78,7 @@ func tlsTransport(t TLSConfig) (*http.Transport, error) {
 		}
 		conf.Certificates = []tls.Certificate{pair}
 	}
-	return &http.Transport{TLSClientConfig: conf, IdleConnTimeout: 30 * time.Second}, nil
+	return conf, nil
 }
 
 // connState is whether the Engine answers at the moment. Discovery, which

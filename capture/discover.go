@@ -3,6 +3,7 @@ package capture
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"sync"
@@ -21,6 +22,7 @@ import (
 type discovery struct {
 	col    *Collector
 	log    *slog.Logger
+	task   *task
 	start  func(c *container) // Collector.start, for the time of Run
 	looked map[string]bool    // containers that do not run and have nothing to read
 	// created are containers that did not run yet when they were inspected. With
@@ -40,35 +42,33 @@ const lookBack = 5 * time.Second
 const secondLook = time.Second
 
 // run discovers until ctx is done.
-func (d *discovery) run(ctx context.Context) {
+func (d *discovery) run(ctx context.Context) error {
+	defer d.col.conn.set(false)
 	retry := &backoff.ExponentialBackOff{InitialInterval: 200 * time.Millisecond, Multiplier: 2, RandomizationFactor: 0.3, MaxInterval: 10 * time.Second}
 	retry.Reset()
 	for ctx.Err() == nil {
 		began := time.Now()
-		err := guard(func() error { return d.session(ctx) })
-		if ctx.Err() != nil {
-			break
-		}
+		err := d.session(ctx)
 		var p panicError
-		if errors.As(err, &p) {
-			d.col.metrics.panics.Inc()
-			d.log.Error("a panic was caught, discovery starts again", "panic", p.value, "stack", p.stack)
-		}
-		if time.Since(began) > steady {
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.As(err, &p):
+			return p
+		case time.Since(began) > steady && !errors.Is(err, errMute):
 			retry.Reset()
-		} else {
+		default:
 			d.col.conn.set(false)
 			d.say(slog.LevelWarn, "the Engine does not answer, it is tried again until it does", "docker_host", d.col.cfg.DockerHost, "error", err)
 		}
-		t := time.NewTimer(retry.NextBackOff())
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-		}
+		d.task.beat()
+		sleep(ctx, retry.NextBackOff())
 	}
-	d.col.conn.set(false)
+	return nil
 }
+
+// errMute ends a session with an Engine that has stopped answering.
+var errMute = errors.New("no answer to the heartbeat")
 
 // say logs a change of the Engine's state once.
 func (d *discovery) say(level slog.Level, text string, args ...any) {
@@ -115,8 +115,17 @@ func (d *discovery) session(ctx context.Context) error {
 
 	tick := time.NewTimer(min(secondLook, d.col.cfg.ResyncInterval))
 	defer tick.Stop()
+	beat := time.NewTicker(d.col.cfg.HeartbeatInterval)
+	defer beat.Stop()
 	for {
+		d.task.beat()
 		select {
+		case <-beat.C:
+			// The event stream of an Engine that hangs looks like that of one
+			// with no news.
+			if err := d.col.api.probe(ctx); err != nil {
+				return fmt.Errorf("%w: %w", errMute, err)
+			}
 		case <-news.ready:
 			actions, all := news.take()
 			for _, a := range actions {

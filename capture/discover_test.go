@@ -199,14 +199,14 @@ func TestRemovedContainerIsForgotten(t *testing.T) {
 	c.Stdout("line")
 	a.waitRecords(1)
 	c.Remove()
-	a.waitFor("the stream to end", func() bool { return a.col.running() == 0 })
+	a.waitFor("the stream to end", func() bool { return a.col.runningCount() == 0 })
 	a.waitFor("the stream to be forgotten in time", func() bool {
 		a.col.mu.Lock()
 		defer a.col.mu.Unlock()
-		for _, g := range a.col.sup.gone {
+		for _, g := range a.col.streams.gone {
 			g.goneAt = g.goneAt.Add(-goneGrace)
 		}
 		a.col.dropGone(0)
-		return len(a.col.sup.tasks) == 0
+		return len(a.col.streams.byID) == 0
 	})
 }

@@ -5,7 +5,7 @@
 // The way of one line, without a channel or a goroutine between the read and
 // the record:
 //
-//	Engine ──> reader (follow.go, file.go)  bytes into one reused buffer
+//	Engine ──> reader (follow.go, poll.go, file.go)  bytes into one reused buffer
 //	             │  frame.go, jsonlog.go   cut frame, timestamp and text in place
 //	             ▼
 //	           stream (stream.go)      join partials (line.go), remember the position (anchor.go)
@@ -17,8 +17,11 @@
 //	           Next / Appended / Ack   the Fluent Bit thread
 //
 // Around it: discovery (discover.go) turns the Engine's list and events into
-// the desired set of containers, the supervisor (supervise.go) keeps one
-// stream running for each of them.
+// the desired set of containers, streams.go keeps a stream for each of them.
+// Discovery, the streams, the writer of the checkpoint and the guard of file
+// descriptors are tasks of one supervisor (supervise.go), which starts again
+// what panics or gives no heartbeat. While a log is open, pulse.go sends the
+// stream's heartbeats and rotates it.
 //
 // # Reading the source
 //

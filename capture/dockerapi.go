@@ -35,6 +35,8 @@ type container struct {
 	StartedAt int64  // nanoseconds since 1970, 0 if it never ran
 	Driver    string // log driver
 	LogPath   string // of the json-file driver, as the Engine's host names it
+	// AutoRemove: it is removed as soon as it stops, and its log with it.
+	AutoRemove bool
 }
 
 // Decisions the callers make by errors.Is.
@@ -54,6 +56,7 @@ type dockerAPI struct {
 	host string
 	tls  TLSConfig
 	cli  atomic.Pointer[client.Client]
+	open atomic.Int64 // connections
 }
 
 // engineInfo is what the Engine says of itself.
@@ -74,20 +77,34 @@ func newDockerAPI(cfg *Config) (*dockerAPI, error) {
 }
 
 func (a *dockerAPI) newClient() (*client.Client, error) {
-	opts := []client.Opt{client.WithHost(a.host), client.WithAPIVersionNegotiation()}
-	if a.tls.CA != "" || a.tls.Cert != "" {
-		transport, err := tlsTransport(a.tls)
-		if err != nil {
-			return nil, err
-		}
-		opts = append([]client.Opt{client.WithHTTPClient(&http.Client{Transport: transport}), client.WithScheme("https")}, opts...)
+	transport, err := a.transport()
+	if err != nil {
+		return nil, err
+	}
+	// WithHost comes after the client, whose transport it gives its dialer.
+	opts := []client.Opt{
+		client.WithHTTPClient(&http.Client{Transport: transport, CheckRedirect: client.CheckRedirect}),
+		client.WithHost(a.host),
+		client.WithAPIVersionNegotiation(),
+		func(*client.Client) error { a.countConnections(transport); return nil },
+	}
+	if transport.TLSClientConfig != nil {
+		opts = append(opts, client.WithScheme("https"))
 	}
 	return client.NewClientWithOpts(opts...)
 }
 
+// probe asks whether the Engine answers.
+func (a *dockerAPI) probe(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	_, err := a.cli.Load().Ping(ctx)
+	return classify(err)
+}
+
 // connect negotiates the API version with a new client.
 func (a *dockerAPI) connect(ctx context.Context) (engineInfo, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	cli, err := a.newClient()
 	if err != nil {
@@ -119,6 +136,16 @@ func (a *dockerAPI) connect(ctx context.Context) (engineInfo, error) {
 
 // close closes the idle connections; those in use close with their request.
 func (a *dockerAPI) close() error { return a.cli.Load().Close() }
+
+// closeIdle closes the idle connections and returns how many those were.
+func (a *dockerAPI) closeIdle() int {
+	before := a.connections()
+	_ = a.cli.Load().Close() // it goes on: what it closes are its idle connections
+	return before - a.connections()
+}
+
+// connections is the number of connections that are open.
+func (a *dockerAPI) connections() int { return int(a.open.Load()) }
 
 // olderThan says whether the API spoken at the moment is older than version.
 func (a *dockerAPI) olderThan(version string) bool {
@@ -175,6 +202,7 @@ func (a *dockerAPI) inspect(ctx context.Context, id string) (*container, error) 
 	}
 	if r.HostConfig != nil {
 		c.Driver = r.HostConfig.LogConfig.Type
+		c.AutoRemove = r.HostConfig.AutoRemove
 	}
 	c.Created = parseEngineTime(r.Created)
 	c.StartedAt = parseEngineTime(r.State.StartedAt)
@@ -259,7 +287,7 @@ func (a *dockerAPI) watch(ctx context.Context, since time.Time) (wait func(f fun
 func classify(err error) error {
 	mark := func(m error) error { return fmt.Errorf("%w (%w)", err, m) }
 	switch {
-	case errors.Is(err, context.Canceled):
+	case err == nil, errors.Is(err, context.Canceled):
 		return err
 	case errdefs.IsNotFound(err), errdefs.IsConflict(err):
 		return mark(errGone)

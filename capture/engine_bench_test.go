@@ -119,12 +119,18 @@ func BenchmarkEngineResume(b *testing.B) {
 		// The position: behind all but the last lines.
 		var anchor position
 		n := 0
-		err := (&followReader{api: s.col.api}).open(b.Context(), s, newResync(&s.pos, fresh+50), false, func(e *entry) error {
+		f := &followReader{api: s.col.api}
+		log, err := f.request(b.Context(), s, false, fresh+50)
+		if err != nil {
+			b.Fatal(err)
+		}
+		err = f.records(s, log, newResync(&s.pos, fresh+50), false, func(e *entry) error {
 			if n++; n <= 50 {
 				anchor.advance(markOf(e))
 			}
 			return nil
 		})
+		log.close()
 		if err != nil || n != fresh+50 {
 			b.Fatal(n, err)
 		}

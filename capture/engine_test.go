@@ -66,33 +66,16 @@ func only(name string, more map[string]string) map[string]string {
 }
 
 // Two racing std streams, whose timestamps are often inverted between them,
-// with the stream opened again each time it was in place for 100 ms.
-// RACING_LINES=500000 for each of the two is the full number; at
-// RACING_RATE=5000 lines a second for each, an opening finds its place in a
-// moment, so that there are many.
+// with the stream rotated every 100 ms. RACING_LINES=500000 for each of the two
+// is the full number; at RACING_RATE=5000 lines a second for each, an opening
+// finds its place in a moment, so that there are many.
 func TestEngineRacingStreams(t *testing.T) {
 	lines, rate := fromEnv(t, "RACING_LINES", 100_000), fromEnv(t, "RACING_RATE", 20_000)
 	onEngines(t, func(t *testing.T, e *enginetest.Engine) {
 		name := fmt.Sprintf("racing-%d", time.Now().UnixNano())
-		a := startAgent(t, e.Host, only(name, nil))
+		a := startAgent(t, e.Host, only(name, nil), func(c *Config) { c.RotateInterval = 100 * time.Millisecond })
 		a.connected()
 		c := e.Run(t, enginetest.Options{Name: name, Args: []string{"-std", "both", "-lines", fmt.Sprint(lines), "-rate", fmt.Sprint(rate), "-size", "100"}})
-		stop := make(chan struct{})
-		defer close(stop)
-		go func() {
-			tick := time.NewTicker(10 * time.Millisecond)
-			defer tick.Stop()
-			for {
-				select {
-				case <-tick.C:
-					if s := a.col.captured(c.ID); s != nil {
-						s.rotate(100 * time.Millisecond)
-					}
-				case <-stop:
-					return
-				}
-			}
-		}()
 		a.waitRecords(2 * lines)
 		numbered(t, "stdout", lines, a.texts(c.ID, "stdout"))
 		numbered(t, "stderr", lines, a.texts(c.ID, "stderr"))

@@ -16,6 +16,7 @@ import (
 // Engine has no work with it.
 type fileReader struct {
 	watch func() *watcher // nil where there is no inotify
+	turn  chan struct{}   // capacity 1: a stream rotation is due
 }
 
 const (
@@ -49,10 +50,12 @@ type fileLog struct {
 	deliver func(*entry) error
 
 	wake      chan struct{}
+	turn      <-chan struct{}
 	watch     *watcher // nil: poll
 	armed     bool
 	created   *creations // of the current file; nil where they are not counted
 	opened    int64      // files of these
+	counted   int        // files, in Collector.files
 	missed    int64      // files of these that were removed before they could be opened
 	wd        int32
 	timer     *time.Timer
@@ -73,6 +76,7 @@ func (f *fileReader) read(ctx context.Context, s *stream, follow bool) error {
 		path:    path,
 		deliver: func(e *entry) error { s.accept(e); return nil },
 		wake:    make(chan struct{}, 1),
+		turn:    f.turn,
 		watch:   f.watch(),
 		timer:   time.NewTimer(watchedPoll),
 		poll:    fastPoll,
@@ -90,7 +94,8 @@ func (f *fileReader) read(ctx context.Context, s *stream, follow bool) error {
 	if err := l.seek(ctx); err != nil {
 		return err
 	}
-	s.sayReader("the log is read from its file", "path", path)
+	s.sayFile(path)
+	s.inSync()
 	return l.run(ctx, follow)
 }
 
@@ -115,17 +120,26 @@ func (l *fileLog) close() {
 	}
 	l.timer.Stop()
 	closeAll(l.files)
+	l.files = nil
+	l.count()
+}
+
+// count keeps the number of open files of all streams up to date.
+func (l *fileLog) count() {
+	l.s.col.files.Add(int64(len(l.files) - l.counted))
+	l.counted = len(l.files)
 }
 
 // run delivers from the place that was sought to the end of the log.
 func (l *fileLog) run(ctx context.Context, follow bool) error {
 	ended := !follow
 	for {
-		err := l.drain(ctx)
-		if err != nil {
+		l.count()
+		if err := l.drain(ctx); err != nil {
 			return err
 		}
-		l.s.tailWasEmpty()
+		l.s.tailWasEmpty(ctx)
+		l.s.task.beat()
 		l.lookedAt = time.Now()
 		newer, err := l.extend()
 		switch {
@@ -168,7 +182,10 @@ func (l *fileLog) drain(ctx context.Context) error {
 		if err != nil && !errors.Is(err, io.EOF) {
 			return fmt.Errorf("reading the log file: %w", err)
 		}
-		n := l.take(f, b)
+		n, err2 := l.take(ctx, f, b)
+		if err2 != nil {
+			return err2
+		}
 		if n > 0 {
 			l.poll = fastPoll
 		}
@@ -183,6 +200,7 @@ func (l *fileLog) drain(ctx context.Context) error {
 			buf = l.noRecord(f, b, buf)
 		case err == nil:
 		case !final:
+			l.s.readUpTo(l.path, f)
 			return nil
 		default:
 			if len(bytes.TrimRight(b[n:], "\x00")) > 0 {
@@ -197,16 +215,18 @@ func (l *fileLog) drain(ctx context.Context) error {
 }
 
 // take delivers the whole records in b and returns how many bytes they are.
-func (l *fileLog) take(f *logFile, b []byte) int {
+func (l *fileLog) take(ctx context.Context, f *logFile, b []byte) (int, error) {
 	if len(b) == 0 {
-		return 0
+		return 0, nil
 	}
 	inode := f.inode
 	if f.zip != nil {
 		inode = 0
 	}
 	o := l.s.col.out
-	o.mu.Lock()
+	if err := l.s.lock(ctx); err != nil {
+		return 0, err
+	}
 	n, _ := l.cut.each(b, inode, f.off, l.deliver)
 	l.s.publish()
 	tell := o.wakes()
@@ -214,7 +234,7 @@ func (l *fileLog) take(f *logFile, b []byte) int {
 	if tell {
 		o.notify()
 	}
-	return n
+	return n, nil
 }
 
 // noRecord goes on where the whole buffer holds no line's end: in a hole, in a
@@ -236,7 +256,7 @@ func (l *fileLog) noRecord(f *logFile, b, buf []byte) []byte {
 // waitRoom waits for room in the outbox, and has an eye on log rotation
 // meanwhile: the files that the Engine drops in this time would be lost.
 func (l *fileLog) waitRoom(ctx context.Context) error {
-	if o := l.s.col.out; o.size() < o.limit {
+	if !l.s.col.out.full() {
 		return context.Cause(ctx)
 	}
 	for {
@@ -244,6 +264,7 @@ func (l *fileLog) waitRoom(ctx context.Context) error {
 		if !errors.Is(err, errBackpressure) {
 			return err
 		}
+		l.s.task.beat()
 		if _, err := l.extend(); err != nil {
 			return err
 		}
@@ -272,6 +293,8 @@ const sayGapAgain = time.Minute
 func (l *fileLog) lost(how string) {
 	l.s.col.metrics.gaps.Inc()
 	notes := &l.s.notes
+	notes.mu.Lock()
+	defer notes.mu.Unlock()
 	if notes.gaps++; time.Since(notes.saidGap) < sayGapAgain {
 		return
 	}
@@ -290,8 +313,11 @@ func (l *fileLog) noteDamage() error {
 	}
 	l.s.col.metrics.damaged.Add(float64(l.cut.damaged))
 	l.cut.damaged = 0
-	if !l.s.notes.saidDamage {
-		l.s.notes.saidDamage = true
+	notes := &l.s.notes
+	notes.mu.Lock()
+	defer notes.mu.Unlock()
+	if !notes.saidDamage {
+		notes.saidDamage = true
 		l.s.log.Warn("the log file has damaged records, which are left out and counted", "path", l.path)
 	}
 	return nil

@@ -28,7 +28,7 @@ func wholeFile(tb testing.TB, n int) (read func()) {
 	s.describe(&container{ID: s.id, Name: "shop-web-1", Image: "nginx:1.27", Driver: "json-file", LogPath: jsonFile(tb, n)})
 	return func() {
 		s.pos = position{}
-		if err := s.file.read(tb.Context(), s, false); err != nil {
+		if err := newReaders(s.col).file.read(tb.Context(), s, false); err != nil {
 			tb.Fatal(err)
 		}
 		before := s.col.out.acked

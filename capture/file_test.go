@@ -189,7 +189,7 @@ func TestRemovedContainerIsReadToItsEnd(t *testing.T) {
 		c.Stop()
 		a.pause(false)
 		a.waitRecords(n + 1)
-		a.waitFor("the stream to end", func() bool { return a.col.running() == 0 })
+		a.waitFor("the stream to end", func() bool { return a.col.runningCount() == 0 })
 	}
 }
 

@@ -34,8 +34,9 @@ type logFile struct {
 	// beyond off again.
 	before  [overlap]byte
 	nbefore int
-	whole   bool // the last read ended at the end of the file
-	final   bool // nobody writes to it any more
+	end     int64 // behind the last byte read
+	whole   bool  // the last read ended at the end of the file
+	final   bool  // nobody writes to it any more
 }
 
 // overlap is how many bytes before off are compared at each read: enough for
@@ -99,6 +100,7 @@ func (l *logFile) read(buf []byte) ([]byte, error) {
 	}
 	n, err := l.f.ReadAt(buf, l.off-int64(l.nbefore))
 	l.whole = errors.Is(err, io.EOF)
+	l.end = l.off - int64(l.nbefore) + int64(n)
 	if n < l.nbefore || !bytes.Equal(buf[:l.nbefore], l.before[:l.nbefore]) {
 		return nil, errTruncated
 	}
@@ -111,6 +113,13 @@ func (l *logFile) consumed(b []byte, n int) {
 	if k := min(n, overlap); k > 0 && l.zip == nil {
 		l.nbefore = copy(l.before[:], b[n-k:n])
 	}
+}
+
+// goOn takes the place of old, another opening of the same file, which it
+// closes.
+func (l *logFile) goOn(old *logFile) {
+	l.off, l.before, l.nbefore, l.end, l.whole, l.final = old.off, old.before, old.nbefore, old.end, old.whole, old.final
+	old.close()
 }
 
 // startAt sets where reading begins.

@@ -7,6 +7,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // extend opens the files that log rotation has begun since the newest one.
@@ -102,12 +104,44 @@ func (l *fileLog) wait(ctx context.Context) (ended bool, err error) {
 			return false, l.sleep(ctx, d)
 		}
 	case <-l.timer.C:
+	case <-l.turn:
+		return false, l.reopen()
 	case <-l.s.poke:
 		return l.stopped(ctx), nil
 	case <-ctx.Done():
 		return false, context.Cause(ctx)
 	}
 	return false, nil
+}
+
+// reopen is the stream rotation of a file: it exchanges the open file for the
+// one that has its name now, if that is the same one still, and makes sure that
+// it may be read as it was at first.
+func (l *fileLog) reopen() error {
+	old := l.files[0]
+	fresh, err := openLogFile(l.path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil // log rotation is under way, or the container was removed
+	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
+		return nil // better the old one than none
+	case err == nil && fresh.inode != old.inode:
+		fresh.close()
+		return nil // extend opens it, when the old one was read to its end
+	case err == nil:
+		err = fresh.verify()
+	}
+	if err != nil {
+		if fresh != nil {
+			fresh.close()
+		}
+		return fmt.Errorf("%w: %w", errNoFile, err)
+	}
+	fresh.goOn(old)
+	l.files[0] = fresh
+	l.s.rotated()
+	l.s.inSync()
+	return nil
 }
 
 func (l *fileLog) sleep(ctx context.Context, d time.Duration) error {
@@ -158,4 +192,30 @@ func (l *fileLog) stopped(ctx context.Context) bool {
 	}
 	l.s.describe(c)
 	return !c.Running
+}
+
+// rotate implements openReader: the file is opened anew when it has been read
+// to its end.
+func (f *fileReader) rotate(context.Context, *stream) error {
+	poke(f.turn)
+	return nil
+}
+
+// readUpTo notes what was read of a file.
+func (s *stream) readUpTo(path string, f *logFile) {
+	s.meta.Lock()
+	defer s.meta.Unlock()
+	s.filePath, s.fileEnd = path, spot{Inode: f.inode, End: f.end}
+}
+
+// behind implements openReader: it compares the file's size with what was read.
+func (f *fileReader) behind(_ context.Context, s *stream) (bool, error) {
+	s.meta.Lock()
+	path, read := s.filePath, s.fileEnd
+	s.meta.Unlock()
+	var st syscall.Stat_t
+	if err := syscall.Lstat(path, &st); err != nil {
+		return false, nil //nolint:nilerr // log rotation is under way, or the container was removed
+	}
+	return st.Ino != read.Inode || st.Size > read.End, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 )
 
@@ -16,6 +17,11 @@ import (
 type followReader struct {
 	api     *dockerAPI
 	doubles *doubleFilter // only for an Engine that needs it
+	rate    rateMeter     // of rotate alone
+
+	mu   sync.Mutex
+	open *openLog // the one that is followed; guarded by mu
+	next *openLog // the one that is to take its place; guarded by mu
 }
 
 var (
@@ -37,26 +43,35 @@ const (
 
 // read implements reader.
 func (f *followReader) read(ctx context.Context, s *stream, follow bool) error {
-	switch old := f.api.olderThan(followDoublesBelow); {
-	case !old:
-		f.doubles = nil
-	case f.doubles == nil:
-		f.doubles = newDoubleFilter()
-	}
-	limit, depth := firstTail, uint8(0)
+	return f.search(ctx, s, follow, firstTail)
+}
+
+// search is read, looking for the position in the last so many records first.
+func (f *followReader) search(ctx context.Context, s *stream, follow bool, tail int) error {
+	defer f.dropNext()
+	f.useDoubles(follow)
+	limit, depth := tail, uint8(0)
 	for tries := 0; ; tries++ {
 		target := s.position()
-		switch target.kind {
-		case fromBeginning:
+		next := f.takeNext()
+		switch {
+		case next != nil:
+			limit = next.limit
+		case target.kind == fromBeginning:
 			limit = everything
-		case fromTail:
+		case target.kind == fromTail:
 			limit = target.tail
 		}
 		r := newResync(&target, limit)
 		if depth > 0 {
 			r.depth = depth
 		}
-		err := f.attempt(ctx, s, r, follow)
+		err := f.attempt(ctx, s, r, next, follow)
+		if errors.Is(err, errRotated) {
+			s.rotated()
+			tries, limit, depth = -1, tail, 0
+			continue
+		}
 		if !errors.Is(err, errTooShort) && !errors.Is(err, errNotInView) {
 			return err
 		}
@@ -83,9 +98,21 @@ func (f *followReader) read(ctx context.Context, s *stream, follow bool) error {
 			// The log begins behind the oldest marks of the anchor.
 			limit, depth = everything, r.best
 		default:
-			s.reportGap(&target.anchor)
+			if err := s.reportGap(ctx, &target.anchor); err != nil {
+				return err
+			}
 			limit, depth = everything, 0
 		}
+	}
+}
+
+// useDoubles prepares for an Engine whose follow sends records twice.
+func (f *followReader) useDoubles(follow bool) {
+	switch needed := follow && f.api.olderThan(followDoublesBelow); {
+	case !needed:
+		f.doubles = nil
+	case f.doubles == nil:
+		f.doubles = newDoubleFilter()
 	}
 }
 
@@ -110,7 +137,12 @@ func longer(limit int, r *resync) int {
 // its last limit records.
 func (f *followReader) scan(ctx context.Context, s *stream, target *position, limit int) (*resync, error) {
 	r := newResync(target, limit)
-	err := f.open(ctx, s, r, false, func(e *entry) error {
+	log, err := f.request(ctx, s, false, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer log.close()
+	err = f.records(s, log, r, false, func(e *entry) error {
 		if r.feed(e); r.inView() {
 			return errInView
 		}
@@ -122,9 +154,20 @@ func (f *followReader) scan(ctx context.Context, s *stream, target *position, li
 	return r, err
 }
 
-// attempt opens the log once and delivers what follows the position.
-func (f *followReader) attempt(ctx context.Context, s *stream, r *resync, follow bool) error {
-	err := f.open(ctx, s, r, follow, func(e *entry) error {
+// attempt reads the log once, from what was opened already or a request of its
+// own, and delivers what follows the position.
+func (f *followReader) attempt(ctx context.Context, s *stream, r *resync, log *openLog, follow bool) (err error) {
+	if log == nil {
+		if log, err = f.request(ctx, s, follow, r.limit); err != nil {
+			return err
+		}
+	}
+	defer log.close()
+	if follow {
+		f.setOpen(log)
+		defer f.setOpen(nil)
+	}
+	err = f.records(s, log, r, follow, func(e *entry) error {
 		deliver, short := r.feed(e)
 		switch {
 		case short:
@@ -137,47 +180,36 @@ func (f *followReader) attempt(ctx context.Context, s *stream, r *resync, follow
 		}
 		return nil
 	})
-	if err == nil && !r.inView() {
+	if empty := !follow && r.seen == 0 && r.target.kind == fromTime; err == nil && !r.inView() && !empty {
 		return errNotInView
 	}
 	if err == nil || errors.Is(err, errNotInView) {
-		s.tailWasEmpty()
+		s.tailWasEmpty(log.ctx)
 	}
 	return err
 }
 
-// open reads a log and calls each for its records, with the outbox locked.
-// With follow it ends with errNotInView when the Engine has sent what it had
-// and the position was not in it.
-func (f *followReader) open(ctx context.Context, s *stream, r *resync, follow bool, each func(*entry) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	silence := time.AfterFunc(callTimeout, func() { cancel(errStalled) })
-	defer silence.Stop()
-	release, err := s.col.opens.acquire(ctx)
-	if err != nil {
-		return err
-	}
-	body, err := f.api.logs(ctx, s.id, follow, r.limit)
-	release()
-	if err != nil {
-		return cause(ctx, err)
-	}
-	defer func() { _ = body.Close() }() // whatever it says, nothing more is read
+// records calls each for the records of a log, with the outbox locked. With
+// follow it ends with errNotInView when the Engine has sent what it had and
+// the position was not in it.
+func (f *followReader) records(s *stream, log *openLog, r *resync, follow bool, each func(*entry) error) error {
+	patience, late := callTimeout, errStalled
 	if follow {
-		silence.Stop()
-		if !r.inView() {
-			silence = time.AfterFunc(quiet, func() { cancel(errNotInView) })
-			defer silence.Stop()
-		}
+		patience, late = quiet, errNotInView
 	}
-	w := newWindow(s.container())
+	silence := time.AfterFunc(patience, func() { log.cut(late) })
+	defer silence.Stop()
 	synced := false
 	for {
-		n, err := w.fill(body)
+		if follow && !synced && r.inView() {
+			synced = true
+			silence.Stop()
+			s.inSync()
+		}
+		n, err := log.fill()
 		eof := errors.Is(err, io.EOF)
 		if n > 0 || eof {
-			if err := s.deliver(ctx, w, eof, each); err != nil {
+			if err := s.deliver(log.ctx, log.w, eof, each); err != nil {
 				return err
 			}
 			s.opened() // not before: the Engine may answer and then find no log
@@ -186,16 +218,9 @@ func (f *followReader) open(ctx context.Context, s *stream, r *resync, follow bo
 		case eof:
 			return nil
 		case err != nil:
-			return cause(ctx, fmt.Errorf("reading the log: %w", classify(err)))
-		case synced:
-		case follow && r.inView():
-			synced = true
-			silence.Stop()
-			s.inSync()
-		case follow:
-			silence.Reset(quiet)
-		default:
-			silence.Reset(callTimeout)
+			return cause(log.ctx, fmt.Errorf("reading the log: %w", classify(err)))
+		case !synced:
+			silence.Reset(patience)
 		}
 	}
 }
@@ -218,13 +243,13 @@ func (s *stream) waitRoom(ctx context.Context) error {
 // deliver calls each for all whole records in w, with the outbox locked.
 func (s *stream) deliver(ctx context.Context, w *window, eof bool, each func(*entry) error) error {
 	o := s.col.out
-	o.mu.Lock()
-	if o.bytes >= o.limit {
-		o.mu.Unlock()
+	if o.full() {
 		if err := s.waitRoom(ctx); err != nil {
 			return err
 		}
-		o.mu.Lock()
+	}
+	if err := s.lock(ctx); err != nil {
+		return err
 	}
 	err := w.each(eof, each)
 	s.publish()
@@ -233,66 +258,6 @@ func (s *stream) deliver(ctx context.Context, w *window, eof bool, each func(*en
 	if tell {
 		o.notify()
 	}
+	s.task.beat()
 	return err
-}
-
-// window is the part of a log that was read and not yet cut into records.
-type window struct {
-	buf  []byte
-	r, w int // buf[r:w] is unconsumed
-	tty  *ttyCutter
-	e    entry // the record at hand, here so that it is not allocated
-}
-
-const (
-	minWindow = 8 << 10
-	maxWindow = 128 << 10
-)
-
-func newWindow(c *container) *window {
-	w := &window{buf: make([]byte, minWindow)}
-	if c.TTY {
-		w.tty = &ttyCutter{startedAt: c.StartedAt}
-	}
-	return w
-}
-
-// fill reads once into the window, which grows while reads fill it.
-func (w *window) fill(r io.Reader) (int, error) {
-	if w.r > 0 {
-		w.w = copy(w.buf, w.buf[w.r:w.w])
-		w.r = 0
-	}
-	if w.w == len(w.buf) {
-		w.buf = append(w.buf, make([]byte, len(w.buf))...)
-	}
-	n, err := r.Read(w.buf[w.w:])
-	w.w += n
-	if w.w == len(w.buf) && len(w.buf) < maxWindow {
-		w.buf = append(w.buf, make([]byte, len(w.buf))...)
-	}
-	return n, err
-}
-
-// each cuts the whole records off the window.
-func (w *window) each(eof bool, f func(*entry) error) error {
-	for {
-		var n int
-		var err error
-		if w.tty != nil {
-			w.e, n, err = w.tty.cut(w.buf[w.r:w.w], eof)
-		} else {
-			w.e, n, err = cutFrame(w.buf[w.r:w.w])
-		}
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return nil
-		}
-		if err := f(&w.e); err != nil {
-			return err
-		}
-		w.r += n
-	}
 }

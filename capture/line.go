@@ -1,5 +1,7 @@
 package capture
 
+import "context"
+
 // line is an incomplete line of one std stream.
 type line struct {
 	pending bool
@@ -13,6 +15,7 @@ type line struct {
 // notes the position.
 func (s *stream) accept(e *entry) {
 	std := e.std
+	s.seen++
 	if s.skip[std] > 0 {
 		s.skip[std]--
 		s.since[std]++
@@ -128,8 +131,10 @@ func (s *stream) emit(std uint8, ts int64, text []byte, cut bool) {
 }
 
 // endRun emits what the container left without a line end when it stopped.
-func (s *stream) endRun() {
-	s.col.out.mu.Lock()
+func (s *stream) endRun(ctx context.Context) error {
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
 	for std := range uint8(len(s.lines)) {
 		if s.lines[std].pending {
 			s.endLine(std, false)
@@ -139,4 +144,5 @@ func (s *stream) endRun() {
 	s.publish()
 	s.col.out.mu.Unlock()
 	s.col.out.wake()
+	return nil
 }

@@ -103,7 +103,9 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-func testConfig(t testing.TB, host string, opts map[string]string) Config {
+// testConfig is what the options say. Tuners may set what no option allows:
+// times that a test does not want to wait for.
+func testConfig(t testing.TB, host string, opts map[string]string, tune ...func(*Config)) Config {
 	t.Helper()
 	opts = maps.Clone(opts)
 	if opts == nil {
@@ -114,15 +116,18 @@ func testConfig(t testing.TB, host string, opts map[string]string) Config {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, f := range tune {
+		f(&cfg)
+	}
 	return cfg
 }
 
-func startAgent(t *testing.T, host string, opts map[string]string) *agent {
+func startAgent(t *testing.T, host string, opts map[string]string, tune ...func(*Config)) *agent {
 	t.Helper()
 	a := &agent{t: t, reg: prometheus.NewRegistry(), wake: make(chan struct{}, 1), log: &logBuffer{}}
 	a.cond = sync.NewCond(&a.mu)
 	log := slog.New(slog.NewTextHandler(io.MultiWriter(a.log, t.Output()), &slog.HandlerOptions{Level: slog.LevelDebug}))
-	col, err := New(testConfig(t, host, opts), log, a.reg, a.poke)
+	col, err := New(testConfig(t, host, opts, tune...), log, a.reg, a.poke)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,10 @@ type metrics struct {
 	lines, bytes, partials, truncated prometheus.Counter
 	gaps                              prometheus.Counter
 	doubles                           prometheus.Counter
-	rotations                         prometheus.Counter
+	rotations, rotationErrors         prometheus.Counter
+	stalls                            prometheus.Counter
+	taskStalls, taskRestarts          *prometheus.CounterVec
+	guardActions                      *prometheus.CounterVec
 	checkpointErrors                  prometheus.Counter
 	reconnects                        *prometheus.CounterVec
 	events                            *prometheus.CounterVec
@@ -43,7 +46,12 @@ func newMetrics(reg prometheus.Registerer, c *Collector) (*metrics, error) {
 		truncated:        counter("truncated_lines_total", "Lines cut at Max_Line_Size."),
 		gaps:             counter("gaps_total", "Times that lines were lost at the source before they could be read."),
 		doubles:          counter("doubles_dropped_total", "Records that the Engine sent twice and that were dropped."),
-		rotations:        counter("stream_rotations_total", "Log streams closed and opened again on purpose."),
+		rotations:        counter("stream_rotations_total", "Stream rotations: logs opened anew and closed as they were."),
+		rotationErrors:   counter("stream_rotation_errors_total", "Stream rotations that were left out because the log could not be opened a second time."),
+		stalls:           counter("stream_stalls_total", "Streams that were silent while their log grew, and were opened again."),
+		taskStalls:       vec("task_stalls_total", "Tasks that gave no heartbeat for Task_Timeout and were cancelled.", "task"),
+		taskRestarts:     vec("task_restarts_total", "Tasks started again after a panic or a stall.", "task"),
+		guardActions:     vec("fd_guard_actions_total", "What was done because of too many open file descriptors.", "action"),
 		checkpointErrors: counter("checkpoint_errors_total", "Times that the positions could not be saved."),
 		reconnects:       vec("reconnects_total", "Log streams opened again, by reason.", "reason"),
 		events:           vec("discovery_events_total", "Container events acted on, by action.", "action"),
@@ -53,8 +61,8 @@ func newMetrics(reg prometheus.Registerer, c *Collector) (*metrics, error) {
 		panics:           counter("panics_total", "Panics that were caught in a task."),
 	}
 	for _, x := range []prometheus.Collector{
-		m.lines, m.bytes, m.partials, m.truncated, m.gaps, m.doubles, m.rotations, m.checkpointErrors, m.reconnects, m.events, m.resyncFinds, m.missed, m.damaged, m.panics,
-		gauge("streams", "Streams that run at the moment.", func() float64 { return float64(c.running()) }),
+		m.lines, m.bytes, m.partials, m.truncated, m.gaps, m.doubles, m.rotations, m.rotationErrors, m.stalls, m.taskStalls, m.taskRestarts, m.guardActions, m.checkpointErrors, m.reconnects, m.events, m.resyncFinds, m.missed, m.damaged, m.panics,
+		gauge("streams", "Streams that run at the moment.", func() float64 { return float64(c.runningCount()) }),
 		gauge("outbox_bytes", "Bytes of records that wait for Fluent Bit.", func() float64 { return float64(c.out.size()) }),
 		gauge("outstanding_records", "Records appended to Fluent Bit and not yet acknowledged.", func() float64 { return float64(c.out.outstanding()) }),
 	} {
@@ -72,6 +80,10 @@ func reconnectReason(err error) string {
 		return "eof"
 	case errors.Is(err, errEngineDown):
 		return "engine_down"
+	case errors.Is(err, errBackpressure):
+		return "backpressure"
+	case errors.Is(err, errSilent):
+		return "silent"
 	case errors.Is(err, errStalled):
 		return "stalled"
 	case errors.Is(err, errBadFrame), errors.Is(err, errBadTime):

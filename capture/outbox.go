@@ -255,6 +255,13 @@ func (o *outbox) outstanding() uint64 {
 	return o.appended - o.acked
 }
 
+// full says whether readers have to wait.
+func (o *outbox) full() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.bytes >= o.limit
+}
+
 // size returns the bytes that wait for Fluent Bit.
 func (o *outbox) size() int {
 	o.mu.Lock()

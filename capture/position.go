@@ -39,6 +39,17 @@ func (p *position) advance(m mark) {
 	p.spot = spot{}
 }
 
+// before says whether a log whose last record is e has records behind p.
+func (p *position) before(e *entry) bool {
+	switch m, newest := markOf(e), p.anchor.newest(); p.kind {
+	case fromAnchor:
+		return !m.same(&newest)
+	case fromTime:
+		return e.ts >= p.ts
+	}
+	return true
+}
+
 // everything is the tail that asks the Engine for the whole log.
 const everything = math.MaxInt
 

@@ -95,7 +95,9 @@ func (l *fileLog) search(ctx context.Context, target *position) (place, error) {
 			// The log begins behind the oldest marks of the anchor.
 			depth = r.best
 		default:
-			l.s.reportGap(&target.anchor)
+			if err := l.s.reportGap(ctx, &target.anchor); err != nil {
+				return place{}, err
+			}
 			again := l.s.position()
 			target, window = &again, firstWindow
 		}

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
 )
 
-// reader is a way in which a stream gets at the log of its container.
+// reader is a way in which a stream gets at the log of its container. It is
+// made for one run of the stream.
 type reader interface {
 	// read delivers to s what the log holds behind the position of s, and
 	// with follow also what is written from now on. It returns nil at the
@@ -28,25 +30,30 @@ var errBackpressure = errors.New("Fluent Bit takes no records at the moment")
 type stream struct {
 	id      string
 	col     *Collector
-	follow  reader
-	file    reader
+	task    *task // keeps it running
 	log     *slog.Logger
 	poke    chan struct{} // capacity 1: look at the container again now
-	trouble trouble       // owned by the stream's goroutine
+	trouble trouble
 	notes   readerNotes
+	parked  atomic.Bool // the FD guard wants no log of it open
 
-	meta   sync.Mutex
-	ctr    *container              // guarded by meta
-	fresh  bool                    // ctr is as good as a new inspect; guarded by meta
-	read   bool                    // the log was opened once; guarded by meta
-	cancel context.CancelCauseFunc // of the present read; guarded by meta
-	synced time.Time               // when the present read had found its position, zero before; guarded by meta
+	meta     sync.Mutex
+	ctr      *container              // guarded by meta
+	fresh    bool                    // ctr is as good as a new inspect; guarded by meta
+	read     bool                    // the log was opened once; guarded by meta
+	cancel   context.CancelCauseFunc // of the present read; guarded by meta
+	synced   time.Time               // when the present opening of the log had found its position, zero before; guarded by meta
+	rotateAt time.Time               // when the next stream rotation is due; guarded by meta
+	perSec   float64                 // records per second as last measured; guarded by meta
+	filePath string                  // of the log file that is or was read; guarded by meta
+	fileEnd  spot                    // how far it was read; guarded by meta
 
 	// The rest is guarded by col.out.mu.
 	tmpl      *recordTemplate
 	tag       string
 	pos       position // behind the last record consumed
 	committed position // behind the last record that Fluent Bit holds
+	seen      uint64   // records consumed
 	inBatch   *Batch   // the open batch with records of this stream
 	lines     [3]line  // by std
 	tty       bool     // a terminal ends its lines with CR LF
@@ -65,14 +72,13 @@ func newStream(col *Collector, c *container, pos position) *stream {
 	s := &stream{
 		id:      c.ID,
 		col:     col,
-		follow:  &followReader{api: col.api},
-		file:    &fileReader{watch: col.filesWatch},
 		log:     col.log.With("container", c.Name, "id", shortID(c.ID)),
 		poke:    make(chan struct{}, 1),
 		trouble: trouble{what: "reading the log"},
 		skip:    pos.skip,
 		based:   pos.skip != [3]uint32{},
 	}
+	s.task = newTask(taskStream, s.log, nil)
 	pos.skip = [3]uint32{}
 	s.pos, s.base = pos, pos
 	s.committed = s.snapshot()
@@ -129,21 +135,26 @@ const (
 func (s *stream) run(ctx context.Context) error {
 	retry := &backoff.ExponentialBackOff{InitialInterval: minRetry, Multiplier: 2, RandomizationFactor: 0.3, MaxInterval: maxRetry}
 	retry.Reset()
+	r := newReaders(s.col)
+	defer s.col.slots.give(s)
 	for {
-		if err := s.col.conn.waitUp(ctx); err != nil {
+		if err := s.waitEngine(ctx); err != nil {
 			return err
 		}
 		began := time.Now()
-		done, err := s.readOnce(ctx)
+		done, err := s.readOnce(ctx, r)
 		if done || ctx.Err() != nil {
 			return err
 		}
-		if errors.Is(err, errRotated) {
-			s.col.metrics.rotations.Inc()
+		if errors.Is(err, errMoved) {
 			continue
 		}
+		s.col.metrics.reconnects.WithLabelValues(reconnectReason(err)).Inc()
+		if errors.Is(err, errSilent) {
+			continue // which is seen once per heartbeat at most
+		}
 		if errors.Is(err, errBackpressure) {
-			if err := s.col.out.waitRoom(ctx); err != nil {
+			if err := s.waitSink(ctx); err != nil {
 				return err
 			}
 			continue
@@ -152,34 +163,67 @@ func (s *stream) run(ctx context.Context) error {
 			retry.Reset()
 			s.trouble.forget()
 		}
-		s.col.metrics.reconnects.WithLabelValues(reconnectReason(err)).Inc()
 		if err != nil && !errors.Is(err, errEngineDown) {
 			s.trouble.report(s.log, err)
 		}
-		if err := s.sleep(ctx, retry.NextBackOff()); err != nil {
+		if err := s.pause(ctx, retry.NextBackOff()); err != nil {
 			return err
 		}
 	}
 }
 
+// waitEngine waits until the Engine answers.
+func (s *stream) waitEngine(ctx context.Context) error {
+	defer s.task.beat()
+	s.task.rest()
+	return s.col.conn.waitUp(ctx)
+}
+
+// waitSink waits until the outbox has room again.
+func (s *stream) waitSink(ctx context.Context) error {
+	defer s.task.beat()
+	s.task.rest()
+	return s.col.out.waitRoom(ctx)
+}
+
+// pause waits before the next attempt, less when there is news.
+func (s *stream) pause(ctx context.Context, d time.Duration) error {
+	defer s.task.beat()
+	s.task.rest()
+	_, changed := s.col.conn.get()
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-changed:
+	case <-s.poke:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
 // readOnce reads the log once, to its end if the container does not run.
 // done says that there is no more to read.
-func (s *stream) readOnce(ctx context.Context) (done bool, err error) {
+func (s *stream) readOnce(ctx context.Context, r *readers) (done bool, err error) {
 	c, err := s.inspect(ctx)
 	if err == nil {
-		err = s.readLog(ctx, c.Running)
+		err = s.readLog(ctx, r, c.Running)
 	}
 	switch {
+	case ctx.Err() != nil:
+		return false, context.Cause(ctx)
 	case errors.Is(err, errGone):
 		s.reportMissed()
-		s.endRun()
+		if err := s.endRun(ctx); err != nil {
+			return false, err
+		}
 		return true, errGone
 	case errors.Is(err, errUnreadable):
 		s.log.Warn("the log of this container cannot be read, it is left out until it is created anew", "driver", c.Driver, "error", err)
 		return true, errUnreadable
 	case err == nil && !c.Running:
-		s.endRun()
-		return true, nil
+		return true, s.endRun(ctx)
 	}
 	return false, err
 }
@@ -216,17 +260,23 @@ func (c *Collector) reportMissed(log *slog.Logger, ctr *container) {
 	log.Warn("gap: the container was removed before its log could be opened, its lines are lost", "image", ctr.Image)
 }
 
-// errRotated ends a read that is to be opened again at once.
-var errRotated = errors.New("stream rotation")
-
-// readLog has the reader read, until rotate is called.
-func (s *stream) readLog(ctx context.Context, follow bool) error {
+// readLog has the log read, in one way, until that ends or cut is called.
+func (s *stream) readLog(ctx context.Context, r *readers, follow bool) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s.meta.Lock()
 	s.cancel, s.synced = cancel, time.Time{}
 	s.meta.Unlock()
-	return s.readBy(ctx, follow)
+	return s.readBy(ctx, r, follow)
+}
+
+// cut ends the present read, if there is one, for a reason that run acts on.
+func (s *stream) cut(reason error) {
+	s.meta.Lock()
+	defer s.meta.Unlock()
+	if s.cancel != nil {
+		s.cancel(reason)
+	}
 }
 
 // opened says that the log could be opened.
@@ -236,39 +286,19 @@ func (s *stream) opened() {
 	s.read = true
 }
 
-// inSync says that the present read has found its position.
+// inSync says that the log as it is open now was read to its position.
 func (s *stream) inSync() {
 	s.meta.Lock()
 	defer s.meta.Unlock()
-	if s.synced.IsZero() {
-		s.synced = time.Now()
-	}
+	s.synced = time.Now()
 }
 
-// rotate has the log closed and opened again where it was left, if that was
-// read in sync for at least so long: a stream that is still looking for its
-// position would never find it.
-func (s *stream) rotate(after time.Duration) bool {
-	s.meta.Lock()
-	defer s.meta.Unlock()
-	if s.synced.IsZero() || time.Since(s.synced) < after {
-		return false
-	}
-	s.cancel(errRotated)
-	s.synced = time.Time{}
-	return true
-}
-
-// sleep waits before the next attempt, less when there is news.
-func (s *stream) sleep(ctx context.Context, d time.Duration) error {
-	_, changed := s.col.conn.get()
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-changed:
-	case <-s.poke:
-	case <-ctx.Done():
+// lock takes out.mu for a run of the stream. It fails when the run's context is
+// done: another run may have taken its place, and position and lines are its.
+func (s *stream) lock(ctx context.Context) error {
+	s.col.out.mu.Lock()
+	if ctx.Err() != nil {
+		s.col.out.mu.Unlock()
 		return context.Cause(ctx)
 	}
 	return nil
@@ -295,10 +325,19 @@ func (s *stream) position() position {
 	return s.pos
 }
 
+// consumed is how many records were consumed so far.
+func (s *stream) consumed() uint64 {
+	s.col.out.mu.Lock()
+	defer s.col.out.mu.Unlock()
+	return s.seen
+}
+
 // tailWasEmpty follows a read to the end of the log: if that was to begin a
 // number of records back and there was none, everything to come is new.
-func (s *stream) tailWasEmpty() {
-	s.col.out.mu.Lock()
+func (s *stream) tailWasEmpty(ctx context.Context) {
+	if s.lock(ctx) != nil {
+		return
+	}
 	defer s.col.out.mu.Unlock()
 	if s.pos.kind == fromTail {
 		s.pos = position{}
@@ -308,13 +347,15 @@ func (s *stream) tailWasEmpty() {
 // reportGap counts and says that the log does not hold the anchor any more,
 // and moves the position to the first record after it by time: where records
 // were merely damaged, that repeats none that were delivered.
-func (s *stream) reportGap(a *anchor) {
+func (s *stream) reportGap(ctx context.Context, a *anchor) error {
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	defer s.col.out.mu.Unlock()
 	last := a.newest().TS
 	s.col.metrics.gaps.Inc()
 	s.log.Error("gap: lines were lost, the Engine no longer keeps the last line that was delivered (rotated away or truncated)",
 		"last_delivered", time.Unix(0, last).UTC())
-	s.col.out.mu.Lock()
-	defer s.col.out.mu.Unlock()
 	for std := range uint8(len(s.lines)) {
 		if s.lines[std].pending {
 			s.endLine(std, false)
@@ -322,6 +363,7 @@ func (s *stream) reportGap(a *anchor) {
 	}
 	s.based, s.skip = false, [3]uint32{}
 	s.pos = position{kind: fromTime, ts: last + 1}
+	return nil
 }
 
 // publish adds what was counted to the metrics. out.mu is held.

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	"fluent-bit-docker-logs/capture/dockertest"
 )
@@ -15,7 +16,7 @@ type readerCase struct {
 	file bool
 }
 
-var readerCases = []readerCase{{name: "follow"}, {name: "file", file: true}}
+var readerCases = []readerCase{{name: "follow"}, {name: "poll"}, {name: "file", file: true}}
 
 var scenarios = []struct {
 	name string
@@ -55,18 +56,23 @@ func (r readerCase) agent(t *testing.T, e *dockertest.Engine, opts map[string]st
 	if opts == nil {
 		opts = map[string]string{}
 	}
-	opts["Reader"] = readerFollow
+	opts["Reader"] = r.name
 	if r.file {
-		opts["Reader"] = readerAuto
+		opts["Reader"] = readerAuto // what has no file is read through the API
 	}
-	return startAgent(t, e.Host(), opts)
+	return startAgent(t, e.Host(), opts, func(c *Config) { c.PollMin, c.PollMax = 5*time.Millisecond, 20*time.Millisecond })
 }
 
 // reading waits until the log of c is being read.
 func (r readerCase) reading(t *testing.T, a *agent, c *dockertest.Ctr) {
 	t.Helper()
-	if !r.file {
+	switch r.name {
+	case readerFollow:
 		must(t, c.WaitFollowers(testContext(t), 1))
+		return
+	case readerPoll:
+		polls := len(c.LogQueries())
+		a.waitFor("two polls of "+c.Name(), func() bool { return len(c.LogQueries()) >= polls+2 })
 		return
 	}
 	a.waitFor("the file of "+c.Name(), func() bool {
@@ -77,7 +83,7 @@ func (r readerCase) reading(t *testing.T, a *agent, c *dockertest.Ctr) {
 // read waits until what c stored was read, as far as the Engine can tell.
 func (r readerCase) read(t *testing.T, c *dockertest.Ctr) {
 	t.Helper()
-	if !r.file {
+	if r.name == readerFollow {
 		must(t, c.WaitSent(testContext(t)))
 	}
 }

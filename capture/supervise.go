@@ -4,108 +4,259 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
+	"log/slog"
+	"math"
 	"runtime/debug"
-	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/cenkalti/backoff/v5"
 )
 
-// supervisor keeps one stream for each container that is captured, and its
-// task running while the container runs.
+// supervisor keeps tasks running until the capture ends.
 //
-// A task's run ends by itself when its container stops; start runs it again.
-// A panic ends a run like an error and starts another after a pause: it never
-// leaves this package.
+// A task is a function that works until it is done or its context is, and
+// gives a heartbeat whenever it has proof that it can move. One that panics is
+// started again after a pause, and so is one that is silent for too long,
+// after it was cancelled and has returned: each with a backoff of its own, so
+// that a task that fails again and again holds up no other. A task that does
+// not return is left behind: counted, reported for as long as it is away, and
+// replaced by another run, which is why what a task shares with others must be
+// of use only to a run whose context is not done.
 type supervisor struct {
-	tasks map[string]*task // by container id; guarded by Collector.mu
-	gone  []*task          // of removed containers, longest ago first; guarded by Collector.mu
+	timeout time.Duration // Task_Timeout
+	metrics *metrics
+
+	mu     sync.Mutex
+	runs   map[*taskRun]struct{} // that have not returned; guarded by mu
+	keep   int                   // goroutines of keepRunning that are not left behind; guarded by mu
+	leaked int                   // runs left behind; guarded by mu
+	back   chan struct{}         // capacity 1: one of keep ended
 }
 
-// Streams of removed containers keep their position for a while: a list may
-// be wrong, and records may still be on their way into Fluent Bit.
+// task is what the supervisor keeps running.
+type task struct {
+	kind string // one of the constants task...
+	log  *slog.Logger
+	do   func(ctx context.Context) error
+
+	beatAt atomic.Int64 // when the last heartbeat was, on the clock of sinceStart; resting while none is due
+	retry  backoff.ExponentialBackOff
+	left   int // runs left behind; guarded by supervisor.mu
+}
+
+// taskRun is one run of a task.
+type taskRun struct {
+	task    *task
+	ctx     context.Context //nolint:containedctx // the parent's, for the run that may take its place
+	cancel  context.CancelCauseFunc
+	stalled time.Duration // when it was cancelled for its silence, on the clock of sinceStart; 0 if it was not
+	left    bool
+}
+
+var errTaskStalled = errors.New("the task gave no sign of progress for Task_Timeout")
+
+// The kinds of tasks, for metrics.
 const (
-	goneGrace = 10 * time.Minute
-	maxGone   = 1000
+	taskStream     = "stream"
+	taskDiscovery  = "discovery"
+	taskCheckpoint = "checkpoint"
+	taskGuard      = "guard"
 )
 
-type task struct {
-	stream *stream
-	cancel context.CancelFunc // of the present run; nil while none runs
-	again  bool               // start was called during the run
-	gone   bool               // the container was removed
-	goneAt time.Time          // when its stream ended after that
-	dead   bool               // its log cannot be read: not started again
+const (
+	resting = math.MaxInt64
+	// minRestart and maxRestart bound the pause before a task that panicked or
+	// stalled runs again.
+	minRestart = time.Second
+	maxRestart = 5 * time.Minute
+	// returnGrace is how long a cancelled run may take to return.
+	returnGrace = 10 * time.Second
+	// stopGrace is the same when the capture ends: Fluent Bit waits for it.
+	stopGrace = 5 * time.Second
+	// maxLeft is how many runs of one task may be left behind before it is not
+	// started again until one of them is back.
+	maxLeft = 3
+)
+
+var processStart = time.Now()
+
+// sinceStart is a clock that never steps.
+func sinceStart() time.Duration { return time.Since(processStart) }
+
+func newSupervisor(timeout time.Duration, m *metrics) *supervisor {
+	return &supervisor{timeout: timeout, metrics: m, runs: make(map[*taskRun]struct{}), back: make(chan struct{}, 1)}
 }
 
-// start makes the container's stream run, unless it runs already. It makes
-// the stream when there is none yet.
-func (c *Collector) start(ctx context.Context, ctr *container) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	t := c.sup.tasks[ctr.ID]
-	if t == nil {
-		t = &task{stream: newStream(c, ctr, c.startPosition(ctr))}
-		c.sup.tasks[ctr.ID] = t
-		delete(c.loaded, ctr.ID)
-		c.unsaved = true
-	}
-	t.gone = false
-	if t.dead || ctx.Err() != nil {
-		return
-	}
-	if t.cancel != nil {
-		t.again = true
-		t.stream.lookAgain()
-		return
-	}
-	var runCtx context.Context
-	runCtx, t.cancel = context.WithCancel(ctx)
-	c.wg.Go(func() { c.runTask(runCtx, t) })
+func newTask(kind string, log *slog.Logger, do func(ctx context.Context) error) *task {
+	t := &task{kind: kind, log: log, do: do, retry: backoff.ExponentialBackOff{
+		InitialInterval: minRestart, Multiplier: 2, RandomizationFactor: 0.3, MaxInterval: maxRestart,
+	}}
+	t.retry.Reset()
+	return t
 }
 
-// runTask runs the stream until it is done and nobody asked for more.
-func (c *Collector) runTask(ctx context.Context, t *task) {
+// beat is a heartbeat: the task can move.
+func (t *task) beat() { t.beatAt.Store(int64(sinceStart())) }
+
+// rest says that the task waits for something of its own process, so that no
+// heartbeat is due until the next beat.
+func (t *task) rest() { t.beatAt.Store(resting) }
+
+// age is the time since the last heartbeat, 0 while none is due.
+func (t *task) age() time.Duration { return max(0, sinceStart()-time.Duration(t.beatAt.Load())) }
+
+// start keeps t running in a goroutine of its own until it is done or ctx is.
+func (v *supervisor) start(ctx context.Context, t *task) {
+	v.mu.Lock()
+	v.keep++
+	v.mu.Unlock()
+	go v.keepRunning(ctx, t)
+}
+
+func (v *supervisor) keepRunning(ctx context.Context, t *task) {
+	defer poke(v.back)
 	for {
-		err := c.runGuarded(ctx, t.stream)
-		t.stream.log.Debug("the stream ended", "reason", err)
-		c.mu.Lock()
-		gone := errors.Is(err, errGone)
-		t.dead = t.dead || errors.Is(err, errUnreadable)
-		if t.again && ctx.Err() == nil && !gone && !t.dead {
-			t.again = false
-			c.mu.Unlock()
-			continue
+		began := sinceStart()
+		again, left := v.runOnce(ctx, t)
+		if left {
+			return
 		}
-		t.cancel()
-		t.cancel = nil
-		if gone || t.gone {
-			c.forget(t)
+		if !again || ctx.Err() != nil {
+			break
 		}
-		c.dropGone(0)
-		c.mu.Unlock()
-		return
+		v.metrics.taskRestarts.WithLabelValues(t.kind).Inc()
+		if sinceStart()-began > maxRestart {
+			t.retry.Reset()
+		}
+		t.rest()
+		if !sleep(ctx, t.retry.NextBackOff()) {
+			break
+		}
 	}
+	v.mu.Lock()
+	v.keep--
+	v.mu.Unlock()
 }
 
-// panicPause is the wait before a task that panicked runs again.
-const panicPause = 5 * time.Second
+// runOnce runs the task once. again says that it did not end as it should;
+// left, that another run has taken its place meanwhile.
+func (v *supervisor) runOnce(parent context.Context, t *task) (again, left bool) {
+	ctx, cancel := context.WithCancelCause(parent)
+	defer cancel(nil)
+	r := &taskRun{task: t, ctx: parent, cancel: cancel}
+	t.beat()
+	v.mu.Lock()
+	v.runs[r] = struct{}{}
+	v.mu.Unlock()
 
-// runGuarded runs the stream, again after a panic.
-func (c *Collector) runGuarded(ctx context.Context, s *stream) error {
+	err := guard(func() error { return t.do(ctx) })
+
+	v.mu.Lock()
+	delete(v.runs, r)
+	if r.left {
+		v.cameBack(r)
+	}
+	v.mu.Unlock()
+	var p panicError
+	if errors.As(err, &p) {
+		v.metrics.panics.Inc()
+		t.log.Error("a panic was caught, the task is started again", "task", t.kind, "panic", p.value, "stack", p.stack)
+		return true, r.left
+	}
+	return errors.Is(context.Cause(ctx), errTaskStalled), r.left
+}
+
+// cameBack takes a run that was left behind off the account. v.mu is held.
+func (v *supervisor) cameBack(r *taskRun) {
+	v.leaked--
+	if r.task.left--; r.task.left == maxLeft-1 && r.ctx.Err() == nil {
+		v.keep++
+		go v.keepRunning(r.ctx, r.task)
+	}
+	r.task.log.Warn("a task that was left behind has returned after all", "task", r.task.kind, "left_behind", r.task.left)
+}
+
+// watch looks after the tasks until ctx is done and all of them have returned
+// or are left behind.
+func (v *supervisor) watch(ctx context.Context) {
+	tick := time.NewTicker(min(v.timeout/10, time.Second))
+	defer tick.Stop()
+	done, ended := ctx.Done(), time.Duration(0)
 	for {
-		err := guard(func() error { return s.run(ctx) })
-		var p panicError
-		if !errors.As(err, &p) {
-			return err
-		}
-		c.metrics.panics.Inc()
-		s.log.Error("a panic was caught, the stream starts again", "panic", p.value, "stack", p.stack)
 		select {
-		case <-time.After(panicPause):
-		case <-ctx.Done():
-			return ctx.Err()
+		case <-tick.C:
+		case <-v.back:
+		case <-done:
+			done, ended = nil, sinceStart()
+		}
+		if done != nil {
+			v.check()
+		} else if v.returned(ended) {
+			return
 		}
 	}
+}
+
+// check cancels the runs that are silent for too long, and leaves those behind
+// that do not return.
+func (v *supervisor) check() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for r := range v.runs {
+		switch {
+		case r.left:
+		case r.stalled == 0 && r.task.age() > v.timeout:
+			r.stalled = sinceStart()
+			v.metrics.taskStalls.WithLabelValues(r.task.kind).Inc()
+			r.task.log.Error("a task gives no sign of progress, it is cancelled and started again", "task", r.task.kind, "silent", r.task.age().Round(time.Millisecond))
+			r.cancel(errTaskStalled)
+		case r.stalled > 0 && sinceStart()-r.stalled > returnGrace:
+			v.leave(r)
+			if r.task.left < maxLeft {
+				go v.keepRunning(r.ctx, r.task)
+				v.keep++
+			}
+		}
+	}
+}
+
+// leave leaves a run behind. v.mu is held.
+func (v *supervisor) leave(r *taskRun) {
+	r.left = true
+	r.task.left++
+	v.leaked++
+	v.keep--
+	r.task.log.Error("a task does not return after it was cancelled, it is left behind with what it holds open",
+		"task", r.task.kind, "left_behind", r.task.left)
+}
+
+// returned says whether all tasks are back after the end of the capture; in the
+// end those that are not are left behind.
+func (v *supervisor) returned(ended time.Duration) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.keep > 0 && sinceStart()-ended > stopGrace {
+		for r := range v.runs {
+			if !r.left {
+				v.leave(r)
+			}
+		}
+	}
+	return v.keep == 0
+}
+
+// state counts the runs that are silent for too long and those left behind.
+func (v *supervisor) state() (stalled, leaked int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for r := range v.runs {
+		if r.stalled > 0 && !r.left {
+			stalled++
+		}
+	}
+	return stalled, v.leaked
 }
 
 // panicError is a panic turned into an error.
@@ -125,94 +276,14 @@ func guard(f func() error) (err error) {
 	return f()
 }
 
-// removed says that the container is gone; its stream ends by itself when it
-// has read what is left.
-func (c *Collector) removed(id string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	t := c.sup.tasks[id]
-	if t == nil || t.gone {
-		return
+// sleep waits and says whether ctx is not done.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
 	}
-	t.gone = true
-	if t.cancel == nil {
-		c.forget(t)
-		return
-	}
-	t.stream.lookAgain()
-}
-
-// stop ends the capture of a container that is no longer wanted.
-func (c *Collector) stop(id string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if t := c.sup.tasks[id]; t != nil && !t.gone {
-		t.gone = true
-		if t.cancel == nil {
-			c.forget(t)
-			return
-		}
-		t.cancel()
-	}
-}
-
-// forget drops a task that does not run, after a while. c.mu is held.
-func (c *Collector) forget(t *task) {
-	t.gone, t.goneAt = true, time.Now()
-	c.sup.gone = append(c.sup.gone, t)
-	c.dropGone(len(c.sup.gone) - maxGone)
-}
-
-// dropGone drops the tasks of containers that have been gone for long, and
-// the n that have been for longest. c.mu is held.
-func (c *Collector) dropGone(n int) {
-	for len(c.sup.gone) > 0 {
-		t := c.sup.gone[0]
-		if n <= 0 && t.gone && time.Since(t.goneAt) < goneGrace {
-			return
-		}
-		n--
-		c.sup.gone = c.sup.gone[1:]
-		if t.gone && t.cancel == nil { // it did not come back
-			delete(c.sup.tasks, t.stream.id)
-			c.unsaved = true
-		}
-	}
-}
-
-// running is the number of streams that run.
-func (c *Collector) running() (n int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, t := range c.sup.tasks {
-		if t.cancel != nil {
-			n++
-		}
-	}
-	return n
-}
-
-// isRunning says whether the container's stream runs, or never will.
-func (c *Collector) isRunning(id string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	t := c.sup.tasks[id]
-	return t != nil && (t.cancel != nil || t.dead)
-}
-
-// capturedIDs returns the ids of all containers that have a stream.
-func (c *Collector) capturedIDs() []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return slices.Collect(maps.Keys(c.sup.tasks))
-}
-
-// captured returns the stream of a container, nil if there is none.
-func (c *Collector) captured(id string) *stream {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if t := c.sup.tasks[id]; t != nil {
-		return t.stream
-	}
-	return nil
 }

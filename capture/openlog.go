@@ -1,0 +1,175 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+)
+
+// openLog is a request for a log that the Engine has answered. Whoever has it
+// closes it, whatever came of it: a body that is neither closed nor read to
+// its end keeps a connection and two goroutines for ever.
+type openLog struct {
+	ctx   context.Context //nolint:containedctx // the request's; it lives as long as this
+	cut   context.CancelCauseFunc
+	body  io.ReadCloser
+	limit int     // the tail that was asked for
+	w     *window // what was read of it
+	first bool    // w was filled before it was asked for
+}
+
+// request asks for a log, from the limit-th record from its end on.
+func (f *followReader) request(ctx context.Context, s *stream, follow bool, limit int) (*openLog, error) {
+	ctx, cut := context.WithCancelCause(ctx)
+	late := time.AfterFunc(callTimeout, func() { cut(errStalled) })
+	defer late.Stop()
+	release, err := s.col.opens.acquire(ctx)
+	if err != nil {
+		cut(nil)
+		return nil, err
+	}
+	defer release()
+	body, err := f.api.logs(ctx, s.id, follow, limit)
+	if err != nil {
+		err = cause(ctx, err)
+		cut(nil)
+		return nil, err
+	}
+	return &openLog{ctx: ctx, cut: cut, body: body, limit: limit, w: newWindow(s.container())}, nil
+}
+
+func (l *openLog) close() {
+	l.cut(nil)
+	_ = l.body.Close() // whatever it says, nothing more is read
+}
+
+// fill reads once into the window, unless that was done already.
+func (l *openLog) fill() (int, error) {
+	if l.first {
+		l.first = false
+		return l.w.w, nil
+	}
+	return l.w.fill(l.body)
+}
+
+// await reads once, ahead of the first fill: then the Engine has opened the
+// log, and will send it to its end even if the container is removed.
+func (l *openLog) await() error {
+	n, err := l.w.fill(l.body)
+	l.first = n > 0
+	if n > 0 && errors.Is(err, io.EOF) {
+		return nil // the next read says it again
+	}
+	return cause(l.ctx, err)
+}
+
+func (f *followReader) setOpen(l *openLog) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.open = l
+}
+
+// takeNext is what a rotation has opened, nil if there is nothing.
+func (f *followReader) takeNext() *openLog {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	l := f.next
+	f.next = nil
+	return l
+}
+
+func (f *followReader) dropNext() {
+	if l := f.takeNext(); l != nil {
+		l.close()
+	}
+}
+
+// rotate implements openReader.
+func (f *followReader) rotate(ctx context.Context, s *stream) error {
+	next, err := f.openNext(ctx, s)
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.open == nil { // it has ended meanwhile
+		if next != nil {
+			next.close()
+		}
+		return nil
+	}
+	if f.next != nil {
+		f.next.close()
+	}
+	f.next = next
+	f.open.cut(errRotated)
+	return nil
+}
+
+// A rotation reads the records of the last turnTail again, at least firstTail
+// and at most maxTurnTail of them: what the stream may lag behind.
+const (
+	turnTail    = 250 * time.Millisecond
+	maxTurnTail = 4096
+)
+
+// openNext opens the log a second time; nil where no record was delivered yet,
+// since then there is none to be found again.
+func (f *followReader) openNext(ctx context.Context, s *stream) (*openLog, error) {
+	if s.position().kind != fromAnchor {
+		return nil, nil
+	}
+	next, err := f.request(ctx, s, true, min(firstTail+f.rate.since(s, turnTail), maxTurnTail))
+	if err != nil {
+		return nil, err
+	}
+	late := time.AfterFunc(probeTimeout, func() { next.cut(errStalled) })
+	defer late.Stop()
+	if err := next.await(); err != nil {
+		next.close()
+		return nil, err
+	}
+	return next, nil
+}
+
+// rateMeter knows how many records a stream has had of late.
+type rateMeter struct {
+	seen uint64
+	at   time.Time
+}
+
+// since is how many records the stream has in a time, at the rate that it had
+// since the last call; 0 at the first one.
+func (m *rateMeter) since(s *stream, d time.Duration) int {
+	now, seen := time.Now(), s.consumed()
+	n := 0.0
+	if !m.at.IsZero() {
+		n = float64(seen-m.seen) * d.Seconds() / now.Sub(m.at).Seconds()
+	}
+	m.seen, m.at = seen, now
+	return int(min(n, 1e9))
+}
+
+// behind implements openReader: it asks for the last record.
+func (f *followReader) behind(ctx context.Context, s *stream) (bool, error) {
+	log, err := f.request(ctx, s, false, 1)
+	if err != nil {
+		return false, err
+	}
+	defer log.close()
+	target, behind := s.position(), false
+	for eof := false; !eof; {
+		_, err := log.w.fill(log.body)
+		if eof = errors.Is(err, io.EOF); err != nil && !eof {
+			return false, cause(log.ctx, err)
+		}
+		if err := log.w.each(eof, func(e *entry) error {
+			behind = target.before(e)
+			return nil
+		}); err != nil {
+			return false, err
+		}
+	}
+	return behind, nil
+}

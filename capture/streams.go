@@ -1,0 +1,194 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// streamSet is the streams of all containers that are captured, each with a
+// task that runs while its container runs.
+type streamSet struct {
+	byID map[string]*streamTask // by container id; guarded by Collector.mu
+	gone []*streamTask          // of removed containers, longest ago first; guarded by Collector.mu
+
+	running atomic.Int64
+}
+
+// Streams of removed containers keep their position for a while: a list may
+// be wrong, and records may still be on their way into Fluent Bit.
+const (
+	goneGrace = 10 * time.Minute
+	maxGone   = 1000
+)
+
+// streamTask is a stream and what is to be done with it. Its fields are
+// guarded by Collector.mu.
+type streamTask struct {
+	stream *stream
+	cancel context.CancelFunc // of the present run; nil while none runs
+	again  bool               // start was called during the run
+	gone   bool               // the container was removed
+	goneAt time.Time          // when its stream ended after that
+	dead   bool               // its log cannot be read: not started again
+}
+
+// start makes the container's stream run, unless it runs already. It makes
+// the stream when there is none yet.
+func (c *Collector) start(ctx context.Context, ctr *container) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.streams.byID[ctr.ID]
+	if t == nil {
+		t = &streamTask{stream: newStream(c, ctr, c.startPosition(ctr))}
+		t.stream.task.do = func(ctx context.Context) error { return c.runStream(ctx, t) }
+		c.streams.byID[ctr.ID] = t
+		delete(c.loaded, ctr.ID)
+		c.unsaved = true
+	}
+	t.gone = false
+	if t.dead || ctx.Err() != nil {
+		return
+	}
+	if t.cancel != nil {
+		t.again = true
+		t.stream.lookAgain()
+		return
+	}
+	ctx, t.cancel = context.WithCancel(ctx)
+	c.streams.running.Add(1)
+	c.sup.start(ctx, t.stream.task)
+}
+
+// runStream runs the stream until it is done and nobody asked for more.
+func (c *Collector) runStream(ctx context.Context, t *streamTask) error {
+	for {
+		err := t.stream.run(ctx)
+		if errors.Is(context.Cause(ctx), errTaskStalled) {
+			return err // the supervisor starts another run, or has done so
+		}
+		t.stream.log.Debug("the stream ended", "reason", err)
+		if !c.runAgain(ctx, t, err) {
+			return err
+		}
+	}
+}
+
+// runAgain notes that a run of the stream ended, and says whether another is
+// asked for.
+func (c *Collector) runAgain(ctx context.Context, t *streamTask, err error) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	gone := errors.Is(err, errGone)
+	t.dead = t.dead || errors.Is(err, errUnreadable)
+	if t.again && ctx.Err() == nil && !gone && !t.dead {
+		t.again = false
+		return true
+	}
+	t.cancel()
+	t.cancel = nil
+	c.streams.running.Add(-1)
+	if gone || t.gone {
+		c.forget(t)
+	}
+	c.dropGone(0)
+	return false
+}
+
+// removed says that the container is gone; its stream ends by itself when it
+// has read what is left.
+func (c *Collector) removed(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.streams.byID[id]
+	if t == nil || t.gone {
+		return
+	}
+	t.gone = true
+	if t.cancel == nil {
+		c.forget(t)
+		return
+	}
+	t.stream.lookAgain()
+}
+
+// stop ends the capture of a container that is no longer wanted.
+func (c *Collector) stop(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t := c.streams.byID[id]; t != nil && !t.gone {
+		t.gone = true
+		if t.cancel == nil {
+			c.forget(t)
+			return
+		}
+		t.cancel()
+	}
+}
+
+// forget drops a task that does not run, after a while. c.mu is held.
+func (c *Collector) forget(t *streamTask) {
+	t.gone, t.goneAt = true, time.Now()
+	c.streams.gone = append(c.streams.gone, t)
+	c.dropGone(len(c.streams.gone) - maxGone)
+}
+
+// dropGone drops the tasks of containers that have been gone for long, and
+// the n that have been for longest. c.mu is held.
+func (c *Collector) dropGone(n int) {
+	for len(c.streams.gone) > 0 {
+		t := c.streams.gone[0]
+		if n <= 0 && t.gone && time.Since(t.goneAt) < goneGrace {
+			return
+		}
+		n--
+		c.streams.gone = c.streams.gone[1:]
+		if t.gone && t.cancel == nil { // it did not come back
+			delete(c.streams.byID, t.stream.id)
+			c.unsaved = true
+		}
+	}
+}
+
+// running returns the streams that run.
+func (c *Collector) running() (all []*stream) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, t := range c.streams.byID {
+		if t.cancel != nil {
+			all = append(all, t.stream)
+		}
+	}
+	return all
+}
+
+// runningCount is the number of streams that run.
+func (c *Collector) runningCount() int { return int(c.streams.running.Load()) }
+
+// isRunning says whether the container's stream runs, or never will.
+func (c *Collector) isRunning(id string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.streams.byID[id]
+	return t != nil && (t.cancel != nil || t.dead)
+}
+
+// capturedIDs returns the ids of all containers that have a stream.
+func (c *Collector) capturedIDs() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Keys(c.streams.byID))
+}
+
+// captured returns the stream of a container, nil if there is none.
+func (c *Collector) captured(id string) *stream {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t := c.streams.byID[id]; t != nil {
+		return t.stream
+	}
+	return nil
+}
