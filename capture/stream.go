@@ -36,6 +36,7 @@ type stream struct {
 	trouble trouble
 	notes   readerNotes
 	parked  atomic.Bool // the FD guard wants no log of it open
+	quiet   atomic.Bool // it is polled until it writes more
 
 	meta     sync.Mutex
 	ctr      *container              // guarded by meta
