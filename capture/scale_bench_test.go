@@ -211,3 +211,30 @@ func BenchmarkScale(b *testing.B) {
 		})
 	}
 }
+
+// What it costs to poll a log without news.
+func BenchmarkPoll(b *testing.B) {
+	host := fakeEngine(b, "-containers", "1", "-active", "0")
+	col, err := New(testConfig(b, host, nil), slog.New(slog.DiscardHandler), prometheus.NewRegistry(), func() {})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = col.Close() })
+	if _, err := col.api.connect(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	list, err := col.api.list(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := newStream(col, list[0], position{})
+	f := newReaders(col).follow
+	b.ReportAllocs()
+	cpu := ownCPU(b)
+	for b.Loop() {
+		if err := f.search(b.Context(), s, false, pollTail); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64((ownCPU(b)-cpu).Microseconds())/float64(b.N), "cpu-us/op")
+}
