@@ -63,7 +63,7 @@ type stream struct {
 	// partial and since counts the records behind base that need no second
 	// delivery; skip is what is left of such a count after a restart.
 	based       bool
-	base        position
+	base        *position
 	since, skip [3]uint32
 	count       lineCounts // since the last publish
 }
@@ -77,11 +77,13 @@ func newStream(col *Collector, c *container, pos position) *stream {
 		poke:    make(chan struct{}, 1),
 		trouble: trouble{what: "reading the log"},
 		skip:    pos.skip,
-		based:   pos.skip != [3]uint32{},
 	}
 	s.task = newTask(taskStream, s.log, nil)
 	pos.skip = [3]uint32{}
-	s.pos, s.base = pos, pos
+	s.pos = pos
+	if s.skip != [3]uint32{} {
+		s.setBase(pos)
+	}
 	s.committed = s.snapshot()
 	s.describe(c)
 	return s
@@ -111,6 +113,13 @@ func (s *stream) container() *container {
 	s.meta.Lock()
 	defer s.meta.Unlock()
 	return s.ctr
+}
+
+// known says that what is known of the container is as good as a new inspect.
+func (s *stream) known() {
+	s.meta.Lock()
+	defer s.meta.Unlock()
+	s.fresh = true
 }
 
 // lookAgain makes the stream inspect its container soon.
@@ -144,7 +153,8 @@ func (s *stream) run(ctx context.Context) error {
 		}
 		began, before := time.Now(), s.consumed()
 		done, err := s.readOnce(ctx, r)
-		if done || ctx.Err() != nil {
+		var p panicError
+		if done || ctx.Err() != nil || errors.As(err, &p) {
 			return err
 		}
 		if errors.Is(err, errMoved) {
@@ -233,7 +243,7 @@ func (s *stream) readOnce(ctx context.Context, r *readers) (done bool, err error
 
 // inspect returns the container as it is now. What discovery has just learned
 // of it will do: a container may live for milliseconds only.
-func (s *stream) inspect(ctx context.Context) (*container, error) {
+func (s *stream) inspect(ctx context.Context) (c *container, err error) {
 	s.meta.Lock()
 	c, fresh := s.ctr, s.fresh
 	s.fresh = false
@@ -241,7 +251,10 @@ func (s *stream) inspect(ctx context.Context) (*container, error) {
 	if fresh {
 		return c, nil
 	}
-	c, err := s.col.api.inspect(ctx, s.id)
+	err = apart(func() error {
+		c, err = s.col.api.inspect(ctx, s.id)
+		return err
+	})
 	if err == nil {
 		s.describe(c)
 	}
@@ -313,7 +326,7 @@ func (s *stream) snapshot() position {
 	if !s.based {
 		return s.pos
 	}
-	p := s.base
+	p := *s.base
 	p.cutTS = s.pos.cutTS
 	for std := range p.skip {
 		p.skip[std] = s.since[std] + s.skip[std]
