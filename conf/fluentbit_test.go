@@ -1,0 +1,171 @@
+package conf_test
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Where the examples expect things.
+const (
+	installed = "/usr/local/lib/fluent-bit/in_docker_logs.so"
+	etc       = "/etc/fluent-bit/"
+	state     = "/var/lib/fluent-bit/"
+)
+
+// limit bounds every wait.
+const limit = 40 * time.Second
+
+func lookFluentBit(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("fluent-bit")
+	if err != nil {
+		t.Skip("no fluent-bit on the PATH: the examples are compared with the checked-in lists only")
+	}
+	return path
+}
+
+// requirePlugins skips the test where this Fluent Bit was built without one of the plugins (`output kafka`).
+func requirePlugins(t *testing.T, fluentBit string, plugins ...string) {
+	t.Helper()
+	help, err := exec.CommandContext(t.Context(), fluentBit, "--help").CombinedOutput()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range plugins {
+		kind, plugin, _ := strings.Cut(name, " ")
+		_, list, _ := strings.Cut(string(help), strings.ToUpper(kind[:1])+kind[1:]+"s\x1b")
+		list, _, _ = strings.Cut(list, "\n\n")
+		if !regexp.MustCompile(`(?m)^  ` + plugin + ` `).MatchString(list) {
+			t.Skipf("this fluent-bit was built without %s", name)
+		}
+	}
+}
+
+// plugins are those of Fluent Bit's own that an example uses.
+func plugins(example []section) (list []string) {
+	for _, s := range example {
+		if s.kind == "filter" || s.kind == "output" {
+			list = append(list, s.name())
+		}
+	}
+	return list
+}
+
+// install copies an example into a directory of its own, with what is here instead of what is installed, after edit.
+func install(t *testing.T, file string, edit func(string) string) (path string) {
+	t.Helper()
+	plugin, err := filepath.Abs("../build/in_docker_logs.so")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(plugin); err != nil {
+		t.Fatalf("%v: run `make build` before", err)
+	}
+	dir := t.TempDir()
+	here := strings.NewReplacer(installed, plugin, etc, dir+"/", state, dir+"/")
+	for _, name := range []string{"plugins.conf", "docker_logs_parsers.conf", file} {
+		text := here.Replace(read(t, name))
+		if name == file && edit != nil {
+			text = edit(text)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(dir, file)
+}
+
+// environment is what the examples take from it: outputs that nobody serves.
+func environment() []string {
+	return append(os.Environ(), "LOKI_HOST=127.0.0.1", "LOKI_PORT=9", "KAFKA_BROKERS=127.0.0.1:9",
+		"LOKI_PASSWORD=secret", "KAFKA_PASSWORD=secret")
+}
+
+// agent is a running Fluent Bit: what it printed, standard error too.
+type agent struct {
+	t       *testing.T
+	cmd     *exec.Cmd
+	mu      sync.Mutex
+	printed bytes.Buffer
+	changed chan struct{} // has one element after a line was printed
+	done    chan struct{} // closed after the last line
+}
+
+// start runs an installed example; it is ended with the test.
+func start(t *testing.T, fluentBit, path string) *agent {
+	t.Helper()
+	a := &agent{t: t, cmd: exec.Command(fluentBit, "-c", path), changed: make(chan struct{}, 1), done: make(chan struct{})}
+	a.cmd.Env = environment()
+	out, err := a.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.cmd.Stderr = a.cmd.Stdout
+	if err := a.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(a.done)
+		lines := bufio.NewScanner(out)
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			a.mu.Lock()
+			fmt.Fprintln(&a.printed, lines.Text())
+			a.mu.Unlock()
+			select {
+			case a.changed <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	t.Cleanup(a.stop)
+	return a
+}
+
+// text returns what was printed so far.
+func (a *agent) text() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.printed.String()
+}
+
+// await waits until what was printed is as wanted.
+func (a *agent) await(what string, wanted func(text string) bool) {
+	a.t.Helper()
+	deadline := time.After(limit)
+	for !wanted(a.text()) {
+		select {
+		case <-a.changed:
+		case <-a.done:
+			if !wanted(a.text()) {
+				a.t.Fatalf("Fluent Bit ended before %s:\n%s", what, a.text())
+			}
+		case <-deadline:
+			a.t.Fatalf("not in time: %s:\n%s", what, a.text())
+		}
+	}
+}
+
+// stop ends it in an orderly way, once; after it, text is complete.
+func (a *agent) stop() {
+	if a.cmd.ProcessState != nil {
+		return
+	}
+	_ = a.cmd.Process.Signal(syscall.SIGTERM)
+	killer := time.AfterFunc(limit, func() { _ = a.cmd.Process.Kill() })
+	<-a.done
+	killer.Stop()
+	if err := a.cmd.Wait(); err != nil {
+		a.t.Errorf("the end of Fluent Bit: %v\n%s", err, a.text())
+	}
+}
