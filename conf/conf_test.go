@@ -76,10 +76,11 @@ func TestStart(t *testing.T) {
 	engine := dockertest.Start(t)
 	started := func(t *testing.T, file string, edit func(string) string) (said string) {
 		a := start(t, fluentBit, install(t, file, func(s string) string { return edit(withEngine(engine.Host())(s)) }))
-		a.await("the plugin's connection to the Engine", func(text string) bool {
-			return strings.Contains(text, "connected to the Engine")
+		a.await("the plugin's connection to the Engine", func(_, log string) bool {
+			return strings.Contains(log, "connected to the Engine")
 		})
-		for line := range strings.Lines(a.text()) {
+		_, log := a.text()
+		for line := range strings.Lines(log) {
 			// That nobody answers as Kafka is said at any time.
 			if strings.Contains(line, "[error]") && !strings.Contains(line, "fluent-bit#producer") {
 				said += line

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -91,67 +92,81 @@ func environment() []string {
 		"LOKI_PASSWORD=secret", "KAFKA_PASSWORD=secret")
 }
 
-// agent is a running Fluent Bit: what it printed, standard error too.
+// agent is a running Fluent Bit and what it has printed.
 type agent struct {
 	t       *testing.T
 	cmd     *exec.Cmd
 	mu      sync.Mutex
-	printed bytes.Buffer
-	changed chan struct{} // has one element after a line was printed
-	done    chan struct{} // closed after the last line
+	out     bytes.Buffer  // whole lines of standard output; guarded by mu
+	log     bytes.Buffer  // of standard error; guarded by mu
+	changed chan struct{} // has an element after a line was printed
+	ended   chan struct{} // closed after the last line
 }
 
 // start runs an installed example; it is ended with the test.
 func start(t *testing.T, fluentBit, path string) *agent {
 	t.Helper()
-	a := &agent{t: t, cmd: exec.Command(fluentBit, "-c", path), changed: make(chan struct{}, 1), done: make(chan struct{})}
+	a := &agent{t: t, cmd: exec.Command(fluentBit, "-c", path), changed: make(chan struct{}, 1), ended: make(chan struct{})}
 	a.cmd.Env = environment()
-	out, err := a.cmd.StdoutPipe()
+	stdout, err := a.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.cmd.Stderr = a.cmd.Stdout
+	stderr, err := a.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := a.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	var readers sync.WaitGroup
+	readers.Go(func() { a.read(stdout, &a.out) })
+	readers.Go(func() { a.read(stderr, &a.log) })
 	go func() {
-		defer close(a.done)
-		lines := bufio.NewScanner(out)
-		lines.Buffer(nil, 1<<20)
-		for lines.Scan() {
-			a.mu.Lock()
-			fmt.Fprintln(&a.printed, lines.Text())
-			a.mu.Unlock()
-			select {
-			case a.changed <- struct{}{}:
-			default:
-			}
-		}
+		readers.Wait()
+		close(a.ended)
 	}()
 	t.Cleanup(a.stop)
 	return a
 }
 
+func (a *agent) read(from io.Reader, into *bytes.Buffer) {
+	lines := bufio.NewScanner(from)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		a.mu.Lock()
+		fmt.Fprintln(into, lines.Text())
+		a.mu.Unlock()
+		select {
+		case a.changed <- struct{}{}:
+		default:
+		}
+	}
+}
+
 // text returns what was printed so far.
-func (a *agent) text() string {
+func (a *agent) text() (out, log string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.printed.String()
+	return a.out.String(), a.log.String()
 }
 
 // await waits until what was printed is as wanted.
-func (a *agent) await(what string, wanted func(text string) bool) {
+func (a *agent) await(what string, wanted func(out, log string) bool) {
 	a.t.Helper()
 	deadline := time.After(limit)
 	for !wanted(a.text()) {
 		select {
 		case <-a.changed:
-		case <-a.done:
+		case <-a.ended:
 			if !wanted(a.text()) {
-				a.t.Fatalf("Fluent Bit ended before %s:\n%s", what, a.text())
+				_, log := a.text()
+				a.t.Fatalf("Fluent Bit ended before %s:\n%s", what, log)
 			}
+			return
 		case <-deadline:
-			a.t.Fatalf("not in time: %s:\n%s", what, a.text())
+			out, log := a.text()
+			a.t.Fatalf("not in time: %s; %d lines of standard output, and its log:\n%s", what, strings.Count(out, "\n"), log)
 		}
 	}
 }
@@ -163,9 +178,10 @@ func (a *agent) stop() {
 	}
 	_ = a.cmd.Process.Signal(syscall.SIGTERM)
 	killer := time.AfterFunc(limit, func() { _ = a.cmd.Process.Kill() })
-	<-a.done
+	<-a.ended
 	killer.Stop()
 	if err := a.cmd.Wait(); err != nil {
-		a.t.Errorf("the end of Fluent Bit: %v\n%s", err, a.text())
+		_, log := a.text()
+		a.t.Errorf("the end of Fluent Bit: %v\n%s", err, log)
 	}
 }
