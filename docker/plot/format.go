@@ -83,8 +83,8 @@ func timeStep(span float64) float64 {
 	return span / 8
 }
 
-// clock is a time since the beginning, as m:ss.
-func clock(seconds float64) string {
+// Clock is a time since the beginning, as m:ss.
+func Clock(seconds float64) string {
 	n := int(math.Round(seconds))
 	return fmt.Sprintf("%d:%02d", n/60, n%60)
 }

@@ -119,7 +119,7 @@ func (c Chart) grid(b *strings.Builder, s scale) {
 	}
 	step := timeStep(s.x1 - s.x0)
 	for x := math.Ceil(s.x0/step) * step; x <= s.x1; x += step {
-		fmt.Fprintf(b, `<text x="%.1f" y="%d" text-anchor="middle">%s</text>`, s.x(x), height-6, clock(x))
+		fmt.Fprintf(b, `<text x="%.1f" y="%d" text-anchor="middle">%s</text>`, s.x(x), height-6, Clock(x))
 	}
 	for _, m := range c.Marks {
 		if m.X < s.x0 || m.X > s.x1 {

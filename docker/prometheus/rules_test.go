@@ -75,4 +75,3 @@ func TestRulesAreTestedAndExplained(t *testing.T) {
 		}
 	}
 }
-
