@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"fluent-bit-docker-logs/docker/plot"
 )
@@ -80,12 +81,14 @@ func (p Shown) table() table {
 	t := table{Title: p.Title}
 	cells := map[string][]string{}
 	for i, r := range p.Results {
-		t.Head = append(t.Head, r.LegendFormat)
+		head, seconds := strings.CutSuffix(r.LegendFormat, " (s)")
+		unit := map[bool]string{true: "s"}[seconds]
+		t.Head = append(t.Head, head)
 		for _, s := range r.Series {
 			if cells[s.Name] == nil {
 				cells[s.Name] = make([]string, len(p.Results))
 			}
-			cells[s.Name][i] = plot.Format(s.Y[0], "")
+			cells[s.Name][i] = plot.Format(s.Y[0], unit)
 		}
 	}
 	for _, about := range slices.Sorted(maps.Keys(cells)) {

@@ -8,7 +8,7 @@ import (
 // notes explain the figures, in both forms of the report.
 func (r *Result) notes() []string {
 	return []string{
-		"Goroutines, file descriptors and threads of a checkpoint are the least of the samples (one a second) right before it: a rotation under way holds some for an instant, a leak never lets go.",
+		fmt.Sprintf("Goroutines, file descriptors and threads of a checkpoint are the least of the samples (about one a second) within %v before it: a rotation under way holds some for an instant, a leak never lets go.", r.Config.window()),
 		fmt.Sprintf("The baseline is taken after the warm-up of %v, in which each stream is rotated at least once.", r.Config.warmUp()),
 		"Expected rotations: time since the baseline divided by Rotate_Interval. Where a period begins and ends moves the number by up to one, so that much is allowed where 2 % is less.",
 		"Missing and doubled: every line is numbered; the numbers that arrived are compared with those in the Engine's log once the containers have ended.",
@@ -62,6 +62,12 @@ func (v *view) StreamHead() []string {
 func rows(b *strings.Builder, head []string, rows []viewRow) {
 	fmt.Fprintf(b, "| %s |\n|%s\n", strings.Join(head, " | "), strings.Repeat("---|", len(head)))
 	for _, r := range rows {
-		fmt.Fprintf(b, "| %s |\n", strings.Join(r.Cells, " | "))
+		for _, c := range r.Cells {
+			b.WriteString("| " + c.Text + " ")
+			if c.Below != "" {
+				b.WriteString("(" + c.Below + ") ")
+			}
+		}
+		b.WriteString("|\n")
 	}
 }

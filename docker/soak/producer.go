@@ -178,7 +178,7 @@ func (p *fakeProducer) start(ctx context.Context, n int) error {
 	for i := range n {
 		p.ctrs = append(p.ctrs, p.engine.Run(dockertest.Container{Name: p.name(i), LogDir: dir}))
 	}
-	ctx, p.quit = context.WithCancel(ctx)
+	ctx, p.quit = context.WithCancel(context.WithoutCancel(ctx)) // they write on when the start is over
 	p.writing.Go(func() { p.write(ctx) })
 	return nil
 }

@@ -69,7 +69,17 @@ type card struct{ Value, Text string }
 
 type viewRow struct {
 	Critical bool
-	Cells    []string
+	Cells    []cell
+}
+
+// cell is a value, and what is said below it.
+type cell struct{ Text, Below string }
+
+func cells(texts ...string) (all []cell) {
+	for _, t := range texts {
+		all = append(all, cell{Text: t})
+	}
+	return all
 }
 
 func (r *Result) view() *view {
@@ -111,33 +121,36 @@ func (r *Result) ran() float64 {
 }
 
 func (r *Result) row(c *Checkpoint, note string) viewRow {
-	grown := func(of func(*Sample) float64, unit string) string {
-		text := plot.Format(of(&c.Sample), unit)
+	grown := func(of func(*Sample) float64, unit string) cell {
+		x := cell{Text: plot.Format(of(&c.Sample), unit)}
 		if g := c.growth(r.Baseline, of); c != r.Baseline {
-			sign := "+"
-			if g.Total < 0 {
-				sign = "" // it has one
-			}
-			text += fmt.Sprintf(" (%s%s, %s%s/min)", sign, plot.Format(g.Total, unit), sign, plot.Format(g.PerMinute, unit))
+			x.Below = signed(g.Total, unit) + ", " + signed(g.PerMinute, unit) + "/min"
 		}
-		return text
+		return x
 	}
 	rotations := "–"
 	if c != r.Baseline {
 		_, least, most := c.since(r.Baseline)
 		rotations = between(least, most)
 	}
-	at := plot.Clock(c.At.Seconds())
-	if note != "" {
-		at += " " + note
-	}
-	return viewRow{c.Critical, []string{
-		at,
+	all := []cell{
+		{plot.Clock(c.At.Seconds()), note},
 		grown(func(s *Sample) float64 { return s.Goroutines }, ""), grown(func(s *Sample) float64 { return s.FDs }, ""),
 		grown(func(s *Sample) float64 { return s.Threads }, ""), grown(func(s *Sample) float64 { return s.RSS }, "B"),
-		rotations, plot.Format(c.StreamAge, "s"), plot.Format(c.Heartbeat, "s"), plot.Count(int(c.Stalls)),
-		plot.Count(c.Lines), plot.Count(c.Missing), plot.Count(c.Doubled),
-	}}
+	}
+	return viewRow{c.Critical, append(all, cells(rotations, plot.Format(c.StreamAge, "s"), plot.Format(c.Heartbeat, "s"), plot.Count(int(c.Stalls)),
+		plot.Count(c.Lines), plot.Count(c.Missing), plot.Count(c.Doubled))...)}
+}
+
+// signed is a growth as a person reads it.
+func signed(v float64, unit string) string {
+	switch {
+	case v > 0:
+		return "+" + plot.Format(v, unit)
+	case v < 0:
+		return "−" + plot.Format(-v, unit)
+	}
+	return "±0"
 }
 
 // streams is a row for each container.
@@ -156,8 +169,8 @@ func (r *Result) streams() (rows []viewRow) {
 		for name, c := range byName {
 			if strings.HasSuffix(name, fmt.Sprintf("-%d", i)) {
 				_, reader, _ := strings.Cut(name[:strings.LastIndex(name, "-")], "-")
-				rows = append(rows, viewRow{Cells: []string{fmt.Sprintf("%d", i), reader, fmt.Sprintf("%g", rotations[name]),
-					plot.Count(c.Lines), plot.Count(c.Missing), plot.Count(c.Doubled), plot.Count(c.Late)}})
+				rows = append(rows, viewRow{Cells: cells(fmt.Sprint(i), reader, fmt.Sprintf("%g", rotations[name]),
+					plot.Count(c.Lines), plot.Count(c.Missing), plot.Count(c.Doubled), plot.Count(c.Late))})
 			}
 		}
 	}

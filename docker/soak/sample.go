@@ -85,13 +85,20 @@ func (c *Config) moments() []moment {
 	return all
 }
 
-// measure takes a sample each second and the checkpoints, until Duration is over. The error says why it ended before.
+// period is the time between two samples: not a part of any Rotate_Interval, so that they do not meet the same rotations
+// again and again.
+const period = 900 * time.Millisecond
+
+// window is how far back a checkpoint looks for the least: not into the time of the one before, nor into the start.
+func (c *Config) window() time.Duration {
+	return min(10*time.Second, c.warmUp()/2, c.Duration/time.Duration(2*c.Checkpoints))
+}
+
+// measure takes samples each period, and the checkpoints, until Duration is over. The error says why it ended before.
 func (s *soak) measure(ctx context.Context) error {
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(period)
 	defer tick.Stop()
 	due := s.moments()
-	// The samples of a checkpoint must not be those of the one before.
-	window := max(2, min(10, int(s.Duration.Seconds())/s.Checkpoints/2))
 	for len(due) > 0 {
 		sample, rotations, err := s.sample(ctx)
 		if err != nil {
@@ -100,7 +107,7 @@ func (s *soak) measure(ctx context.Context) error {
 		s.result.Samples = append(s.result.Samples, sample)
 		s.show.Tick(s, sample)
 		for len(due) > 0 && sample.At >= due[0].at {
-			cp := s.checkpoint(sample, rotations, window)
+			cp := s.checkpoint(sample, rotations)
 			cp.Critical = due[0].critical
 			if due[0].baseline {
 				s.result.Baseline = cp
@@ -150,14 +157,16 @@ func (s *soak) sample(ctx context.Context) (x Sample, rotations map[string]float
 	return x, m.by("log_capturer_container_stream_age_seconds_count", "container_name"), nil
 }
 
-// checkpoint is the sample x with the least of the last samples.
-func (s *soak) checkpoint(x Sample, rotations map[string]float64, window int) *Checkpoint {
+// checkpoint is the sample x with the least of those within the window before it.
+func (s *soak) checkpoint(x Sample, rotations map[string]float64) *Checkpoint {
 	c := &Checkpoint{Sample: x, ByContainer: map[string]float64{}}
 	for _, name := range s.result.Names {
 		c.ByContainer[name] = rotations[name] // one without any has no series
 	}
-	all := s.result.Samples
-	for _, y := range all[max(0, len(all)-window):] {
+	for _, y := range s.result.Samples {
+		if y.At < x.At-s.window() {
+			continue
+		}
 		c.Goroutines, c.FDs, c.Threads = min(c.Goroutines, y.Goroutines), min(c.FDs, y.FDs), min(c.Threads, y.Threads)
 	}
 	return c

@@ -65,5 +65,5 @@ func Screenshot(ctx context.Context, html string) (png string, err error) {
 	if _, err := run("--screenshot="+png, fmt.Sprintf("--window-size=%d,%s", pageWidth, m[1]), "file://"+html); err != nil {
 		return "", err
 	}
-	return png, nil
+	return png, shrink(png)
 }

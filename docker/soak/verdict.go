@@ -38,6 +38,7 @@ func (r *Result) Verdict() []Criterion {
 		leak("Growth of goroutines", "< 40 a minute", func(s *Sample) float64 { return s.Goroutines }),
 		leak("Growth of file descriptors", "< 100", func(s *Sample) float64 { return s.FDs }),
 		r.rotations(last),
+		r.written(),
 		none("Missing lines", float64(r.Final.Missing)),
 		none("Doubled lines", float64(r.Final.Doubled)),
 		none("Lines out of order, or of nobody", float64(r.Final.Late+r.Foreign)),
@@ -76,6 +77,12 @@ func (r *Result) rotations(last *Checkpoint) Criterion {
 		OK:    len(by) == r.Config.Containers && math.Abs(least-want) <= allowed && math.Abs(most-want) <= allowed,
 	}
 	return c
+}
+
+// written makes sure that the containers had something to say, and were not held up.
+func (r *Result) written() Criterion {
+	want := int(0.9 * r.ran() * r.Config.Rate * float64(r.Config.Containers*len(stds)))
+	return Criterion{Name: "Lines written", Limit: "at least " + plot.Count(want), Got: plot.Count(r.Written), OK: r.Written >= want && want > 0}
 }
 
 func (r *Result) alerts() Criterion {
