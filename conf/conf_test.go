@@ -24,7 +24,8 @@ var (
 // switchOn returns an example's text with everything on that can be switched on.
 func switchOn(text string) string { return switchedOff.ReplaceAllString(text, "$1$2") }
 
-// withEngine returns an edit that makes an example read from the Engine at host, and from the API.
+// withEngine returns an edit that makes an example read from the Engine at host, everything from the beginning, without an
+// endpoint, whose port is another's.
 func withEngine(host string) func(string) string {
 	return func(text string) string {
 		return inputName.ReplaceAllStringFunc(text, func(line string) string {
@@ -33,7 +34,11 @@ func withEngine(host string) func(string) string {
 			if strings.Contains(line, ":") {
 				colon = ":"
 			}
-			return fmt.Sprintf("%s\n%sdocker_host%s %s\n%[2]sstart_from%[3]s beginning", line, indent, colon, host)
+			line = fmt.Sprintf("%s\n%sdocker_host%s %s\n%[2]sstart_from%[3]s beginning", line, indent, colon, host)
+			if !strings.Contains(text, "${METRICS_LISTEN}") {
+				line += fmt.Sprintf("\n%smetrics_listen%s off", indent, colon)
+			}
+			return line
 		})
 	}
 }

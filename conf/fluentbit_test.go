@@ -89,7 +89,7 @@ func install(t *testing.T, file string, edit func(string) string) (path string) 
 // environment is what the examples take from it: outputs that nobody serves.
 func environment() []string {
 	return append(os.Environ(), "LOKI_HOST=127.0.0.1", "LOKI_PORT=9", "KAFKA_BROKERS=127.0.0.1:9",
-		"LOKI_PASSWORD=secret", "KAFKA_PASSWORD=secret")
+		"LOKI_PASSWORD=secret", "KAFKA_PASSWORD=secret", "METRICS_LISTEN=off")
 }
 
 // agent is a running Fluent Bit and what it has printed.

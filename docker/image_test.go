@@ -78,11 +78,11 @@ func TestImage(t *testing.T) {
 	release := debianRelease(t)
 	version := dockerfileArg(t, "FLUENT_BIT_VERSION")
 	makeFluentBitStandin(t, d, version)
-	tag := makeGoStandin(t, d, release)
+	goImage, goVersion := makeGoStandin(t, d, release)
 	build := func(target ...string) string {
 		image := fmt.Sprintf("docker-logs-image-test:%d%s", os.Getpid(), strings.Join(target, ""))
 		args := []string{"build", "-q", "-f", "Dockerfile", "-t", image, "--network", "none",
-			"--build-arg", "GO_IMAGE=" + goStandin, "--build-arg", "GO_VERSION=" + strings.TrimSuffix(tag, "-"+release),
+			"--build-arg", "GO_IMAGE=" + goImage, "--build-arg", "GO_VERSION=" + goVersion,
 			"--build-arg", "DEBIAN_RELEASE=" + release, "--build-arg", "FLUENT_BIT_IMAGE=" + fluentBitStandin}
 		for _, name := range target {
 			args = append(args, "--target", name)

@@ -1,6 +1,8 @@
 package docker_test
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,12 +12,9 @@ import (
 	"testing"
 )
 
-// Stand-ins for the images that the Dockerfile starts from, of the same layout, made from what is on this machine. They are
-// built once and stay with the Engine.
-const (
-	goStandin        = "docker-logs-standin/golang"
-	fluentBitStandin = "docker-logs-standin/fluent-bit"
-)
+// Stand-ins for the images that the Dockerfile starts from, of the same layout, made from what is on this machine. They stay
+// with the Engine: that of Go until other modules are needed.
+const fluentBitStandin = "docker-logs-standin/fluent-bit"
 
 // debianRelease is the release of this machine, of which the stand-ins are.
 func debianRelease(t *testing.T) string {
@@ -32,25 +31,31 @@ func debianRelease(t *testing.T) string {
 }
 
 // makeGoStandin makes golang:VERSION-RELEASE: a minimal Debian with gcc, this machine's Go, and the modules that the plugin
-// needs, so that a build in it asks no network.
-func makeGoStandin(t *testing.T, d docker, release string) (tag string) {
+// needs, so that a build in it asks no network. It returns the name and VERSION.
+func makeGoStandin(t *testing.T, d docker, release string) (name, version string) {
 	t.Helper()
-	tag = strings.TrimPrefix(runtime.Version(), "go") + "-" + release
-	if d.has(goStandin + ":" + tag) {
-		return tag
+	modules, err := os.ReadFile("../go.sum")
+	if err != nil {
+		t.Fatal(err)
+	}
+	name = fmt.Sprintf("docker-logs-standin/golang-%.6x", sha256.Sum256(modules))
+	version = strings.TrimPrefix(runtime.Version(), "go")
+	image := name + ":" + version + "-" + release
+	if d.has(image) {
+		return name, version
 	}
 	if _, err := exec.LookPath("debootstrap"); err != nil {
 		run(t, exec.Command("apt-get", "install", "-qq", "-y", "--no-install-recommends", "debootstrap"))
 	}
 	root := filepath.Join(t.TempDir(), "root")
 	run(t, exec.Command("debootstrap", "--variant=minbase", "--include=gcc,libc6-dev", release, root))
-	modules := exec.Command("go", "mod", "download")
-	modules.Env = append(os.Environ(), "GOMODCACHE="+filepath.Join(root, "modules"), "GOFLAGS=-modcacherw")
-	run(t, modules)
+	download := exec.Command("go", "mod", "download")
+	download.Env = append(os.Environ(), "GOMODCACHE="+filepath.Join(root, "modules"), "GOFLAGS=-modcacherw")
+	run(t, download)
 	run(t, exec.Command("cp", "-a", runtimeRoot(t), filepath.Join(root, "usr/local/go")))
-	d.importTree(t, root, goStandin+":"+tag, "ENV PATH=/usr/local/go/bin:/usr/bin:/bin",
+	d.importTree(t, root, image, "ENV PATH=/usr/local/go/bin:/usr/bin:/bin",
 		"ENV GOPROXY=file:///modules/cache/download GOSUMDB=off GOTOOLCHAIN=local HOME=/root", "WORKDIR /go")
-	return tag
+	return name, version
 }
 
 func runtimeRoot(t *testing.T) string {

@@ -1,6 +1,6 @@
 // Healthcheck asks an HTTP server whether it is well: for images that have neither a shell nor curl.
 //
-//	healthcheck http://127.0.0.1:2020/api/v1/health
+//	healthcheck http://127.0.0.1:8001/healthz
 //
 // It exits with 0 when the answer's status is 200, with 1 otherwise.
 package main
