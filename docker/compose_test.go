@@ -43,6 +43,11 @@ func TestStack(t *testing.T) {
 			if s.Build == nil && !pinned.MatchString(s.Image) {
 				t.Errorf("%s, %s: image %s is not pinned", file, name, s.Image)
 			}
+			if s.Build != nil {
+				if _, err := os.Stat(filepath.Join(s.Build.Context, s.Build.Dockerfile)); err != nil {
+					t.Errorf("%s, %s: %v", file, name, err)
+				}
+			}
 			if s.HealthCheck == nil || len(s.HealthCheck.Test) == 0 || s.HealthCheck.Disable {
 				t.Errorf("%s, %s: no health check", file, name)
 			}
