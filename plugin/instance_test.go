@@ -28,6 +28,8 @@ type fakeHost struct {
 	ring    []int // records of each append
 	chunks  uint64
 	got     []byte
+
+	published []capture.Totals
 }
 
 func (h *fakeHost) Append(tag string, buf []byte) bool {
@@ -52,6 +54,8 @@ func (h *fakeHost) Print(level int, line string) { h.print(level, line) }
 func (h *fakeHost) Watch(fd int) bool            { h.watched = fd; return true }
 func (h *fakeHost) Unwatch()                     { h.watched = -1 }
 func (h *fakeHost) KeepSignals()                 {}
+
+func (h *fakeHost) Publish(totals func() capture.Totals) { h.published = append(h.published, totals()) }
 
 // fakeSource has one record per byte: its sequence number.
 type fakeSource struct {
@@ -89,7 +93,10 @@ func (s *fakeSource) Appended() {
 
 func (s *fakeSource) Ack(total uint64)    { s.acked = total }
 func (s *fakeSource) Outstanding() uint64 { return s.appended - s.acked }
-func (s *fakeSource) Close() error        { s.closed = true; return nil }
+func (s *fakeSource) Totals() capture.Totals {
+	return capture.Totals{Lines: float64(s.appended)}
+}
+func (s *fakeSource) Close() error { s.closed = true; return nil }
 
 func newTestInstance(t *testing.T, native bool) (*instance, *fakeHost, *fakeSource) {
 	t.Helper()
