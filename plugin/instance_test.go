@@ -309,3 +309,35 @@ func TestChooseIngest(t *testing.T) {
 		}
 	}
 }
+
+// What Fluent Bit's endpoint shows is renewed on events, once a second at most.
+func TestTotalsArePublished(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in, h, s := newTestInstance(t, true)
+		for range 30 { // 3 seconds
+			s.put("", 0)
+			in.collect()
+			h.drain()
+			time.Sleep(ackEvery)
+		}
+		if n := len(h.published); n < 3 || n > 4 {
+			t.Errorf("published %d times in 3 s", n)
+		}
+		if last := h.published[len(h.published)-1]; last.Lines < 20 {
+			t.Errorf("the last is %+v", last)
+		}
+		in.close()
+		synctest.Wait()
+	})
+}
+
+// However an instance ends, it is hidden from those who ask for metrics.
+func TestCloseHides(t *testing.T) {
+	in, _, _ := newTestInstance(t, true)
+	hidden := 0
+	in.hide = func() { hidden++ }
+	in.close()
+	if hidden != 1 {
+		t.Errorf("hidden %d times", hidden)
+	}
+}
