@@ -17,7 +17,7 @@ HOST_SOURCES = $(wildcard plugin/host/*.c)
 export CGO_ENABLED = 1
 
 .DELETE_ON_ERROR:
-.PHONY: help build run test lint bench up down image-test clean
+.PHONY: help build run test soak lint bench up down image-test clean
 
 help: ## list the targets (default)
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -45,6 +45,10 @@ run: build ## print the records of all containers as JSON lines until Ctrl-C, or
 test: build ## every test with the race detector, on a real Engine and, where installed, a real Fluent Bit
 	@docker/engine.sh up >/dev/null || [ $$? = 3 ]
 	go test -race -timeout 20m -p 1 -parallel 2 ./... # a package has the machine for itself
+
+soak: build ## half an hour of capture with checkpoints, verdict and report; DURATION=, CONTAINERS=, CHECKPOINTS=, ROTATE=, OUT=
+	go build -o build/soak ./docker/soak/cmd/soak
+	@build/soak $(foreach v,DURATION CONTAINERS CHECKPOINTS ROTATE OUT,$(if $($v),-$(shell echo $v | tr A-Z a-z) $($v)))
 
 lint: $(LINT) | build/.compiler ## golangci-lint, and shellcheck where it is installed
 	$(LINT) run ./...
