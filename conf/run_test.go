@@ -17,6 +17,7 @@ func bothFormats(t *testing.T, name string, test func(t *testing.T, fluentBit, f
 	fluentBit := lookFluentBit(t)
 	for _, file := range []string{name + ".conf", name + ".yaml"} {
 		t.Run(file, func(t *testing.T) {
+			t.Parallel()
 			requirePlugins(t, fluentBit, plugins(examples(t)[file])...)
 			test(t, fluentBit, file)
 		})
