@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -28,6 +29,7 @@ type fdGuard struct {
 	parked     []*stream // whose logs were given up
 	calmSince  time.Time // when there were descriptors enough again; zero while there are not
 	recycledAt time.Time
+	last       atomic.Pointer[FDs]
 }
 
 // FDs counts open file descriptors.
@@ -91,6 +93,7 @@ func (g *fdGuard) count() FDs {
 	if g.col.filesWatch() != nil {
 		n.Watches = 1
 	}
+	g.last.Store(&n)
 	return n
 }
 
