@@ -46,10 +46,10 @@ func TestEngineFrozen(t *testing.T) {
 			frozen := time.Now()
 			a.waitFor("the health to tell", func() bool {
 				h := a.col.Health()
-				return slices.Contains(h.Problems(), "the Engine does not answer")
+				return slices.Contains(h.Problems, "the Engine does not answer")
 			}, time.Duration(seconds)*time.Second)
 			t.Logf("told after %v of %d s", time.Since(frozen).Round(time.Second), seconds)
-			a.waitFor("the Engine to be back", func() bool { h := a.col.Health(); return h.Engine }, 2*time.Minute)
+			a.waitFor("the Engine to be back", func() bool { h := a.col.Health(); return h.Engine.Reachable }, 2*time.Minute)
 			n := len(a.waitRecords(0))
 			a.waitRecords(n + 1000)
 			for _, c := range cs {

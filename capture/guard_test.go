@@ -77,7 +77,7 @@ func TestGuardRecyclesOnce(t *testing.T) {
 		t.Errorf("the guard says %d things", beats())
 	}
 	h := a.col.Health()
-	if p := strings.Join(h.Problems(), "; "); !strings.Contains(p, "FD_Warn") {
+	if p := strings.Join(h.Problems, "; "); !strings.Contains(p, "FD_Warn") {
 		t.Errorf("problems: %s", p)
 	}
 	checkSequence(t, "lines", []string{"one", "two"}, a.texts(c.ID, ""))

@@ -116,13 +116,13 @@ func TestHangingEngineIsTold(t *testing.T) {
 	c := e.Run(dockertest.Container{Name: "web"})
 	c.Stdout("one")
 	a.waitRecords(1)
-	if h := a.col.Health(); len(h.Problems()) > 0 {
-		t.Errorf("problems: %q", h.Problems())
+	if h := a.col.Health(); len(h.Problems) > 0 {
+		t.Errorf("problems: %q", h.Problems)
 	}
 	release := e.Hang()
 	a.waitFor("the health to tell", func() bool {
 		h := a.col.Health()
-		return len(h.Problems()) == 1 && strings.Contains(h.Problems()[0], "Engine")
+		return len(h.Problems) == 1 && strings.Contains(h.Problems[0], "Engine")
 	})
 	a.waitLog("the Engine does not answer")
 	release()

@@ -48,6 +48,7 @@ type fluentBit struct {
 	name      string
 	tag       []byte // scratch: the tag with a NUL behind it
 	collector C.int  // of Watch, -1 without
+	metrics   [len(ownMetrics)]unsafe.Pointer
 }
 
 func newFluentBit(plugin *C.struct_flbgo_input_plugin) *fluentBit {
@@ -158,11 +159,14 @@ func configure(in *instance, fb *fluentBit, plugin *C.struct_flbgo_input_plugin)
 		in.log.Warn("option Tag_Template is ignored: the stock callback has one tag for all")
 		cfg.TagTemplate = ""
 	}
-	collector, err := capture.New(cfg, in.log, prometheus.NewRegistry(), in.wake)
+	metrics := prometheus.NewRegistry()
+	collector, err := capture.New(cfg, in.log, prometheus.WrapRegistererWith(prometheus.Labels{"instance": fb.name}, metrics), in.wake)
 	if err != nil {
 		return err
 	}
+	fb.makeMetrics()
 	in.capture(collector)
+	in.hide = collector.Show(fb.name, metrics)
 	if !native {
 		return nil
 	}
