@@ -3,6 +3,7 @@ package capture
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	containertypes "github.com/docker/docker/api/types/container"
+	"github.com/docker/go-units"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"fluent-bit-docker-logs/docker/enginetest"
@@ -42,6 +44,36 @@ func ascending(t *testing.T, n int, lines []string) (gaps, missing int) {
 	return gaps, missing
 }
 
+// storedSize is the size of a record in a json-file.
+func storedSize(t *testing.T, r got) int {
+	text, err := json.Marshal(r.Fields["log"] + "\n")
+	must(t, err)
+	at := time.Unix(int64(r.Sec), int64(r.Nanos)).UTC().Format(time.RFC3339Nano)
+	return len(text) + len(`{"log":,"stream":"stdout","time":""}`) + len(at) + len("\n")
+}
+
+// onlyWholeFilesMissing proves that what is missing was in files that the
+// reader never got hold of: the Engine begins a file when the one before has
+// reached max bytes, so where lines are missing the last file that was read
+// must have that size, or a part of it was lost.
+func onlyWholeFilesMissing(t *testing.T, records []got, most int64) {
+	t.Helper()
+	size, last := int64(0), 0
+	for _, r := range records {
+		var seq int
+		_, err := fmt.Sscanf(r.Fields["log"], "run stdout %d", &seq)
+		must(t, err)
+		if seq != last+1 && last > 0 && size < most {
+			t.Fatalf("lines %d to %d are missing behind %d bytes of a file of at least %d", last+1, seq-1, size, most)
+		}
+		if seq != last+1 || size >= most {
+			size = 0
+		}
+		size += int64(storedSize(t, r))
+		last = seq
+	}
+}
+
 // rotate runs one container of numbered lines through log rotation and
 // returns how many of them are missing.
 func rotate(t *testing.T, e *enginetest.Engine, lines int, rate string, logOpts map[string]string) (missing int) {
@@ -64,6 +96,11 @@ func rotate(t *testing.T, e *enginetest.Engine, lines int, rate string, logOpts 
 	inPlace := logOpts["max-file"] == "1" && strings.HasPrefix(e.Version, "20.10")
 	if missing > 0 && said == 0 && !inPlace {
 		t.Error("nothing was said of the lines missing")
+	}
+	if !inPlace {
+		most, err := units.FromHumanSize(logOpts["max-size"]) // as json-file reads it
+		must(t, err)
+		onlyWholeFilesMissing(t, a.waitRecords(0), most)
 	}
 	if missing == 0 && said > 0 {
 		t.Error("a gap was counted and nothing is missing")

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"fluent-bit-docker-logs/capture/dockertest"
 )
 
@@ -59,25 +61,40 @@ func TestLinesOfFilesDoNotAllocate(t *testing.T) {
 	}
 }
 
-// While one reader works off a large backlog, a line of another container
-// comes through.
+// While one reader works off a large backlog, the lines of another container
+// come through, each before the next is written. BACKLOG_MB=1000 is the full
+// number.
 func TestBacklogStarvesNobody(t *testing.T) {
-	const backlog = 100_000
+	megabytes := fromEnv(t, "BACKLOG_MB", 50)
 	e := dockertest.Start(t)
 	dir := t.TempDir()
 	big := e.Run(dockertest.Container{Name: "big", LogDir: dir})
 	small := e.Run(dockertest.Container{Name: "small", LogDir: dir})
-	text := strings.Repeat("x", 500)
-	big.Flood(dockertest.Stdout, backlog, func(dst []byte, _ int) []byte { return append(dst, text...) })
-	a := startAgent(t, e.Host(), map[string]string{"Start_From": "beginning", "Reader": "file", "Buffer_Limit": "1M"})
-	a.waitTexts(big.ID, "", 1)
-	small.Stdout("line")
-	a.waitTexts(small.ID, "", 1)
-	if n := len(a.texts(big.ID, "")); n >= backlog {
-		t.Errorf("all %d lines of the backlog came first", n)
+	big.Stdout("first")
+	lines, err := os.ReadFile(jsonFile(t, 1<<20/130))
+	must(t, err)
+	f, err := os.OpenFile(big.LogPath(), os.O_WRONLY|os.O_APPEND, 0)
+	must(t, err)
+	for range megabytes {
+		_, err := f.Write(lines)
+		must(t, err)
 	}
-	a.waitTexts(big.ID, "", backlog)
+	must(t, f.Close())
+	a := startAgent(t, e.Host(), map[string]string{"Start_From": "beginning", "Reader": "file", "Buffer_Limit": "1M"})
+	a.waitFor("the backlog to be begun", func() bool { return a.lines() > 0 })
+	n := 0
+	for ; n < 10*megabytes && a.lines() < megabytes*(1<<20/130)/2; n++ {
+		small.Stdout(fmt.Sprint("line ", n))
+		a.waitTexts(small.ID, "", n+1)
+	}
+	if n < 3 {
+		t.Errorf("only %d lines of the other container came in the time of half the backlog", n)
+	}
+	checkSequence(t, "small", sequence("line", 0, n), a.texts(small.ID, ""))
 }
+
+// lines is how many lines the agent emitted.
+func (a *agent) lines() int { return int(testutil.ToFloat64(a.col.metrics.lines)) }
 
 // A position that was saved while reading the file is found again in the
 // file, also after log rotation has moved that away.
