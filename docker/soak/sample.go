@@ -91,7 +91,7 @@ const period = 900 * time.Millisecond
 
 // window is how far back a checkpoint looks for the least: not into the time of the one before, nor into the start.
 func (c *Config) window() time.Duration {
-	return min(10*time.Second, c.warmUp()/2, c.Duration/time.Duration(2*c.Checkpoints))
+	return min(c.warmUp()/2, c.Duration/time.Duration(2*c.Checkpoints))
 }
 
 // measure takes samples each period, and the checkpoints, until Duration is over. The error says why it ended before.
