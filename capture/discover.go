@@ -86,7 +86,7 @@ func (d *discovery) sayReaders() {
 }
 
 // session works with one connection to the Engine until it fails.
-func (d *discovery) session(ctx context.Context) error {
+func (d *discovery) session(ctx context.Context) (err error) {
 	info, err := d.col.api.connect(ctx)
 	if err != nil {
 		return err
@@ -106,8 +106,12 @@ func (d *discovery) session(ctx context.Context) error {
 			})
 		}))
 	})
+	wg.Go(func() { cancel(guard(func() error { return d.probe(ctx) })) })
 	defer wg.Wait()
-	defer cancel(nil)
+	defer func() {
+		err = cause(ctx, err)
+		cancel(nil)
+	}()
 
 	n, err := d.resync(ctx, startAt)
 	if err != nil {
@@ -133,11 +137,6 @@ func (d *discovery) session(ctx context.Context) error {
 		d.task.beat()
 		select {
 		case <-beat.C:
-			// The event stream of an Engine that hangs looks like that of one
-			// with no news.
-			if err := d.col.api.probe(ctx); err != nil {
-				return fmt.Errorf("%w: %w", errMute, err)
-			}
 		case <-news.ready:
 			actions, all := news.take()
 			for _, a := range actions {
@@ -163,6 +162,17 @@ func (d *discovery) session(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// probe asks again and again whether the Engine answers, until it does not: the
+// event stream of one that hangs looks like that of one without news.
+func (d *discovery) probe(ctx context.Context) error {
+	for sleep(ctx, d.col.cfg.HeartbeatInterval) {
+		if err := d.col.api.probe(ctx); err != nil {
+			return fmt.Errorf("%w: %w", errMute, err)
+		}
+	}
+	return context.Cause(ctx)
 }
 
 // noteClock fixes, the first time, when the capture began by the Engine's

@@ -40,8 +40,9 @@ func (f *followReader) request(ctx context.Context, s *stream, follow bool, limi
 }
 
 func (l *openLog) close() {
-	l.cut(nil)
 	_ = l.body.Close() // whatever it says, nothing more is read
+	l.cut(nil)         // not before: the connection may be of use again
+	l.w.free()
 }
 
 // fill reads once into the window, unless that was done already.

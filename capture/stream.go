@@ -37,6 +37,7 @@ type stream struct {
 	last    lastError
 	notes   readerNotes
 	parked  atomic.Bool // the FD guard wants no log of it open
+	quiet   atomic.Bool // it is polled until it writes more
 
 	meta     sync.Mutex
 	ctr      *container              // guarded by meta
@@ -132,7 +133,7 @@ const (
 	minRetry = 100 * time.Millisecond
 	maxRetry = 30 * time.Second
 	// steady is how long a read must have gone well for the next failure to
-	// be treated as the first.
+	// be said as the first. Its retry is soon also if it has brought anything.
 	steady = 10 * time.Second
 )
 
@@ -148,7 +149,7 @@ func (s *stream) run(ctx context.Context) error {
 		if err := s.waitEngine(ctx); err != nil {
 			return err
 		}
-		began := time.Now()
+		began, before := time.Now(), s.consumed()
 		done, err := s.readOnce(ctx, r)
 		if done || ctx.Err() != nil {
 			return err
@@ -167,8 +168,10 @@ func (s *stream) run(ctx context.Context) error {
 			continue
 		}
 		if time.Since(began) > steady {
-			retry.Reset()
 			s.trouble.forget()
+		}
+		if time.Since(began) > steady || s.consumed() > before {
+			retry.Reset()
 		}
 		if err != nil && !errors.Is(err, errEngineDown) {
 			s.trouble.report(s.log, err)
