@@ -93,7 +93,7 @@ func (d *directConns) closeIdle() {
 func (c *directConn) get(ctx context.Context, path string, d *directConns) (io.ReadCloser, error) {
 	b := &directBody{conn: c, conns: d, ctx: ctx}
 	b.stop = context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
-	resp, err := c.roundTrip(path)
+	resp, err := c.roundTrip(path) //nolint:bodyclose // directBody closes the connection, which is all that an answer holds
 	if err == nil && resp.StatusCode != http.StatusOK {
 		err = errStatus
 	}

@@ -41,7 +41,7 @@ func TestEngineFrozen(t *testing.T) {
 			a.waitRecords(2000)
 			must(t, unix.Kill(pid, unix.SIGSTOP))
 			thaw := time.AfterFunc(time.Duration(seconds)*time.Second, func() { _ = unix.Kill(pid, unix.SIGCONT) })
-			defer unix.Kill(pid, unix.SIGCONT) //nolint:errcheck // for a test that fails meanwhile
+			defer unix.Kill(pid, unix.SIGCONT) // for a test that fails meanwhile
 			defer thaw.Stop()
 			frozen := time.Now()
 			a.waitFor("the health to tell", func() bool {

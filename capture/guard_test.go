@@ -13,11 +13,11 @@ import (
 // no line is lost or doubled by that, and when there is room again the logs are
 // read as before.
 func TestGuard(t *testing.T) {
-	const containers = 30
+	const containers = 60
 	e := dockertest.Start(t)
 	var warn int
 	a := startAgent(t, e.Host(), map[string]string{"Reader": "follow"}, fast, func(c *Config) {
-		warn = processFDs() + 25
+		warn = processFDs() + 70 // with room for idle connections, each at both ends
 		c.FDWarn, c.FDLimit = warn, warn+20
 	})
 	a.connected()

@@ -18,7 +18,7 @@ import (
 type supervised struct {
 	*supervisor
 	t    *testing.T
-	ctx  context.Context
+	ctx  context.Context //nolint:containedctx // of the test
 	stop context.CancelFunc
 	done chan struct{}
 	text *bytes.Buffer
