@@ -66,6 +66,7 @@ func Start(ctx context.Context, dir string, c Config) (*Server, error) {
 	s := &Server{done: make(chan struct{}), cmd: exec.Command(path,
 		"--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"),
 		"--web.listen-address="+addr)}
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the caller, who stops it
 	client, err := api.NewClient(api.Config{Address: "http://" + addr})
 	if err != nil {
 		return nil, err

@@ -60,7 +60,8 @@ func startAgent(s settings) (*agent, error) {
 	}
 	defer func() { _ = log.Close() }()
 	a.cmd.Stdout, a.cmd.Stderr = log, log
-	stdin, err := a.cmd.StdinPipe() // the host ends with its standard input
+	a.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the soak, which ends it in order
+	stdin, err := a.cmd.StdinPipe()                         // the host ends with its standard input
 	if err != nil {
 		return nil, err
 	}

@@ -8,8 +8,8 @@ import (
 // notes explain the figures, in both forms of the report.
 func (r *Result) notes() []string {
 	return []string{
-		fmt.Sprintf("Goroutines, file descriptors and threads of a checkpoint are the least of the samples (about one a second) within %v before it: a rotation under way holds some for an instant, a leak never lets go.", r.Config.window()),
-		fmt.Sprintf("The baseline is taken after the warm-up of %v, in which each stream is rotated at least once.", r.Config.warmUp()),
+		"Goroutines, file descriptors and threads of a checkpoint are the least of the samples (about one a second) since the one before: a rotation under way, or an idle connection, holds some for a while, a leak never lets go.",
+		fmt.Sprintf("The baseline is taken after the warm-up of %v, in which each stream is rotated at least once; its figures are the least of the second half of that.", r.Config.warmUp()),
 		"Expected rotations: time since the baseline divided by Rotate_Interval. Where a period begins and ends moves the number by up to one, so that much is allowed where 2 % is less.",
 		"Missing and doubled: every line is numbered; the numbers that arrived are compared with those in the Engine's log once the containers have ended.",
 	}

@@ -30,7 +30,8 @@ type Sample struct {
 }
 
 // Checkpoint is a sample that is compared with the baseline. Its goroutines, file descriptors and threads are the least
-// that were seen in the moments before: a rotation under way holds some for an instant, a leak never lets go of them.
+// that were seen since the one before: a rotation under way, or an idle connection, holds some for a while, a leak never
+// lets go of them.
 type Checkpoint struct {
 	Sample
 	Critical    bool               // see [Critical]
@@ -89,9 +90,12 @@ func (c *Config) moments() []moment {
 // again and again.
 const period = 900 * time.Millisecond
 
-// window is how far back a checkpoint looks for the least: not into the time of the one before, nor into the start.
-func (c *Config) window() time.Duration {
-	return min(10*time.Second, c.warmUp()/2, c.Duration/time.Duration(2*c.Checkpoints))
+// window is how far back a checkpoint looks for the least: to the one before, and the baseline not into the start.
+func (c *Config) window(baseline bool) time.Duration {
+	if baseline {
+		return c.warmUp() / 2
+	}
+	return c.Duration / time.Duration(c.Checkpoints)
 }
 
 // measure takes samples each period, and the checkpoints, until Duration is over. The error says why it ended before.
@@ -107,7 +111,7 @@ func (s *soak) measure(ctx context.Context) error {
 		s.result.Samples = append(s.result.Samples, sample)
 		s.show.Tick(s, sample)
 		for len(due) > 0 && sample.At >= due[0].at {
-			cp := s.checkpoint(sample, rotations)
+			cp := s.checkpoint(sample, rotations, s.window(due[0].baseline))
 			cp.Critical = due[0].critical
 			if due[0].baseline {
 				s.result.Baseline = cp
@@ -158,13 +162,13 @@ func (s *soak) sample(ctx context.Context) (x Sample, rotations map[string]float
 }
 
 // checkpoint is the sample x with the least of those within the window before it.
-func (s *soak) checkpoint(x Sample, rotations map[string]float64) *Checkpoint {
+func (s *soak) checkpoint(x Sample, rotations map[string]float64, window time.Duration) *Checkpoint {
 	c := &Checkpoint{Sample: x, ByContainer: map[string]float64{}}
 	for _, name := range s.result.Names {
 		c.ByContainer[name] = rotations[name] // one without any has no series
 	}
 	for _, y := range s.result.Samples {
-		if y.At < x.At-s.window() {
+		if y.At < x.At-window {
 			continue
 		}
 		c.Goroutines, c.FDs, c.Threads = min(c.Goroutines, y.Goroutines), min(c.FDs, y.FDs), min(c.Threads, y.Threads)

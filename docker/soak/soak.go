@@ -63,7 +63,7 @@ func (c *Config) check() error {
 
 // warmUp is when the baseline is taken: each stream has been rotated by then.
 func (c *Config) warmUp() time.Duration {
-	return max(2*c.Rotate, c.Duration/20, min(10*time.Second, c.Duration/6))
+	return max(2*c.Rotate, c.Duration/20, min(15*time.Second, c.Duration/4))
 }
 
 // Result is what a run has shown.

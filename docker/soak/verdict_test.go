@@ -77,6 +77,25 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
+// TestShort: only in a short run an idle connection of each input is no leak, and more is one there too.
+func TestShort(t *testing.T) {
+	for _, c := range []struct {
+		duration time.Duration
+		fds      float64
+		ok       bool
+	}{{30 * time.Minute, 0, true}, {30 * time.Minute, 1, false}, {time.Minute, 2, true}, {time.Minute, 3, false}} {
+		r := good()
+		r.Config.Duration = c.duration
+		r.Config.Rotate = r.Config.Duration / 60
+		r.Checkpoints[len(r.Checkpoints)-1].FDs += c.fds
+		for _, v := range r.Verdict() {
+			if strings.Contains(v.Name, "file descriptors") && v.OK != c.ok {
+				t.Errorf("%v: %+v", c, v)
+			}
+		}
+	}
+}
+
 // TestUnfinished: a run that ended before its baseline has failed, and its report can be written.
 func TestUnfinished(t *testing.T) {
 	r := good()
