@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # A real Loki and a real Kafka for `make e2e`, on the loopback interface.
 #
-#   docker/backends.sh up             build what is missing (once), start both; prints their addresses
-#   docker/backends.sh down           stop both
-#   docker/backends.sh start NAME     loki or kafka alone, on the data that it had
-#   docker/backends.sh stop NAME
+#   docker/backends.sh up             build what is missing (once), start both; prints the two addresses
+#   docker/backends.sh down           stop both, and remove what they wrote
+#   docker/backends.sh stop NAME      loki or kafka alone
+#   docker/backends.sh start NAME     again, on the data that it had
 #   docker/backends.sh status         one line each; exit 0 when both answer
 #   docker/backends.sh missing        what this machine lacks to build and run them; exit 3 when there is something
 #
 # Loki is built with Go from its module into $CACHE. Kafka comes from Maven Central into $CACHE and runs in KRaft mode, one
-# broker that is its own controller. What they write is in $STATE; remove it while they are down to begin anew.
+# broker that is its own controller. What they write is in $STATE.
 set -euo pipefail
 
 cmd=${1:-} name=${2:-}
@@ -160,9 +160,13 @@ up)
 	fetch_kafka
 	up_one loki
 	up_one kafka
-	echo "LOKI=http://127.0.0.1:$LOKI_PORT KAFKA=127.0.0.1:$KAFKA_PORT"
+	echo "http://127.0.0.1:$LOKI_PORT 127.0.0.1:$KAFKA_PORT"
 	;;
-down) down_one kafka && down_one loki ;;
+down)
+	down_one kafka
+	down_one loki
+	rm -rf "$STATE/loki" "$STATE/kafka"
+	;;
 start) up_one "$name" ;;
 stop) down_one "$name" ;;
 status)

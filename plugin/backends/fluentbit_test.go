@@ -1,0 +1,130 @@
+package backends
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"fluent-bit-docker-logs/docker/enginetest"
+)
+
+// fluentBit is Fluent Bit with one of the project's own configurations, in which only places and containers are changed.
+type fluentBit struct {
+	t    testing.TB
+	dir  string // its configuration, storage, positions and log
+	cmd  *exec.Cmd
+	done chan struct{} // closed when the process was waited for
+}
+
+// newFluentBit makes the configuration conf/NAME for the containers whose names begin with prefix. The process is killed
+// when the test ends.
+func newFluentBit(t testing.TB, e *enginetest.Engine, name, prefix string) *fluentBit {
+	t.Helper()
+	f := &fluentBit{t: t, dir: t.TempDir()}
+	text, err := os.ReadFile(filepath.Join(root, "conf", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plugins := "[PLUGINS]\n    Path " + filepath.Join(root, "build", "in_docker_logs.so") + "\n"
+	f.write("plugins.conf", plugins)
+	conf := string(text)
+	for _, place := range []struct{ key, path string }{
+		{"Plugins_File", "plugins.conf"}, {"storage.path", "storage"}, {"DB", "positions.json"},
+	} {
+		if conf, err = replace(conf, place.key, filepath.Join(f.dir, place.path)); err != nil {
+			t.Fatalf("conf/%s: %v", name, err)
+		}
+	}
+	if conf, err = addOptions(conf, "Docker_Host", e.Host, "Include", "name="+prefix+"*", "Start_From", "beginning"); err != nil {
+		t.Fatalf("conf/%s: %v", name, err)
+	}
+	f.write("fluent-bit.conf", conf)
+	t.Cleanup(func() {
+		if f.cmd != nil {
+			f.end(syscall.SIGKILL)
+		}
+		if t.Failed() {
+			log, _ := os.ReadFile(f.log())
+			lines := strings.Split(string(log), "\n")
+			t.Logf("Fluent Bit said at the end:\n%s", strings.Join(lines[max(0, len(lines)-60):], "\n"))
+		}
+	})
+	return f
+}
+
+func (f *fluentBit) log() string { return filepath.Join(f.dir, "log") }
+
+func (f *fluentBit) write(name, text string) {
+	f.t.Helper()
+	if err := os.WriteFile(filepath.Join(f.dir, name), []byte(text), 0o600); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// start runs it, for the first time or again.
+func (f *fluentBit) start() {
+	f.t.Helper()
+	log, err := os.OpenFile(f.log(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	cmd := exec.Command("fluent-bit", "-c", filepath.Join(f.dir, "fluent-bit.conf"))
+	cmd.Stdout, cmd.Stderr = log, log
+	lokiAddress := strings.TrimPrefix(theLoki.url, "http://")
+	host, port, _ := strings.Cut(lokiAddress, ":")
+	cmd.Env = append(os.Environ(), "LOKI_HOST="+host, "LOKI_PORT="+port, "KAFKA_BROKERS="+kafkaAddress)
+	if err := cmd.Start(); err != nil {
+		f.t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		_ = log.Close()
+		close(done)
+	}()
+	f.cmd, f.done = cmd, done
+}
+
+// end sends a signal that ends it, waits until it has, and returns how long that took.
+func (f *fluentBit) end(sig syscall.Signal) time.Duration {
+	f.t.Helper()
+	begin := time.Now()
+	_ = f.cmd.Process.Signal(sig)
+	select {
+	case <-f.done:
+	case <-time.After(2 * time.Minute):
+		f.t.Errorf("Fluent Bit does not end within two minutes of %v", sig)
+		_ = f.cmd.Process.Kill()
+		<-f.done
+	}
+	return time.Since(begin).Round(100 * time.Millisecond)
+}
+
+// replace sets the value of a key that stands once in a configuration of the classic format.
+func replace(conf, key, value string) (string, error) {
+	line := regexp.MustCompile(`(?m)^( *` + regexp.QuoteMeta(key) + ` +)\S.*$`)
+	if n := len(line.FindAllString(conf, -1)); n != 1 {
+		return "", fmt.Errorf("%s stands there %d times", key, n)
+	}
+	return line.ReplaceAllString(conf, "${1}"+strings.ReplaceAll(value, "$", "$$")), nil
+}
+
+// addOptions adds keys and values, in turns, to the section of the plugin.
+func addOptions(conf string, keysAndValues ...string) (string, error) {
+	head := regexp.MustCompile(`(?m)^ *Name +docker_logs *\n`)
+	if n := len(head.FindAllString(conf, -1)); n != 1 {
+		return "", fmt.Errorf("%d sections of docker_logs", n)
+	}
+	return head.ReplaceAllStringFunc(conf, func(name string) string {
+		for i := 0; i < len(keysAndValues); i += 2 {
+			name += "    " + keysAndValues[i] + " " + keysAndValues[i+1] + "\n"
+		}
+		return name
+	}), nil
+}
