@@ -149,6 +149,7 @@ what() {
 	fi
 }
 
+[ "$cmd" != down ] || [ -d "$STATE" ] || exit 0 # nothing was started here
 mkdir -p "$STATE" "$CACHE"
 exec 9>"$STATE/lock"
 flock 9

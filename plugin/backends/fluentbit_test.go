@@ -31,19 +31,11 @@ func newFluentBit(t testing.TB, e *enginetest.Engine, name, prefix string) *flue
 	if err != nil {
 		t.Fatal(err)
 	}
-	plugins := "[PLUGINS]\n    Path " + filepath.Join(root, "build", "in_docker_logs.so") + "\n"
-	f.write("plugins.conf", plugins)
-	conf := string(text)
-	for _, place := range []struct{ key, path string }{
-		{"Plugins_File", "plugins.conf"}, {"storage.path", "storage"}, {"DB", "positions.json"},
-	} {
-		if conf, err = replace(conf, place.key, filepath.Join(f.dir, place.path)); err != nil {
-			t.Fatalf("conf/%s: %v", name, err)
-		}
-	}
-	if conf, err = addOptions(conf, "Docker_Host", e.Host, "Include", "name="+prefix+"*", "Start_From", "beginning"); err != nil {
+	conf, err := configure(string(text), f.dir, e.Host, prefix)
+	if err != nil {
 		t.Fatalf("conf/%s: %v", name, err)
 	}
+	f.write("plugins.conf", "[PLUGINS]\n    Path "+filepath.Join(root, "build", "in_docker_logs.so")+"\n")
 	f.write("fluent-bit.conf", conf)
 	t.Cleanup(func() {
 		if f.cmd != nil {
@@ -76,8 +68,7 @@ func (f *fluentBit) start() {
 	}
 	cmd := exec.Command("fluent-bit", "-c", filepath.Join(f.dir, "fluent-bit.conf"))
 	cmd.Stdout, cmd.Stderr = log, log
-	lokiAddress := strings.TrimPrefix(theLoki.url, "http://")
-	host, port, _ := strings.Cut(lokiAddress, ":")
+	host, port, _ := strings.Cut(strings.TrimPrefix(theLoki.url, "http://"), ":")
 	cmd.Env = append(os.Environ(), "LOKI_HOST="+host, "LOKI_PORT="+port, "KAFKA_BROKERS="+kafkaAddress)
 	if err := cmd.Start(); err != nil {
 		f.t.Fatal(err)
@@ -106,25 +97,21 @@ func (f *fluentBit) end(sig syscall.Signal) time.Duration {
 	return time.Since(begin).Round(100 * time.Millisecond)
 }
 
-// replace sets the value of a key that stands once in a configuration of the classic format.
-func replace(conf, key, value string) (string, error) {
-	line := regexp.MustCompile(`(?m)^( *` + regexp.QuoteMeta(key) + ` +)\S.*$`)
-	if n := len(line.FindAllString(conf, -1)); n != 1 {
-		return "", fmt.Errorf("%s stands there %d times", key, n)
+// configure changes a configuration of the classic format: what it writes goes into dir, and it captures the containers of
+// an Engine whose names begin with prefix.
+func configure(conf, dir, engine, prefix string) (string, error) {
+	for _, place := range []struct{ key, name string }{
+		{"Plugins_File", "plugins.conf"}, {"storage.path", "storage"}, {"DB", "positions.json"},
+	} {
+		line := regexp.MustCompile(`(?m)^( *` + regexp.QuoteMeta(place.key) + ` +)\S.*$`)
+		if n := len(line.FindAllString(conf, -1)); n != 1 {
+			return "", fmt.Errorf("%s stands there %d times", place.key, n)
+		}
+		conf = line.ReplaceAllString(conf, "${1}"+filepath.Join(dir, place.name))
 	}
-	return line.ReplaceAllString(conf, "${1}"+strings.ReplaceAll(value, "$", "$$")), nil
-}
-
-// addOptions adds keys and values, in turns, to the section of the plugin.
-func addOptions(conf string, keysAndValues ...string) (string, error) {
-	head := regexp.MustCompile(`(?m)^ *Name +docker_logs *\n`)
-	if n := len(head.FindAllString(conf, -1)); n != 1 {
+	name := regexp.MustCompile(`(?m)^( *Name +)docker_logs *$`)
+	if n := len(name.FindAllString(conf, -1)); n != 1 {
 		return "", fmt.Errorf("%d sections of docker_logs", n)
 	}
-	return head.ReplaceAllStringFunc(conf, func(name string) string {
-		for i := 0; i < len(keysAndValues); i += 2 {
-			name += "    " + keysAndValues[i] + " " + keysAndValues[i+1] + "\n"
-		}
-		return name
-	}), nil
+	return name.ReplaceAllString(conf, "$0\n    Docker_Host "+engine+"\n    Include name="+prefix+"*\n    Start_From beginning"), nil
 }
