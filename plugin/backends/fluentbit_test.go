@@ -24,14 +24,14 @@ type fluentBit struct {
 
 // newFluentBit makes the configuration conf/NAME for the containers whose names begin with prefix. The process is killed
 // when the test ends.
-func newFluentBit(t testing.TB, e *enginetest.Engine, name, prefix string) *fluentBit {
+func newFluentBit(t testing.TB, e *enginetest.Engine, name, prefix string, more ...setting) *fluentBit {
 	t.Helper()
 	f := &fluentBit{t: t, dir: t.TempDir()}
 	text, err := os.ReadFile(filepath.Join(root, "conf", name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	conf, err := configure(string(text), f.dir, e.Host, prefix)
+	conf, err := configure(string(text), f.dir, e.Host, prefix, more...)
 	if err != nil {
 		t.Fatalf("conf/%s: %v", name, err)
 	}
@@ -97,17 +97,23 @@ func (f *fluentBit) end(sig syscall.Signal) time.Duration {
 	return time.Since(begin).Round(100 * time.Millisecond)
 }
 
+// setting is a key of a configuration and its value.
+type setting struct{ key, value string }
+
 // configure changes a configuration of the classic format: what it writes goes into dir, and it captures the containers of
-// an Engine whose names begin with prefix.
-func configure(conf, dir, engine, prefix string) (string, error) {
-	for _, place := range []struct{ key, name string }{
-		{"Plugins_File", "plugins.conf"}, {"storage.path", "storage"}, {"DB", "positions.json"},
-	} {
-		line := regexp.MustCompile(`(?m)^( *` + regexp.QuoteMeta(place.key) + ` +)\S.*$`)
+// an Engine whose names begin with prefix. What else is to be changed must stand there once.
+func configure(conf, dir, engine, prefix string, more ...setting) (string, error) {
+	settings := append([]setting{
+		{"Plugins_File", filepath.Join(dir, "plugins.conf")},
+		{"storage.path", filepath.Join(dir, "storage")},
+		{"DB", filepath.Join(dir, "positions.json")},
+	}, more...)
+	for _, set := range settings {
+		line := regexp.MustCompile(`(?m)^( *` + regexp.QuoteMeta(set.key) + ` +)\S.*$`)
 		if n := len(line.FindAllString(conf, -1)); n != 1 {
-			return "", fmt.Errorf("%s stands there %d times", place.key, n)
+			return "", fmt.Errorf("%s stands there %d times", set.key, n)
 		}
-		conf = line.ReplaceAllString(conf, "${1}"+filepath.Join(dir, place.name))
+		conf = line.ReplaceAllString(conf, "${1}"+set.value)
 	}
 	name := regexp.MustCompile(`(?m)^( *Name +)docker_logs *$`)
 	if n := len(name.FindAllString(conf, -1)); n != 1 {

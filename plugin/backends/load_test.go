@@ -148,11 +148,11 @@ func (l *load) watch(ctx context.Context) {
 	}
 }
 
-// all tells whether both backends had as many lines as were written.
-func (l *load) all() bool {
+// has tells whether a backend had as many lines as were written.
+func (l *load) has(backend string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.reached) == 2
+	return !l.reached[backend].IsZero()
 }
 
 // late is how long after the last line a backend had as many as were written.

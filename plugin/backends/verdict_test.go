@@ -13,13 +13,17 @@ import (
 // patience is how long after the last line the last record may come: a retry of Fluent Bit waits 30 seconds at most.
 const patience = 2 * time.Minute
 
-// exact wants each line once, in order, with its time, in both backends.
-func (l *load) exact() { l.judge(true) }
+// demand is what a case asks of one backend.
+type demand int
 
-// complete wants each line, with its time, in both backends; what came twice or out of order is shown in the table.
-func (l *load) complete() { l.judge(false) }
+const (
+	shown    demand = iota // nothing: what is missing is known to be, and stands in the table
+	complete               // each line, with its time; what came twice or out of order stands in the table
+	exact                  // each line once, in order, with its time
+)
 
-func (l *load) judge(exactly bool) {
+// judge compares what arrived with what the Engine has, and fails the test where a demand is not met.
+func (l *load) judge(loki, kafka demand) {
 	l.t.Helper()
 	<-l.written
 	want := map[string][]e2e.Line{}
@@ -31,34 +35,38 @@ func (l *load) judge(exactly bool) {
 			l.t.Errorf("%s wrote %d lines, not %d", c.Name, n, l.total/containers)
 		}
 	}
-	for _, backend := range []struct {
-		name string
-		read func(*enginetest.Container) ([]e2e.Line, error)
-	}{{"Loki", l.fromLoki}, {"Kafka", l.fromKafka}} {
-		r, bad := l.compare(backend.name, want, backend.read)
-		if backend.name == "Loki" {
-			r.doubled += l.storedTwice()
-			if exactly && r.doubled > 0 {
-				l.t.Errorf("Loki has %d lines twice, which it shows once", r.doubled)
-			}
+	r, bad := l.compare("Loki", want, l.fromLoki, loki)
+	r.doubled += l.storedTwice()
+	if loki == exact && r.doubled > 0 {
+		l.t.Errorf("Loki holds %d lines too many", r.doubled)
+	}
+	l.demand(loki, r, bad)
+	r, bad = l.compare("Kafka", want, l.fromKafka, kafka)
+	l.demand(kafka, r, bad)
+}
+
+func (l *load) demand(d demand, r row, bad []e2e.Verdict) {
+	l.t.Helper()
+	results.add(r)
+	for _, v := range bad {
+		if d == exact || v.Foreign.Count+v.Mistimed.Count > 0 || d == complete && v.Missing.Count > 0 {
+			l.t.Errorf("%s: %v", r.backend, v)
 		}
-		for _, v := range bad {
-			if exactly || v.Missing.Count+v.Foreign.Count+v.Mistimed.Count > 0 {
-				l.t.Errorf("%s: %v", backend.name, v)
-			}
-		}
-		results.add(r)
 	}
 }
 
 // compare judges one backend, again and again until nothing is missing there or patience is at its end.
-func (l *load) compare(name string, want map[string][]e2e.Line, read func(*enginetest.Container) ([]e2e.Line, error)) (row, []e2e.Verdict) {
+func (l *load) compare(name string, want map[string][]e2e.Line, read func(*enginetest.Container) ([]e2e.Line, error), d demand) (row, []e2e.Verdict) {
 	l.t.Helper()
+	wait := patience
+	if d == shown {
+		wait = 40 * time.Second
+	}
 	for {
-		last := time.Since(l.ended) > patience
+		last := time.Since(l.ended) > wait
 		r := row{what: l.what, backend: name, after: l.late(name)}
 		var bad []e2e.Verdict
-		if last || l.all() {
+		if last || l.has(name) {
 			for _, c := range l.containers {
 				got, err := read(c)
 				if err != nil {
