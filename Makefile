@@ -17,10 +17,10 @@ HOST_SOURCES = $(wildcard plugin/host/*.c)
 export CGO_ENABLED = 1
 
 .DELETE_ON_ERROR:
-.PHONY: help build run test e2e lint bench clean
+.PHONY: help build run test e2e lint bench up down image-test clean
 
 help: ## list the targets (default)
-	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 build: $(PLUGIN) $(HOST) ## build/in_docker_logs.so and build/flbhost
 
@@ -63,6 +63,16 @@ $(LINT):
 
 bench: build ## benchmarks of the capture path: ns/line, MB/s, allocations
 	go test -run '^$$' -bench . -benchmem ./...
+
+up: ## the whole stack on this machine: Fluent Bit, Loki, Kafka, Grafana, Prometheus; needs Docker Compose and the images
+	HOSTNAME=$$(hostname) docker compose -f docker/compose.yaml up --detach --build --wait
+
+down: ## stop the stack; its volumes stay
+	docker compose -f docker/compose.yaml down
+
+image-test: build ## build docker/Dockerfile from stand-ins of its bases, and run the image; a few minutes
+	@docker/engine.sh up >/dev/null || [ $$? = 3 ]
+	IMAGE_TEST=1 go test -v -count 1 -timeout 30m -run Image ./docker
 
 clean: ## stop the Engines and backends that were started here and remove build/
 	@docker/engine.sh down && docker/engine.sh down --version 29 && docker/backends.sh down

@@ -231,6 +231,7 @@ func (c *Collector) saveGuarded() {
 		c.db.trouble.report(c.log, fmt.Errorf("option DB: %s: %w", c.cfg.DB, err))
 		return
 	}
+	c.savedAt.Store(time.Now().UnixNano())
 	c.db.trouble.over(c.log)
 }
 

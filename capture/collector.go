@@ -27,6 +27,9 @@ type Collector struct {
 	host    string    // this machine's name, in every record
 	self    string    // id of the container we run in, "" if none
 	began   time.Time // New, by our clock
+	last    lastError
+	engine  atomic.Pointer[engineInfo] // as of the last connect
+	ahead   atomic.Int64               // by how many nanoseconds the Engine's clock is ahead of ours
 
 	watch       atomic.Pointer[watcher] // of log files; nil outside of Run and where there is no inotify
 	saidNoWatch sync.Once
@@ -34,6 +37,7 @@ type Collector struct {
 
 	db      *checkpointFile // nil without DB
 	saveNow chan struct{}   // capacity 1
+	savedAt atomic.Int64    // when the checkpoint was last up to date, nanoseconds since 1970
 
 	sup   *supervisor
 	slots *slots
@@ -67,7 +71,6 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer, notify func())
 	}
 	c := &Collector{
 		cfg:     &cfg,
-		log:     log,
 		api:     api,
 		conn:    newConnState(),
 		out:     newOutbox(cfg.BatchSize, cfg.BufferLimit, notify),
@@ -76,15 +79,19 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer, notify func())
 		began:   time.Now(),
 		saveNow: make(chan struct{}, 1),
 		slots:   newSlots(cfg.MaxStreams),
-		turns:   newRotationLog(&cfg, log),
 		streams: streamSet{byID: make(map[string]*streamTask)},
 	}
+	c.log = c.last.remember(log)
+	c.turns = newRotationLog(&cfg, c.log)
+	c.savedAt.Store(c.began.UnixNano())
 	if cfg.ExcludeSelf {
 		c.self = ownContainer()
 	}
 	if c.metrics, err = newMetrics(reg, c); err != nil {
 		return nil, fmt.Errorf("registering metrics: %w", err)
 	}
+	c.out.latency = c.metrics.latency
+	c.out.ahead = &c.ahead
 	c.sup = newSupervisor(cfg.TaskTimeout, c.metrics)
 	c.guard = newFDGuard(c)
 	if err := c.openDB(); err != nil {

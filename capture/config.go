@@ -3,6 +3,7 @@ package capture
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -45,6 +46,9 @@ type Config struct {
 	TaskTimeout       time.Duration
 
 	FDWarn, FDLimit int // descriptors of the process
+
+	MetricsListen string // host:port of the endpoint; empty: none
+	PerContainer  bool   // metrics of each container
 
 	DB     string        // the checkpoint's file; empty: positions are kept in memory
 	DBSync time.Duration // how often it is written
@@ -142,6 +146,10 @@ var options = []Option{
 		func(c *Config, v string) error { return parseInt(&c.FDWarn, v, 10, 1_000_000) }},
 	{"FD_Limit", "800", "a number between 10 and 1000000, not below FD_Warn", "Open file descriptors above which the capture gives up some of its own; 80 % of the process's limit where that is less.",
 		func(c *Config, v string) error { return parseInt(&c.FDLimit, v, 10, 1_000_000) }},
+	{"Metrics_Listen", "127.0.0.1:8001", "off, or host:port", "Where metrics, health and a page are served over HTTP, for all inputs that name the same address.",
+		func(c *Config, v string) error { return parseListen(&c.MetricsListen, v) }},
+	{"Metrics_Per_Container", "on", "on or off", "Metrics of each container, besides those of all together.",
+		func(c *Config, v string) error { return parseBool(&c.PerContainer, v) }},
 	{"Include", "", "comma-separated key=glob, key one of " + selectorKeys,
 		"Only containers that match one of these; not set: all.",
 		func(c *Config, v string) error { return parseSelectors(&c.Include, v) }},
@@ -328,6 +336,21 @@ func parseFloat(dst *float64, v string, lo, hi float64) error {
 		return errNotAllowed
 	}
 	*dst = x
+	return nil
+}
+
+func parseListen(dst *string, v string) error {
+	if strings.EqualFold(v, "off") {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(v)
+	if err != nil {
+		return err
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return errNotAllowed
+	}
+	*dst = v
 	return nil
 }
 

@@ -70,12 +70,19 @@ func (d *discovery) run(ctx context.Context) error {
 // errMute ends a session with an Engine that has stopped answering.
 var errMute = errors.New("no answer to the heartbeat")
 
-// say logs a change of the Engine's state once.
-func (d *discovery) say(level slog.Level, text string, args ...any) {
-	if d.said != text {
+// say logs a change of the Engine's state once, and says whether it is one.
+func (d *discovery) say(level slog.Level, text string, args ...any) (changed bool) {
+	if changed = d.said != text; changed {
 		d.said = text
 		d.log.Log(context.Background(), level, text, args...)
 	}
+	return changed
+}
+
+// sayReaders says how the logs are read.
+func (d *discovery) sayReaders() {
+	n := byReader(d.col.Streams())
+	d.log.Info("containers are captured", "by_file", n[readerFile], "by_follow", n[readerFollow], "by_poll", n[readerPoll], "not_yet", n[readerNone])
 }
 
 // session works with one connection to the Engine until it fails.
@@ -85,6 +92,7 @@ func (d *discovery) session(ctx context.Context) error {
 		return err
 	}
 	startAt := d.col.noteClock(info.Clock)
+	d.col.engine.Store(&info)
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	news := newNewsbox()
@@ -110,8 +118,12 @@ func (d *discovery) session(ctx context.Context) error {
 	case d.col.saveNow <- struct{}{}:
 	default:
 	}
-	d.say(slog.LevelInfo, "connected to the Engine", "version", info.Version, "api", info.API,
-		"docker_host", d.col.cfg.DockerHost, "containers", n.listed, "captured", n.captured)
+	db := d.col.cfg.DB
+	if db == "" {
+		db = "none"
+	}
+	found := d.say(slog.LevelInfo, "connected to the Engine", "version", info.Version, "api", info.API, "docker_host", d.col.cfg.DockerHost,
+		"containers", n.listed, "captured", n.captured, "reader", d.col.cfg.Reader, "db", db)
 
 	tick := time.NewTimer(min(secondLook, d.col.cfg.ResyncInterval))
 	defer tick.Stop()
@@ -142,6 +154,10 @@ func (d *discovery) session(ctx context.Context) error {
 				return err
 			}
 			d.col.metrics.resyncFinds.Add(float64(n.found))
+			if found { // by now they have their readers
+				found = false
+				d.sayReaders()
+			}
 			tick.Reset(d.col.cfg.ResyncInterval)
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -154,6 +170,7 @@ func (d *discovery) session(ctx context.Context) error {
 func (c *Collector) noteClock(ahead time.Duration) (startAt int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.ahead.Store(int64(ahead))
 	if c.nowAt == 0 {
 		c.nowAt = c.began.Add(ahead).UnixNano()
 	}

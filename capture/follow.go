@@ -237,7 +237,12 @@ func cause(ctx context.Context, err error) error {
 func (s *stream) waitRoom(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errBackpressure)
 	defer cancel()
-	return s.col.out.waitRoom(ctx)
+	s.is(streamBlocked)
+	if err := s.col.out.waitRoom(ctx); err != nil {
+		return err
+	}
+	s.is(streamReading)
+	return nil
 }
 
 // deliver calls each for all whole records in w, with the outbox locked.

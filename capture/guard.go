@@ -34,11 +34,12 @@ type fdGuard struct {
 
 // FDs counts open file descriptors.
 type FDs struct {
-	Connections int // to the Engine
-	Files       int // log files
-	Watches     int // inotify instances
-	Process     int // all of the process, also those that are not the capture's
-	Warn, Limit int // above which there is a warning, and the guard acts
+	Connections int `json:"connections"` // to the Engine
+	Files       int `json:"files"`       // log files
+	Watches     int `json:"watches"`     // inotify instances
+	Process     int `json:"process"`     // all of the process, also those that are not the capture's
+	Warn        int `json:"warn"`        // above which there is a warning
+	Limit       int `json:"limit"`       // above which the guard acts
 }
 
 const (

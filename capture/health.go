@@ -1,41 +1,100 @@
 package capture
 
-import "fmt"
+import (
+	"fmt"
+	"runtime"
+	"time"
+)
 
-// Health is how the capture is at a moment.
+// Health is how the capture of one instance is at a moment.
 type Health struct {
-	Engine  bool // it answers
-	Streams int  // that run
-	Stalled int  // tasks without a heartbeat for Task_Timeout
-	Leaked  int  // tasks that did not return after they were cancelled
-	FDs     FDs  // as last counted
+	Instance string         `json:"instance"`
+	Ready    bool           `json:"ready"`
+	Problems []string       `json:"problems"` // why it is not ready, a sentence each
+	Engine   EngineHealth   `json:"engine"`
+	Streams  map[string]int `json:"streams"` // that run, by reader
+	Tasks    TaskHealth     `json:"tasks"`
+	FDs      FDs            `json:"file_descriptors"`
+	Outbox   OutboxHealth   `json:"outbox"`
+	Totals   Totals         `json:"totals"`
+
+	Goroutines  int        `json:"goroutines"` // of the process
+	Since       time.Time  `json:"since"`      // when the instance was made
+	LastError   string     `json:"last_error"`
+	LastErrorAt *time.Time `json:"last_error_at"`
+}
+
+// EngineHealth is what is known of the Engine.
+type EngineHealth struct {
+	Reachable bool   `json:"reachable"`
+	Version   string `json:"version"` // empty before the first connect, as API
+	API       string `json:"api"`
+}
+
+// TaskHealth counts tasks.
+type TaskHealth struct {
+	Stalled    int                `json:"stalled"` // without a heartbeat for Task_Timeout
+	Leaked     int                `json:"leaked"`  // did not return after they were cancelled
+	Heartbeats map[string]float64 `json:"heartbeat_age_seconds"`
+}
+
+// OutboxHealth is what waits for Fluent Bit.
+type OutboxHealth struct {
+	Bytes       int    `json:"bytes"`
+	Limit       int    `json:"limit"`
+	Outstanding uint64 `json:"outstanding_records"`
 }
 
 // Health tells how the capture is.
 func (c *Collector) Health() Health {
-	h := Health{Streams: c.runningCount()}
-	h.Engine, _ = c.conn.get()
-	h.Stalled, h.Leaked = c.sup.state()
-	if n := c.guard.last.Load(); n != nil {
-		h.FDs = *n
+	streams := c.Streams()
+	h := Health{
+		Problems:   []string{},
+		Streams:    byReader(streams),
+		FDs:        c.guard.count(),
+		Outbox:     OutboxHealth{c.out.size(), c.out.limit, c.out.outstanding()},
+		Totals:     c.totals(streams),
+		Goroutines: runtime.NumGoroutine(),
+		Since:      c.began.UTC(),
 	}
+	h.Engine.Reachable, _ = c.conn.get()
+	if e := c.engine.Load(); e != nil {
+		h.Engine.Version, h.Engine.API = e.Version, e.API
+	}
+	h.Tasks.Stalled, h.Tasks.Leaked = c.sup.state()
+	h.Tasks.Heartbeats = make(map[string]float64)
+	for kind, age := range c.sup.heartbeatAges() {
+		h.Tasks.Heartbeats[kind] = age.Seconds()
+	}
+	h.LastError, h.LastErrorAt = c.last.get()
+	c.diagnose(&h)
 	return h
 }
 
-// Problems says, a sentence each, why the capture is degraded; none if it is
-// not.
-func (h *Health) Problems() (all []string) {
-	if !h.Engine {
-		all = append(all, "the Engine does not answer")
+// diagnose says what is wrong.
+func (c *Collector) diagnose(h *Health) {
+	problem := func(format string, args ...any) { h.Problems = append(h.Problems, fmt.Sprintf(format, args...)) }
+	if !h.Engine.Reachable {
+		problem("the Engine does not answer")
 	}
-	if h.Stalled > 0 {
-		all = append(all, fmt.Sprintf("%d tasks are stalled", h.Stalled))
+	if h.Tasks.Stalled > 0 {
+		problem("%d tasks are stalled", h.Tasks.Stalled)
 	}
-	if h.Leaked > 0 {
-		all = append(all, fmt.Sprintf("%d tasks did not return and were left behind", h.Leaked))
+	if h.Tasks.Leaked > 0 {
+		problem("%d tasks did not return and were left behind", h.Tasks.Leaked)
 	}
 	if h.FDs.Process > h.FDs.Warn {
-		all = append(all, fmt.Sprintf("%d file descriptors are open (FD_Warn %d)", h.FDs.Process, h.FDs.Warn))
+		problem("%d file descriptors are open (FD_Warn %d)", h.FDs.Process, h.FDs.Warn)
 	}
-	return all
+	if c.db != nil && c.db.trouble.present() {
+		problem("the positions cannot be saved in DB")
+	}
+	h.Ready = len(h.Problems) == 0
+}
+
+// present says whether the last attempt failed.
+func (t *trouble) present() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.text != ""
 }

@@ -4,10 +4,16 @@ import (
 	"errors"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 )
 
-// metrics are all metrics of one Collector. The namespace is that of the
-// log_capturer system, whose dashboards go on working.
+// metricsNamespace is that of the log_capturer system, whose dashboards go on
+// working.
+const metricsNamespace = "log_capturer"
+
+// metrics are what one Collector counts. What it merely has at a moment is in
+// metrics_readings.go, what it counts for each container in
+// metrics_container.go.
 type metrics struct {
 	lines, bytes, partials, truncated prometheus.Counter
 	gaps                              prometheus.Counter
@@ -23,6 +29,7 @@ type metrics struct {
 	missed                            prometheus.Counter
 	damaged                           prometheus.Counter
 	panics                            prometheus.Counter
+	latency                           prometheus.Histogram
 }
 
 // lineCounts is what a stream counted since it last added it to the metrics,
@@ -30,48 +37,111 @@ type metrics struct {
 type lineCounts struct{ lines, bytes, partials, cut, doubles int }
 
 func newMetrics(reg prometheus.Registerer, c *Collector) (*metrics, error) {
-	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "log_capturer", Name: name, Help: help})
-	}
-	vec := func(name, help, label string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "log_capturer", Name: name, Help: help}, []string{label})
-	}
-	gauge := func(name, help string, f func() float64) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "log_capturer", Name: name, Help: help}, f)
-	}
+	r := registration{reg: reg}
 	m := &metrics{
-		lines:            counter("lines_total", "Lines emitted as records."),
-		bytes:            counter("bytes_total", "Bytes of text in the records emitted."),
-		partials:         counter("partials_total", "Partials of lines longer than 16 KiB that were joined."),
-		truncated:        counter("truncated_lines_total", "Lines cut at Max_Line_Size."),
-		gaps:             counter("gaps_total", "Times that lines were lost at the source before they could be read."),
-		doubles:          counter("doubles_dropped_total", "Records that the Engine sent twice and that were dropped."),
-		rotations:        counter("stream_rotations_total", "Stream rotations: logs opened anew and closed as they were."),
-		rotationErrors:   counter("stream_rotation_errors_total", "Stream rotations that were left out because the log could not be opened a second time."),
-		stalls:           counter("stream_stalls_total", "Streams that were silent while their log grew, and were opened again."),
-		taskStalls:       vec("task_stalls_total", "Tasks that gave no heartbeat for Task_Timeout and were cancelled.", "task"),
-		taskRestarts:     vec("task_restarts_total", "Tasks started again after a panic or a stall.", "task"),
-		guardActions:     vec("fd_guard_actions_total", "What was done because of too many open file descriptors.", "action"),
-		checkpointErrors: counter("checkpoint_errors_total", "Times that the positions could not be saved."),
-		reconnects:       vec("reconnects_total", "Log streams opened again, by reason.", "reason"),
-		events:           vec("discovery_events_total", "Container events acted on, by action.", "action"),
-		resyncFinds:      counter("resync_finds_total", "Containers found by the periodic list that no event had announced."),
-		missed:           counter("missed_containers_total", "Containers that were removed before their log could be opened."),
-		damaged:          counter("damaged_records_total", "Places in log files that held no record and were left out."),
-		panics:           counter("panics_total", "Panics that were caught in a task."),
+		lines:            r.counter("lines_total", "Lines emitted as records."),
+		bytes:            r.counter("bytes_total", "Bytes of text in the records emitted."),
+		partials:         r.counter("partials_total", "Partials of lines longer than 16 KiB that were joined."),
+		truncated:        r.counter("truncated_lines_total", "Lines cut at Max_Line_Size."),
+		gaps:             r.counter("gaps_total", "Times that lines were lost at the source before they could be read."),
+		doubles:          r.counter("doubles_dropped_total", "Records that the Engine sent twice and that were dropped."),
+		damaged:          r.counter("damaged_records_total", "Places in log files that held no record and were left out."),
+		missed:           r.counter("missed_containers_total", "Containers that were removed before their log could be opened."),
+		rotations:        r.counter("stream_rotations_total", "Stream rotations: logs opened anew and closed as they were."),
+		rotationErrors:   r.counter("stream_rotation_errors_total", "Stream rotations that were left out because the log could not be opened a second time."),
+		stalls:           r.counter("stream_stalls_total", "Streams that were silent while their log grew, and were opened again."),
+		reconnects:       r.counters("reconnects_total", "Log streams opened again, by reason.", "reason", reconnectReasons...),
+		taskStalls:       r.counters("task_stalls_total", "Tasks that gave no heartbeat for Task_Timeout and were cancelled.", "task", taskKinds...),
+		taskRestarts:     r.counters("task_restarts_total", "Tasks started again after a panic or a stall.", "task", taskKinds...),
+		panics:           r.counter("panics_total", "Panics that were caught in a task."),
+		guardActions:     r.counters("fd_guard_actions_total", "What was done because of too many open file descriptors.", "action"),
+		checkpointErrors: r.counter("checkpoint_errors_total", "Times that the positions could not be saved."),
+		events:           r.counters("discovery_events_total", "Container events acted on, by action.", "action"),
+		resyncFinds:      r.counter("resync_finds_total", "Containers found by the periodic list that no event had announced."),
+		latency:          r.latency(),
 	}
-	for _, x := range []prometheus.Collector{
-		m.lines, m.bytes, m.partials, m.truncated, m.gaps, m.doubles, m.rotations, m.rotationErrors, m.stalls, m.taskStalls, m.taskRestarts, m.guardActions, m.checkpointErrors, m.reconnects, m.events, m.resyncFinds, m.missed, m.damaged, m.panics,
-		gauge("streams", "Streams that run at the moment.", func() float64 { return float64(c.runningCount()) }),
-		gauge("outbox_bytes", "Bytes of records that wait for Fluent Bit.", func() float64 { return float64(c.out.size()) }),
-		gauge("outstanding_records", "Records appended to Fluent Bit and not yet acknowledged.", func() float64 { return float64(c.out.outstanding()) }),
-	} {
-		if err := reg.Register(x); err != nil {
-			return nil, err
-		}
+	for _, x := range readings(c) {
+		r.add(x)
 	}
-	return m, nil
+	if c.cfg.PerContainer {
+		r.add(newContainerSeries(c))
+	}
+	return m, r.err
 }
+
+// registration registers metrics as they are made.
+type registration struct {
+	reg prometheus.Registerer
+	err error // the first that came
+}
+
+func (r *registration) add(c prometheus.Collector) {
+	if r.err == nil {
+		r.err = r.reg.Register(c)
+	}
+}
+
+func (r *registration) counter(name, help string) prometheus.Counter {
+	c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: metricsNamespace, Name: name, Help: help})
+	r.add(c)
+	return c
+}
+
+// counters makes a counter for each value of a label. Those that are known
+// beforehand are there from the start, at 0: a rate needs a first value.
+func (r *registration) counters(name, help, label string, values ...string) *prometheus.CounterVec {
+	v := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: metricsNamespace, Name: name, Help: help}, []string{label})
+	for _, x := range values {
+		v.WithLabelValues(x)
+	}
+	r.add(v)
+	return v
+}
+
+func (r *registration) latency() prometheus.Histogram {
+	h := prometheus.NewHistogram(prometheus.HistogramOpts{
+		Namespace: metricsNamespace,
+		Name:      "delivery_latency_seconds",
+		Help:      "From the Engine's timestamp of a record to its acknowledgement; the last record of each batch.",
+		Buckets:   []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 3600},
+	})
+	r.add(h)
+	return h
+}
+
+// valueOf reads a counter back.
+func valueOf(c prometheus.Counter) float64 {
+	var m dto.Metric
+	_ = c.Write(&m) // fails for metrics without a value only
+	return m.GetCounter().GetValue()
+}
+
+// Totals are the most important metrics, for Fluent Bit's own endpoint.
+type Totals struct {
+	Lines     float64 `json:"lines"`
+	Bytes     float64 `json:"bytes"`
+	Gaps      float64 `json:"gaps"`
+	Rotations float64 `json:"rotations"`
+	Stalls    float64 `json:"stalls"`
+	Lag       float64 `json:"lag_seconds"` // of the stream that lags most
+}
+
+// Totals returns them as they are now.
+func (c *Collector) Totals() Totals { return c.totals(c.Streams()) }
+
+func (c *Collector) totals(all []StreamStatus) Totals {
+	m := c.metrics
+	return Totals{
+		Lines:     valueOf(m.lines),
+		Bytes:     valueOf(m.bytes),
+		Gaps:      valueOf(m.gaps),
+		Rotations: valueOf(m.rotations),
+		Stalls:    valueOf(m.stalls),
+		Lag:       greatestLag(all),
+	}
+}
+
+var reconnectReasons = []string{"eof", "engine_down", "backpressure", "silent", "stalled", "bad_data", "engine_error", "other"}
 
 // reconnectReason is the label value for why a read ended.
 func reconnectReason(err error) string {

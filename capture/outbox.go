@@ -3,7 +3,10 @@ package capture
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Batch is what Fluent Bit appends in one call: records of one tag.
@@ -32,6 +35,9 @@ type outbox struct {
 	notify           func()
 
 	timer *time.Timer // notifies at the end of a pause
+
+	latency prometheus.Observer // nil: not measured
+	ahead   *atomic.Int64       // of the Engine's clock
 
 	mu       sync.Mutex
 	room     chan struct{} // closed and replaced when bytes fall below limit
@@ -237,7 +243,9 @@ func (o *outbox) ack(total uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	done := 0
+	now := time.Now()
 	for ; done < len(o.unacked) && o.unacked[done].end <= total; done++ {
+		o.observe(now, o.unacked[done].commits)
 		for _, c := range o.unacked[done].commits {
 			c.stream.committed = c.pos
 			o.committed = true
@@ -246,6 +254,18 @@ func (o *outbox) ack(total uint64) {
 	}
 	clear(o.unacked[:done])
 	o.unacked = o.unacked[done:]
+}
+
+// observe notes how long the last record of a batch took from the Engine to
+// Fluent Bit's chunks. o.mu is held.
+func (o *outbox) observe(now time.Time, commits []positionCommit) {
+	newest := int64(0)
+	for i := range commits {
+		newest = max(newest, commits[i].pos.anchor.newest().TS)
+	}
+	if o.latency != nil && newest > 0 {
+		o.latency.Observe(max(0, now.Sub(time.Unix(0, newest-o.ahead.Load()))).Seconds())
+	}
 }
 
 // outstanding is Collector.Outstanding.

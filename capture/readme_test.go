@@ -66,9 +66,14 @@ func cell(text string) string {
 type described struct{ descs []string }
 
 func (d *described) Register(c prometheus.Collector) error {
-	ch := make(chan *prometheus.Desc, 1)
-	c.Describe(ch)
-	d.descs = append(d.descs, (<-ch).String())
+	ch := make(chan *prometheus.Desc)
+	go func() {
+		defer close(ch)
+		c.Describe(ch)
+	}()
+	for desc := range ch {
+		d.descs = append(d.descs, desc.String())
+	}
 	return nil
 }
 

@@ -58,6 +58,7 @@ func (s *stream) rotated() {
 	age := s.age()
 	s.meta.Lock()
 	s.synced = time.Time{}
+	s.ages.observe(age)
 	s.meta.Unlock()
 	s.task.beat()
 	s.col.metrics.rotations.Inc()

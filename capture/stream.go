@@ -34,6 +34,7 @@ type stream struct {
 	log     *slog.Logger
 	poke    chan struct{} // capacity 1: look at the container again now
 	trouble trouble
+	last    lastError
 	notes   readerNotes
 	parked  atomic.Bool // the FD guard wants no log of it open
 
@@ -47,6 +48,10 @@ type stream struct {
 	perSec   float64                 // records per second as last measured; guarded by meta
 	filePath string                  // of the log file that is or was read; guarded by meta
 	fileEnd  spot                    // how far it was read; guarded by meta
+	ages     ageHistogram            // at its rotations; guarded by meta
+	doing    string                  // guarded by meta
+	// doingSince is when it began to do so; guarded by meta.
+	doingSince time.Time
 
 	// The rest is guarded by col.out.mu.
 	tmpl      *recordTemplate
@@ -65,6 +70,8 @@ type stream struct {
 	base        position
 	since, skip [3]uint32
 	count       lineCounts // since the last publish
+	emitted     uint64     // lines, until then
+	movedAt     time.Time  // of the last publish
 }
 
 // newStream makes the stream of a container that was just inspected.
@@ -72,12 +79,12 @@ func newStream(col *Collector, c *container, pos position) *stream {
 	s := &stream{
 		id:      c.ID,
 		col:     col,
-		log:     col.log.With("container", c.Name, "id", shortID(c.ID)),
 		poke:    make(chan struct{}, 1),
 		trouble: trouble{what: "reading the log"},
 		skip:    pos.skip,
 		based:   pos.skip != [3]uint32{},
 	}
+	s.log = s.last.remember(col.log.With("container", c.Name, "id", shortID(c.ID)))
 	s.task = newTask(taskStream, s.log, nil)
 	pos.skip = [3]uint32{}
 	s.pos, s.base = pos, pos
@@ -174,6 +181,9 @@ func (s *stream) run(ctx context.Context) error {
 
 // waitEngine waits until the Engine answers.
 func (s *stream) waitEngine(ctx context.Context) error {
+	if up, _ := s.col.conn.get(); !up {
+		s.is(streamWaiting)
+	}
 	defer s.task.beat()
 	s.task.rest()
 	return s.col.conn.waitUp(ctx)
@@ -181,6 +191,7 @@ func (s *stream) waitEngine(ctx context.Context) error {
 
 // waitSink waits until the outbox has room again.
 func (s *stream) waitSink(ctx context.Context) error {
+	s.is(streamBlocked)
 	defer s.task.beat()
 	s.task.rest()
 	return s.col.out.waitRoom(ctx)
@@ -188,6 +199,7 @@ func (s *stream) waitSink(ctx context.Context) error {
 
 // pause waits before the next attempt, less when there is news.
 func (s *stream) pause(ctx context.Context, d time.Duration) error {
+	s.is(streamRetrying)
 	defer s.task.beat()
 	s.task.rest()
 	_, changed := s.col.conn.get()
@@ -264,6 +276,7 @@ func (c *Collector) reportMissed(log *slog.Logger, ctr *container) {
 func (s *stream) readLog(ctx context.Context, r *readers, follow bool) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	s.is(streamReading)
 	s.meta.Lock()
 	s.cancel, s.synced = cancel, time.Time{}
 	s.meta.Unlock()
@@ -379,5 +392,7 @@ func (s *stream) publish() {
 		m.truncated.Add(float64(s.count.cut))
 		m.doubles.Add(float64(s.count.doubles))
 	}
+	s.emitted += uint64(s.count.lines)
+	s.movedAt = time.Now()
 	s.count = lineCounts{}
 }

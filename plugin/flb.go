@@ -146,11 +146,13 @@ func configure(in *instance, fb *fluentBit, plugin *C.struct_flbgo_input_plugin)
 		in.log.Warn("option Tag_Template is ignored: the stock callback has one tag for all")
 		cfg.TagTemplate = ""
 	}
-	collector, err := capture.New(cfg, in.log, prometheus.NewRegistry(), in.wake)
+	metrics := prometheus.NewRegistry()
+	collector, err := capture.New(cfg, in.log, prometheus.WrapRegistererWith(prometheus.Labels{"instance": fb.name}, metrics), in.wake)
 	if err != nil {
 		return err
 	}
 	in.capture(collector)
+	in.hide = collector.Show(fb.name, metrics)
 	if !native {
 		return nil
 	}

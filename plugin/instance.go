@@ -56,6 +56,7 @@ type instance struct {
 	log   *slog.Logger
 	src   source
 	bell  *doorbell // open on the native path only
+	hide  func()    // from those who ask for metrics
 	timer *time.Timer
 	acks  acker
 
@@ -69,7 +70,7 @@ type instance struct {
 }
 
 func newInstance(h host, name string, level int) *instance {
-	in := &instance{host: h, bell: newDoorbell()}
+	in := &instance{host: h, bell: newDoorbell(), hide: func() {}}
 	in.lines = &logQueue{print: h.Print, wake: in.wake}
 	in.log = newLogger(in.lines, name, level)
 	in.timer = time.AfterFunc(idleEvery, in.wake)
@@ -233,6 +234,7 @@ func (in *instance) resume() int {
 func (in *instance) close() {
 	defer in.lines.flush()
 	defer in.unwatch()
+	defer in.hide()
 	in.timer.Stop()
 	if in.src != nil && in.stop() {
 		in.ack(time.Now())

@@ -32,7 +32,7 @@ func (c *Container) Logs() []Line {
 }
 
 func (c *Container) read(ctx context.Context) ([]Line, error) {
-	stamped, err := c.fetch(ctx, true)
+	stamped, err := c.fetch(ctx, true, "all")
 	if err != nil {
 		return nil, err
 	}
@@ -41,16 +41,16 @@ func (c *Container) read(ctx context.Context) ([]Line, error) {
 	}
 	// On a TTY each further piece of a long line has a timestamp of its own in the middle of the text, at a place that
 	// cannot be told from text; so the text comes from a second request.
-	plain, err := c.fetch(ctx, false)
+	plain, err := c.fetch(ctx, false, "all")
 	if err != nil {
 		return nil, err
 	}
 	return parseTTY(plain, stamped)
 }
 
-// fetch reads the whole log as the API sends it.
-func (c *Container) fetch(ctx context.Context, timestamps bool) ([]byte, error) {
-	r, err := c.engine.ContainerLogs(ctx, c.ID, container.LogsOptions{ShowStdout: true, ShowStderr: true, Timestamps: timestamps})
+// fetch reads the log's last records, or "all", as the API sends them.
+func (c *Container) fetch(ctx context.Context, timestamps bool, tail string) ([]byte, error) {
+	r, err := c.engine.ContainerLogs(ctx, c.ID, container.LogsOptions{ShowStdout: true, ShowStderr: true, Timestamps: timestamps, Tail: tail})
 	if err != nil {
 		return nil, err
 	}

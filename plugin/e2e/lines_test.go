@@ -22,10 +22,11 @@ func unique(name string) string {
 // input is a section that captures the containers whose name matches one of globs, from their beginning.
 func input(e *enginetest.Engine, globs ...string) options {
 	return options{
-		"Docker_Host": e.Host,
-		"Include":     "name=" + strings.Join(globs, ",name="),
-		"Start_From":  "beginning",
-		"Tag":         "docker",
+		"Docker_Host":    e.Host,
+		"Include":        "name=" + strings.Join(globs, ",name="),
+		"Start_From":     "beginning",
+		"Tag":            "docker",
+		"Metrics_Listen": "off", // agents run beside each other
 	}
 }
 

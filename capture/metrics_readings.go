@@ -1,0 +1,130 @@
+package capture
+
+import (
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// taskKinds are the kinds of tasks, for labels.
+var taskKinds = []string{taskStream, taskDiscovery, taskCheckpoint, taskGuard}
+
+// reading is a metric that is read off the Collector when it is asked for.
+type reading struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
+	read func(set setValue)
+}
+
+// setValue gives a reading its value, one for each value of its label.
+type setValue func(v float64, label ...string)
+
+// Describe implements prometheus.Collector.
+func (r *reading) Describe(ch chan<- *prometheus.Desc) { ch <- r.desc }
+
+// Collect implements prometheus.Collector. It runs on a goroutine of the
+// registry, where a panic would end Fluent Bit.
+func (r *reading) Collect(ch chan<- prometheus.Metric) {
+	if err := guard(func() error {
+		r.read(func(v float64, label ...string) { ch <- constMetric(r.desc, r.kind, v, label...) })
+		return nil
+	}); err != nil {
+		ch <- prometheus.NewInvalidMetric(r.desc, err)
+	}
+}
+
+// constMetric is a metric as it is now, or why there is none.
+func constMetric(desc *prometheus.Desc, kind prometheus.ValueType, v float64, labels ...string) prometheus.Metric {
+	m, err := prometheus.NewConstMetric(desc, kind, v, labels...)
+	if err != nil {
+		return prometheus.NewInvalidMetric(desc, err)
+	}
+	return m
+}
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(prometheus.BuildFQName(metricsNamespace, "", name), help, labels, nil)
+}
+
+// readings are all of them.
+func readings(c *Collector) (all []prometheus.Collector) {
+	gauge := func(name, help string, read func(setValue), label ...string) {
+		all = append(all, &reading{desc(name, help, label...), prometheus.GaugeValue, read})
+	}
+	value := func(name, help string, f func() float64) {
+		gauge(name, help, func(set setValue) { set(f()) })
+	}
+	total := func(name, help string, f func() uint64) {
+		all = append(all, &reading{desc(name, help), prometheus.CounterValue, func(set setValue) { set(float64(f())) }})
+	}
+
+	gauge("streams", "Streams that run at the moment, by reader.", func(set setValue) {
+		n := byReader(c.Streams())
+		for _, reader := range []string{readerFile, readerFollow, readerPoll, readerNone} {
+			set(float64(n[reader]), reader)
+		}
+	}, "reader")
+	value("lag_seconds", "How long the oldest line that was not read yet may have waited, by the Engine's timestamps, in the stream that lags most; 0 if none does.", func() float64 {
+		return greatestLag(c.Streams())
+	})
+	value("outbox_bytes", "Bytes of records that wait for Fluent Bit.", func() float64 { return float64(c.out.size()) })
+	total("appended_records_total", "Records appended to Fluent Bit.", func() uint64 { n, _ := c.out.totals(); return n })
+	total("acked_records_total", "Records that Fluent Bit holds in chunks, as far as their whole batch is.", func() uint64 { _, n := c.out.totals(); return n })
+	value("outstanding_records", "Records appended to Fluent Bit and not yet acknowledged.", func() float64 { return float64(c.out.outstanding()) })
+	gauge("task_heartbeat_age_seconds", "Time since the last heartbeat, of the task of its kind that has been silent for longest; 0 while none is due.", func(set setValue) {
+		for kind, age := range c.sup.heartbeatAges() {
+			set(age.Seconds(), kind)
+		}
+	}, "task")
+	value("tasks_leaked", "Runs of tasks that did not return after they were cancelled.", func() float64 {
+		_, leaked := c.sup.state()
+		return float64(leaked)
+	})
+	gauge("open_fds", "File descriptors of the capture, by kind.", func(set setValue) {
+		n := c.guard.count()
+		set(float64(n.Connections), "connections")
+		set(float64(n.Files), "files")
+		set(float64(n.Watches), "watches")
+	}, "kind")
+	value("process_open_fds", "Open file descriptors of the whole process.", func() float64 { return float64(processFDs()) })
+	value("goroutines", "Goroutines of the whole process.", func() float64 { return float64(runtime.NumGoroutine()) })
+	gauge("checkpoint_age_seconds", "Time since what DB holds was last up to date; absent without DB.", func(set setValue) {
+		if c.db != nil {
+			set(time.Since(time.Unix(0, c.savedAt.Load())).Seconds())
+		}
+	})
+	value("engine_up", "1 while the Engine answers.", func() float64 { up, _ := c.conn.get(); return number(up) })
+	value("degraded", "1 while something is wrong that /readyz names.", func() float64 { return number(!c.Health().Ready) })
+	return all
+}
+
+func number(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// heartbeatAges is the greatest age of a heartbeat for each kind of task.
+func (v *supervisor) heartbeatAges() map[string]time.Duration {
+	ages := make(map[string]time.Duration)
+	for _, kind := range taskKinds {
+		ages[kind] = 0
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for r := range v.runs {
+		if !r.left {
+			ages[r.task.kind] = max(ages[r.task.kind], r.task.age())
+		}
+	}
+	return ages
+}
+
+// totals are how many records were appended and acknowledged so far.
+func (o *outbox) totals() (appended, acked uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.appended, o.acked
+}

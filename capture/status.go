@@ -1,0 +1,168 @@
+package capture
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// What a stream is doing.
+const (
+	streamWaiting    = "waiting"    // for an Engine that answers
+	streamOpening    = "opening"    // looks for its position in the log
+	streamReading    = "reading"    // or waits for the container to write
+	streamBlocked    = "blocked"    // Fluent Bit takes nothing
+	streamRetrying   = "retrying"   // reading failed
+	streamStopped    = "stopped"    // as its container
+	streamRemoved    = "removed"    // as its container
+	streamUnreadable = "unreadable" // for good
+)
+
+// readerNone stands for a stream that does not run, or has not chosen yet.
+const readerNone = "none"
+
+// StreamStatus is how the capture of one container is at a moment.
+type StreamStatus struct {
+	Instance    string     `json:"instance"`
+	ID          string     `json:"container_id"` // 12 hex digits
+	Name        string     `json:"container_name"`
+	Reader      string     `json:"reader"` // file, follow, poll, or none while it does not run
+	State       string     `json:"state"`
+	Position    *time.Time `json:"position"`    // the Engine's timestamp of the last record read; null before the first
+	Lag         float64    `json:"lag_seconds"` // how long the oldest line that was not read yet may have waited, 0 if there is none
+	Age         float64    `json:"age_seconds"` // since the log was opened last, 0 while it is not open
+	Rotations   uint64     `json:"rotations"`
+	Lines       uint64     `json:"lines"`
+	LastError   string     `json:"last_error"`
+	LastErrorAt *time.Time `json:"last_error_at"`
+
+	runs bool
+	ages ageHistogram
+}
+
+// removedShown is how long a stream is shown after its container was removed,
+// so that those who look now and then see how it ended.
+const removedShown = time.Minute
+
+// Streams tells how each stream is, by name.
+func (c *Collector) Streams() []StreamStatus {
+	type entry struct {
+		s     *stream
+		state string // "": it runs
+	}
+	c.mu.Lock()
+	list := make([]entry, 0, len(c.streams.byID))
+	for _, t := range c.streams.byID {
+		e := entry{s: t.stream}
+		switch {
+		case t.dead:
+			e.state = streamUnreadable
+		case t.cancel != nil:
+		case !t.gone:
+			e.state = streamStopped
+		case time.Since(t.goneAt) > removedShown:
+			continue
+		default:
+			e.state = streamRemoved
+		}
+		list = append(list, e)
+	}
+	c.mu.Unlock()
+
+	all := make([]StreamStatus, 0, len(list))
+	for _, e := range list {
+		all = append(all, e.s.status(e.state))
+	}
+	slices.SortFunc(all, func(a, b StreamStatus) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
+	})
+	return all
+}
+
+// status tells how the stream is; state is its state if it does not run.
+func (s *stream) status(state string) StreamStatus {
+	now := time.Now()
+	st := StreamStatus{ID: shortID(s.id), Reader: readerNone, State: state, runs: state == ""}
+	if reader := s.notes.now(); st.runs && reader != "" {
+		st.Reader = reader
+	}
+	s.meta.Lock()
+	st.Name, st.ages = s.ctr.Name, s.ages
+	doing, since, synced := s.doing, s.doingSince, s.synced
+	s.meta.Unlock()
+	st.Rotations = st.ages.count
+	s.col.out.mu.Lock()
+	st.Lines = s.emitted
+	movedAt, last := s.movedAt, s.pos.anchor.newest().TS
+	s.col.out.mu.Unlock()
+	if last != 0 {
+		at := time.Unix(0, last).UTC()
+		st.Position = &at
+	}
+	st.LastError, st.LastErrorAt = s.last.get()
+	if !st.runs {
+		return st
+	}
+	st.State = doing
+	switch {
+	case doing != streamReading:
+	case !synced.IsZero():
+		st.Age = now.Sub(synced).Seconds()
+	case st.Reader != readerPoll:
+		st.State = streamOpening
+	}
+	if doing != streamWaiting {
+		st.Lag = lag(now, movedAt, last-s.col.ahead.Load(), doing, since)
+	}
+	return st
+}
+
+// atRest is how long a stream that could deliver has delivered nothing when it
+// is taken to have read all there is.
+const atRest = 2 * time.Second
+
+// lag is how long the oldest line that was not read yet may have waited. last
+// is the timestamp of the last record, by our clock; the stream delivered it at
+// movedAt and has been doing what it does since then.
+//
+// A stream that reads knows of nothing unread but by what comes next. So it
+// lags as far as its last record did, and not at all when it has come to rest.
+// What keeps a stream from reading adds the time that it has lasted.
+func lag(now, movedAt time.Time, last int64, doing string, since time.Time) float64 {
+	until := now
+	if doing != streamReading {
+		until = since
+	}
+	behind := now.Sub(until)
+	if !movedAt.IsZero() && last != 0 && until.Sub(movedAt) < atRest {
+		behind += movedAt.Sub(time.Unix(0, last))
+	}
+	return max(0, behind).Seconds()
+}
+
+func greatestLag(all []StreamStatus) (most float64) {
+	for i := range all {
+		most = max(most, all[i].Lag)
+	}
+	return most
+}
+
+// byReader counts the streams that run, by reader.
+func byReader(all []StreamStatus) map[string]int {
+	n := make(map[string]int)
+	for i := range all {
+		if all[i].runs {
+			n[all[i].Reader]++
+		}
+	}
+	return n
+}
+
+// is notes what the stream is doing from now on.
+func (s *stream) is(doing string) {
+	s.meta.Lock()
+	defer s.meta.Unlock()
+	if s.doing != doing {
+		s.doing, s.doingSince = doing, time.Now()
+	}
+}

@@ -1,0 +1,154 @@
+// Package prometheus runs a real Prometheus with the configuration beside it: for the soak test, and to prove the alert
+// rules and the dashboard's queries.
+package prometheus
+
+import (
+	"bufio"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/api"
+	v1 "github.com/prometheus/client_golang/api/prometheus/v1"
+	"github.com/prometheus/common/model"
+
+	"fluent-bit-docker-logs/docker/debian"
+)
+
+// Package is Debian's package of prometheus and promtool.
+const Package = "prometheus"
+
+//go:embed prometheus.yml
+var scrapeConfig string
+
+//go:embed alerts.yml
+var alertRules string
+
+// Config says what of the configuration is changed for a run.
+type Config struct {
+	Plugin    string        // host:port of the plugin's Metrics_Listen
+	FluentBit string        // host:port of Fluent Bit's HTTP_Server; empty: there is none
+	Interval  time.Duration // between scrapes and evaluations
+	Hurry     bool          // the minutes of "for" in the rules count as seconds
+}
+
+// Server is a Prometheus that runs.
+type Server struct {
+	v1.API
+	cmd  *exec.Cmd
+	done chan struct{} // closed when the process has ended and its output was read
+}
+
+// Start starts a Prometheus that keeps its data and configuration in dir, and returns when it answers. The error wraps
+// [debian.ErrAbsent] where none can be had. The caller stops it.
+func Start(ctx context.Context, dir string, c Config) (*Server, error) {
+	path, err := debian.Program(ctx, "prometheus", Package)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.write(dir); err != nil {
+		return nil, err
+	}
+	addr, err := FreeAddr()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{done: make(chan struct{}), cmd: exec.Command(path,
+		"--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"),
+		"--web.listen-address="+addr)}
+	client, err := api.NewClient(api.Config{Address: "http://" + addr})
+	if err != nil {
+		return nil, err
+	}
+	s.API = v1.NewAPI(client)
+	stderr, err := s.cmd.StderrPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.cmd.Start(); err != nil {
+		return nil, err
+	}
+	ready := make(chan struct{})
+	var said []string // read after done only
+	go func() {
+		defer close(s.done)
+		for lines := bufio.NewScanner(stderr); lines.Scan(); {
+			if strings.Contains(lines.Text(), "Server is ready to receive web requests") {
+				close(ready)
+				ready = nil
+			}
+			said = append(said[max(0, len(said)-20):], lines.Text())
+		}
+		_ = s.cmd.Wait()
+	}()
+	select {
+	case <-ready:
+		return s, nil
+	case <-s.done:
+		return nil, fmt.Errorf("prometheus ended: %v\n%s", s.cmd.ProcessState, strings.Join(said, "\n"))
+	case <-ctx.Done():
+		s.Stop()
+		return nil, fmt.Errorf("prometheus does not start: %w", ctx.Err())
+	}
+}
+
+// Stop ends it.
+func (s *Server) Stop() {
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	<-s.done
+}
+
+// Fired returns the names of the alerts that were firing at any time within the past d.
+func (s *Server) Fired(ctx context.Context, d time.Duration) (map[string]bool, error) {
+	query := fmt.Sprintf(`max by (alertname) (max_over_time(ALERTS{alertstate="firing"}[%dms]))`, d.Milliseconds())
+	v, _, _, err := s.Query(ctx, query, time.Now())
+	if err != nil {
+		return nil, fmt.Errorf("query of the alerts: %w", err)
+	}
+	fired := map[string]bool{}
+	samples, _ := v.(model.Vector)
+	for _, x := range samples {
+		fired[string(x.Metric["alertname"])] = true
+	}
+	return fired, nil
+}
+
+var (
+	intervals = regexp.MustCompile(`(scrape|evaluation)_interval: \S+`)
+	minutes   = regexp.MustCompile(`(?m)^(\s*for: \d+)m$`)
+)
+
+// write puts the changed configuration into dir.
+func (c Config) write(dir string) error {
+	conf := intervals.ReplaceAllString(scrapeConfig, fmt.Sprintf("${1}_interval: %dms", c.Interval.Milliseconds()))
+	fluentBit := `"` + c.FluentBit + `"`
+	if c.FluentBit == "" {
+		fluentBit = "" // no target
+	}
+	conf = strings.NewReplacer("127.0.0.1:8001", c.Plugin, `"127.0.0.1:2020"`, fluentBit).Replace(conf)
+	rules := alertRules
+	if c.Hurry {
+		rules = minutes.ReplaceAllString(rules, "${1}s")
+	}
+	return errors.Join(
+		os.WriteFile(filepath.Join(dir, "prometheus.yml"), []byte(conf), 0o600),
+		os.WriteFile(filepath.Join(dir, "alerts.yml"), []byte(rules), 0o600))
+}
+
+// FreeAddr returns a port of the loopback interface that nobody listens on at the moment.
+func FreeAddr() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}

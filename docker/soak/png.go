@@ -1,0 +1,53 @@
+package soak
+
+import (
+	"cmp"
+	"image"
+	"image/color"
+	"image/png"
+	"maps"
+	"os"
+	"slices"
+)
+
+// shrink writes a PNG anew with the 256 colours that it uses most: a page has few, and the picture becomes a third.
+func shrink(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	src, err := png.Decode(f)
+	_ = f.Close()
+	if err != nil {
+		return err
+	}
+	used := map[color.RGBA]int{}
+	r := src.Bounds()
+	at := func(x, y int) color.RGBA { return color.RGBAModel.Convert(src.At(x, y)).(color.RGBA) }
+	for y := r.Min.Y; y < r.Max.Y; y++ {
+		for x := r.Min.X; x < r.Max.X; x++ {
+			used[at(x, y)]++
+		}
+	}
+	colors := slices.SortedFunc(maps.Keys(used), func(a, b color.RGBA) int { return cmp.Compare(used[b], used[a]) })
+	palette := color.Palette{}
+	for _, c := range colors[:min(256, len(colors))] {
+		palette = append(palette, c)
+	}
+	nearest := map[color.RGBA]uint8{}
+	for _, c := range colors {
+		nearest[c] = uint8(palette.Index(c))
+	}
+	dst := image.NewPaletted(r, palette)
+	for y := r.Min.Y; y < r.Max.Y; y++ {
+		for x := r.Min.X; x < r.Max.X; x++ {
+			dst.SetColorIndex(x, y, nearest[at(x, y)])
+		}
+	}
+	out, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	err = (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(out, dst)
+	return cmp.Or(err, out.Close())
+}

@@ -1,0 +1,131 @@
+package soak
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+)
+
+// point is one series of a scrape. A histogram is two of them, NAME_count and NAME_sum.
+type point struct {
+	name   string
+	labels map[string]string
+	value  float64
+}
+
+// scraped is what an endpoint answered.
+type scraped []point
+
+// scrape asks a metrics endpoint.
+func scrape(ctx context.Context, c *http.Client, url string) (scraped, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s: %s", url, resp.Status)
+	}
+	return parse(resp.Body)
+}
+
+// parse reads Prometheus' text format.
+func parse(r io.Reader) (scraped, error) {
+	p := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := p.TextToMetricFamilies(r)
+	if err != nil {
+		return nil, err
+	}
+	var all scraped
+	for name, f := range families {
+		for _, m := range f.GetMetric() {
+			labels := map[string]string{}
+			for _, l := range m.GetLabel() {
+				labels[l.GetName()] = l.GetValue()
+			}
+			if h := m.GetHistogram(); h != nil {
+				all = append(all, point{name + "_count", labels, float64(h.GetSampleCount())}, point{name + "_sum", labels, h.GetSampleSum()})
+				continue
+			}
+			all = append(all, point{name, labels, m.GetCounter().GetValue() + m.GetGauge().GetValue() + m.GetUntyped().GetValue()})
+		}
+	}
+	return all, nil
+}
+
+// each gives the values of a metric.
+func (s scraped) each(name string) (points []point) {
+	for _, p := range s {
+		if p.name == name {
+			points = append(points, p)
+		}
+	}
+	return points
+}
+
+// sum adds up a metric's series; it is 0 where there is none.
+func (s scraped) sum(name string) (v float64) {
+	for _, p := range s.each(name) {
+		v += p.value
+	}
+	return v
+}
+
+// max is the greatest of a metric's series.
+func (s scraped) max(name string) (v float64) {
+	for _, p := range s.each(name) {
+		v = max(v, p.value)
+	}
+	return v
+}
+
+// by adds up a metric's series by the value of a label.
+func (s scraped) by(name, label string) map[string]float64 {
+	m := map[string]float64{}
+	for _, p := range s.each(name) {
+		m[p.labels[label]] += p.value
+	}
+	return m
+}
+
+// process is what the kernel says of a process.
+type process struct{ fds, threads, rss float64 }
+
+func inspect(pid int) (p process, err error) {
+	dir := filepath.Join("/proc", strconv.Itoa(pid))
+	fds, err := os.ReadDir(filepath.Join(dir, "fd"))
+	if err != nil {
+		return p, err
+	}
+	status, err := os.ReadFile(filepath.Join(dir, "status"))
+	if err != nil {
+		return p, err
+	}
+	p.fds = float64(len(fds))
+	for line := range strings.Lines(string(status)) {
+		words := strings.Fields(line)
+		if len(words) < 2 {
+			continue
+		}
+		n, _ := strconv.ParseFloat(words[1], 64)
+		switch words[0] {
+		case "Threads:":
+			p.threads = n
+		case "VmRSS:":
+			p.rss = n * 1024
+		}
+	}
+	return p, nil
+}

@@ -1,0 +1,97 @@
+package soak
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"fluent-bit-docker-logs/docker/plot"
+)
+
+// Criterion is one thing that must hold.
+type Criterion struct {
+	Name  string
+	Limit string // what is allowed
+	Old   string // the limit of the system that this one grew from, where it had one
+	Got   string
+	OK    bool
+}
+
+// Verdict judges each criterion.
+func (r *Result) Verdict() []Criterion {
+	all := []Criterion{r.ranItsTime()}
+	if r.Baseline == nil || len(r.Checkpoints) == 0 {
+		return all
+	}
+	last := r.Checkpoints[len(r.Checkpoints)-1]
+	leak := func(name, old string, of func(*Sample) float64) Criterion {
+		g := last.growth(r.Baseline, of)
+		return Criterion{name, "0", old, fmt.Sprintf("%+g (%+.2g a minute): %g, then %g", g.Total, g.PerMinute, of(&r.Baseline.Sample), of(&last.Sample)), g.Total <= 0}
+	}
+	none := func(name string, n float64) Criterion {
+		return Criterion{Name: name, Limit: "0", Got: plot.Count(int(n)), OK: n == 0}
+	}
+	all = append(all,
+		none("Timeouts: stalled streams and tasks", last.Stalls),
+		leak("Growth of goroutines", "< 40 a minute", func(s *Sample) float64 { return s.Goroutines }),
+		leak("Growth of file descriptors", "< 100", func(s *Sample) float64 { return s.FDs }),
+		r.rotations(last),
+		r.written(),
+		none("Missing lines", float64(r.Final.Missing)),
+		none("Doubled lines", float64(r.Final.Doubled)),
+		none("Lines out of order, or of nobody", float64(r.Final.Late+r.Foreign)),
+		none("Gaps, panics and restarts of tasks", last.Gaps+last.Panics+last.Restarts),
+	)
+	return append(all, r.alerts())
+}
+
+// Passed says whether every criterion holds.
+func (r *Result) Passed() bool {
+	all := r.Verdict()
+	return len(all) > 1 && !slices.ContainsFunc(all, func(c Criterion) bool { return !c.OK })
+}
+
+func (r *Result) ranItsTime() Criterion {
+	c := Criterion{Name: "Ran its time and ended in order", Limit: "yes", Old: "died after 6 minutes", Got: "yes", OK: len(r.Trouble) == 0}
+	if !c.OK {
+		c.Got = strings.Join(r.Trouble, "; ")
+	}
+	return c
+}
+
+// tolerance is the part of the expected rotations that a container may differ by.
+const tolerance = 0.02
+
+// rotations judges those of each container between the baseline and the last checkpoint. How many fall into that time
+// depends on when it begins, so one more or less is none too many.
+func (r *Result) rotations(last *Checkpoint) Criterion {
+	want := (last.At - r.Baseline.At).Seconds() / r.Config.Rotate.Seconds()
+	allowed := max(1, want*tolerance)
+	by, least, most := last.since(r.Baseline)
+	c := Criterion{
+		Name:  "Rotations of each container",
+		Limit: fmt.Sprintf("%.1f ± %.2g (2 %%, or 1)", want, allowed),
+		Got:   fmt.Sprintf("%g to %g in %d containers", least, most, len(by)),
+		OK:    len(by) == r.Config.Containers && math.Abs(least-want) <= allowed && math.Abs(most-want) <= allowed,
+	}
+	return c
+}
+
+// written makes sure that the containers had something to say, and were not held up.
+func (r *Result) written() Criterion {
+	want := int(0.9 * r.ran() * r.Config.Rate * float64(r.Config.Containers*len(stds)))
+	return Criterion{Name: "Lines written", Limit: "at least " + plot.Count(want), Got: plot.Count(r.Written), OK: r.Written >= want && want > 0}
+}
+
+func (r *Result) alerts() Criterion {
+	c := Criterion{Name: "Alerts", Limit: "none fires", Got: "none", OK: len(r.Alerts) == 0}
+	switch {
+	case r.Alerts == nil:
+		c.Got = "not asked: there is no Prometheus here"
+	case !c.OK:
+		c.Got = strings.Join(slices.Sorted(maps.Keys(r.Alerts)), ", ")
+	}
+	return c
+}
