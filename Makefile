@@ -17,7 +17,7 @@ HOST_SOURCES = $(wildcard plugin/host/*.c)
 export CGO_ENABLED = 1
 
 .DELETE_ON_ERROR:
-.PHONY: help build run test e2e lint bench up down image-test clean
+.PHONY: help build run test e2e soak lint bench up down image-test clean
 
 help: ## list the targets (default)
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -49,6 +49,10 @@ test: build ## every test with the race detector, on a real Engine and, where in
 e2e: build ## Fluent Bit, Loki and Kafka, all real: what came of 200,000 lines, and through faults; builds Loki once
 	@docker/engine.sh up >/dev/null
 	E2E=1 go test -v -count=1 -timeout 30m ./plugin/backends
+
+soak: build ## half an hour of capture with checkpoints, verdict and report; DURATION=, CONTAINERS=, CHECKPOINTS=, ROTATE=, OUT=
+	go build -o build/soak ./docker/soak/cmd/soak
+	@build/soak $(foreach v,DURATION CONTAINERS CHECKPOINTS ROTATE OUT,$(if $($v),-$(shell echo $v | tr A-Z a-z) $($v)))
 
 lint: $(LINT) | build/.compiler ## golangci-lint, and shellcheck where it is installed
 	$(LINT) run ./...

@@ -37,7 +37,7 @@ func TestBadValues(t *testing.T) {
 	for _, test := range []struct{ key, value string }{
 		{"Docker_Host", "docker.sock"}, {"Docker_Host", "http://x"}, {"Docker_Host", "unix://"},
 		{"Docker_TLS_CA", "/no/such/file"}, {"Docker_TLS_Verify", "perhaps"},
-		{"Reader", "poll"}, {"Reader", "magic"},
+		{"Reader", "magic"}, {"Metrics_Listen", "8001"}, {"Metrics_Listen", "localhost:http"}, {"Metrics_Per_Container", "some"},
 		{"Include", "colour=red"}, {"Include", "name="}, {"Include", "name=[a"}, {"Exclude", "label.=x"},
 		{"Exclude_Self", "2"}, {"Streams", "stdout,stdin"}, {"Streams", ","},
 		{"Start_From", "yesterday"}, {"Start_From", "tail:"}, {"Start_From", "tail:-1"}, {"Start_From", "-5m"},

@@ -20,6 +20,10 @@ static struct {
 	const char *(*name)(void *);
 	char *(*encode)(void *, int);
 	void (*encode_destroy)(char *);
+	void *(*counter_create)(void *, char *, char *, char *, char *, int, char **);
+	int (*counter_set)(void *, uint64_t, double, int, char **);
+	void *(*gauge_create)(void *, char *, char *, char *, char *, int, char **);
+	int (*gauge_set)(void *, uint64_t, double, int, char **);
 	struct flb_config_map *global_properties;
 } sym;
 
@@ -35,6 +39,10 @@ __attribute__((constructor)) static void on_load(void)
 	*(void **)&sym.name = dlsym(RTLD_DEFAULT, "flb_input_name");
 	*(void **)&sym.encode = dlsym(RTLD_DEFAULT, "cmt_encode_prometheus_create");
 	*(void **)&sym.encode_destroy = dlsym(RTLD_DEFAULT, "cmt_encode_prometheus_destroy");
+	*(void **)&sym.counter_create = dlsym(RTLD_DEFAULT, "cmt_counter_create");
+	*(void **)&sym.counter_set = dlsym(RTLD_DEFAULT, "cmt_counter_set");
+	*(void **)&sym.gauge_create = dlsym(RTLD_DEFAULT, "cmt_gauge_create");
+	*(void **)&sym.gauge_set = dlsym(RTLD_DEFAULT, "cmt_gauge_set");
 	sym.global_properties = dlsym(RTLD_DEFAULT, "input_global_properties");
 }
 
@@ -188,6 +196,30 @@ char *flb_counters(struct flb_api *api, void *ins, size_t *len)
 void flb_counters_free(char *text)
 {
 	sym.encode_destroy(text);
+}
+
+int flb_can_set_metrics(void)
+{
+	return sym.counter_create != NULL && sym.counter_set != NULL && sym.gauge_create != NULL && sym.gauge_set != NULL;
+}
+
+void *flb_metric(struct flb_api *api, void *ins, int gauge, const char *name, const char *help)
+{
+	char *label[] = { "name" };
+	void *cmt = api->input_get_cmt_instance(ins);
+
+	if (cmt == NULL) {
+		return NULL;
+	}
+	/* they copy what they are given, however they declare it */
+	return (gauge ? sym.gauge_create : sym.counter_create)(cmt, "log_capturer", "", (char *)name, (char *)help, 1, label);
+}
+
+void flb_metric_set(void *metric, int gauge, uint64_t now, double value, const char *name)
+{
+	char *label[] = { (char *)name };
+
+	(gauge ? sym.gauge_set : sym.counter_set)(metric, now, value, 1, label);
 }
 
 /* Registration. */

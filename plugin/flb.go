@@ -36,6 +36,7 @@ type fluentBit struct {
 	name      string
 	tag       []byte // scratch: the tag with a NUL behind it
 	collector C.int  // of Watch, -1 without
+	metrics   [len(ownMetrics)]unsafe.Pointer
 }
 
 func newFluentBit(plugin *C.struct_flbgo_input_plugin) *fluentBit {
@@ -151,6 +152,7 @@ func configure(in *instance, fb *fluentBit, plugin *C.struct_flbgo_input_plugin)
 	if err != nil {
 		return err
 	}
+	fb.makeMetrics()
 	in.capture(collector)
 	in.hide = collector.Show(fb.name, metrics)
 	if !native {

@@ -133,6 +133,15 @@ char *flb_counters(struct flb_api *api, void *ins, size_t *len);
 void flb_counters_free(char *text);
 
 /*
+ * Metrics of our own among the instance's, which Fluent Bit's endpoint shows.
+ * flb_metric makes one, NULL if it cannot; it lives as long as the instance.
+ * Its label `name` is the same in each flb_metric_set, now in nanoseconds.
+ */
+int flb_can_set_metrics(void);
+void *flb_metric(struct flb_api *api, void *ins, int gauge, const char *name, const char *help);
+void flb_metric_set(void *metric, int gauge, uint64_t now, double value, const char *name);
+
+/*
  * Completes a registration with what the version at hand has room for; map may
  * be NULL. flb_takes_config_map says whether it would be used.
  */

@@ -23,7 +23,9 @@ const (
 	ackEvery    = 100 * time.Millisecond // while records are on their way into chunks
 	drainEvery  = 10 * time.Millisecond  // while the ring has no room: throughput hangs on it
 	idleEvery   = time.Second
-	exitTimeout = 10 * time.Second
+	// publishEvery is a little less, so that each idle event is one.
+	publishEvery = 900 * time.Millisecond
+	exitTimeout  = 10 * time.Second
 )
 
 // host is what an instance needs of Fluent Bit. Its methods are called on the
@@ -35,6 +37,7 @@ type host interface {
 	Watch(fd int) bool // have goCollect called whenever fd is readable
 	Unwatch()
 	KeepSignals()
+	Publish(totals func() capture.Totals) // in Fluent Bit's own metrics
 }
 
 // source is what an instance needs of a *capture.Collector.
@@ -44,6 +47,7 @@ type source interface {
 	Appended()
 	Ack(total uint64)
 	Outstanding() uint64
+	Totals() capture.Totals
 	Close() error
 }
 
@@ -66,6 +70,7 @@ type instance struct {
 	paused     bool
 	retryAt    time.Time // no append before, after one was refused
 	ackedAt    time.Time
+	published  time.Time
 	stockBatch []byte
 }
 
@@ -161,8 +166,13 @@ func (in *instance) appended(batch *capture.Batch) {
 func (in *instance) chores() {
 	in.host.KeepSignals()
 	in.start()
-	if now := time.Now(); now.Sub(in.ackedAt) >= in.ackInterval() && in.acks.due() {
+	now := time.Now()
+	if now.Sub(in.ackedAt) >= in.ackInterval() && in.acks.due() {
 		in.ack(now)
+	}
+	if now.Sub(in.published) >= publishEvery {
+		in.published = now
+		in.host.Publish(in.src.Totals)
 	}
 }
 

@@ -28,6 +28,8 @@ type fakeHost struct {
 	ring    []int // records of each append
 	chunks  uint64
 	got     []byte
+
+	published []capture.Totals
 }
 
 func (h *fakeHost) Append(tag string, buf []byte) bool {
@@ -52,6 +54,8 @@ func (h *fakeHost) Print(level int, line string) { h.print(level, line) }
 func (h *fakeHost) Watch(fd int) bool            { h.watched = fd; return true }
 func (h *fakeHost) Unwatch()                     { h.watched = -1 }
 func (h *fakeHost) KeepSignals()                 {}
+
+func (h *fakeHost) Publish(totals func() capture.Totals) { h.published = append(h.published, totals()) }
 
 // fakeSource has one record per byte: its sequence number.
 type fakeSource struct {
@@ -89,7 +93,10 @@ func (s *fakeSource) Appended() {
 
 func (s *fakeSource) Ack(total uint64)    { s.acked = total }
 func (s *fakeSource) Outstanding() uint64 { return s.appended - s.acked }
-func (s *fakeSource) Close() error        { s.closed = true; return nil }
+func (s *fakeSource) Totals() capture.Totals {
+	return capture.Totals{Lines: float64(s.appended)}
+}
+func (s *fakeSource) Close() error { s.closed = true; return nil }
 
 func newTestInstance(t *testing.T, native bool) (*instance, *fakeHost, *fakeSource) {
 	t.Helper()
@@ -300,5 +307,37 @@ func TestChooseIngest(t *testing.T) {
 		if native != tc.native || (err == nil) != (tc.err == "") || err != nil && !strings.Contains(err.Error(), tc.err) {
 			t.Errorf("%s, missing %q: %v, %v", tc.want, tc.missing, native, err)
 		}
+	}
+}
+
+// What Fluent Bit's endpoint shows is renewed on events, once a second at most.
+func TestTotalsArePublished(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in, h, s := newTestInstance(t, true)
+		for range 30 { // 3 seconds
+			s.put("", 0)
+			in.collect()
+			h.drain()
+			time.Sleep(ackEvery)
+		}
+		if n := len(h.published); n < 3 || n > 4 {
+			t.Errorf("published %d times in 3 s", n)
+		}
+		if last := h.published[len(h.published)-1]; last.Lines < 20 {
+			t.Errorf("the last is %+v", last)
+		}
+		in.close()
+		synctest.Wait()
+	})
+}
+
+// However an instance ends, it is hidden from those who ask for metrics.
+func TestCloseHides(t *testing.T) {
+	in, _, _ := newTestInstance(t, true)
+	hidden := 0
+	in.hide = func() { hidden++ }
+	in.close()
+	if hidden != 1 {
+		t.Errorf("hidden %d times", hidden)
 	}
 }

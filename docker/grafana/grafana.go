@@ -7,6 +7,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"math"
 	"regexp"
 	"strings"
 	"time"
@@ -137,4 +138,16 @@ func name(t Target, m model.Metric) string {
 	return field.ReplaceAllStringFunc(t.LegendFormat, func(f string) string {
 		return string(m[model.LabelName(field.FindStringSubmatch(f)[1])])
 	})
+}
+
+// Answered says whether there is any data.
+func (r Result) Answered() bool {
+	for _, s := range r.Series {
+		for _, y := range s.Y {
+			if !math.IsNaN(y) {
+				return true
+			}
+		}
+	}
+	return false
 }

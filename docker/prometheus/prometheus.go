@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -78,13 +79,13 @@ func Start(ctx context.Context, dir string, c Config) (*Server, error) {
 		return nil, err
 	}
 	ready := make(chan struct{})
+	answer := sync.OnceFunc(func() { close(ready) })
 	var said []string // read after done only
 	go func() {
 		defer close(s.done)
 		for lines := bufio.NewScanner(stderr); lines.Scan(); {
 			if strings.Contains(lines.Text(), "Server is ready to receive web requests") {
-				close(ready)
-				ready = nil
+				answer()
 			}
 			said = append(said[max(0, len(said)-20):], lines.Text())
 		}

@@ -32,7 +32,7 @@ func (v *view) markdown() string {
 		verdict = "**FAILED**"
 	}
 	fmt.Fprintf(&b, "# Soak: %s\n\n%s %s\n\n", verdict, v.When+".", v.Setup())
-	b.WriteString("## Verdict\n\n| criterion | limit | old system | measured | |\n|---|---|---|---|---|\n")
+	b.WriteString("## Verdict\n\n| criterion | limit | log_capturer | measured | |\n|---|---|---|---|---|\n")
 	for _, c := range v.Criteria {
 		mark := "ok"
 		if !c.OK {

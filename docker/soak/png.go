@@ -10,7 +10,7 @@ import (
 	"slices"
 )
 
-// shrink writes a PNG anew with the 256 colours that it uses most: a page has few, and the picture becomes a third.
+// shrink writes a PNG anew with 256 colours: a page has few, and the picture becomes a third.
 func shrink(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -29,10 +29,15 @@ func shrink(path string) error {
 			used[at(x, y)]++
 		}
 	}
+	// Of colours that are hardly different the one that is used most stands for all, so that those of thin lines stay.
 	colors := slices.SortedFunc(maps.Keys(used), func(a, b color.RGBA) int { return cmp.Compare(used[b], used[a]) })
+	alike := map[color.RGBA]bool{}
 	palette := color.Palette{}
-	for _, c := range colors[:min(256, len(colors))] {
-		palette = append(palette, c)
+	for _, c := range colors {
+		if like := (color.RGBA{c.R >> 3, c.G >> 3, c.B >> 3, 0}); !alike[like] && len(palette) < 256 {
+			alike[like] = true
+			palette = append(palette, c)
+		}
 	}
 	nearest := map[color.RGBA]uint8{}
 	for _, c := range colors {

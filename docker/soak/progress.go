@@ -62,7 +62,7 @@ func (p *Progress) Checkpoint(c, base *Checkpoint) {
 		if base == nil || base == c {
 			return text
 		}
-		return fmt.Sprintf("%s (%+g)", text, c.growth(base, of).Total)
+		return fmt.Sprintf("%s (%s)", text, signed(c.growth(base, of).Total, ""))
 	}
 	rotations := "–"
 	if base != nil && base != c {

@@ -14,7 +14,7 @@ import (
 type Criterion struct {
 	Name  string
 	Limit string // what is allowed
-	Old   string // the limit of the system that this one grew from, where it had one
+	Old   string // the same in the validation of log_capturer, the system that this one grew from, where it had it
 	Got   string
 	OK    bool
 }
@@ -28,7 +28,7 @@ func (r *Result) Verdict() []Criterion {
 	last := r.Checkpoints[len(r.Checkpoints)-1]
 	leak := func(name, old string, of func(*Sample) float64) Criterion {
 		g := last.growth(r.Baseline, of)
-		return Criterion{name, "0", old, fmt.Sprintf("%+g (%+.2g a minute): %g, then %g", g.Total, g.PerMinute, of(&r.Baseline.Sample), of(&last.Sample)), g.Total <= 0}
+		return Criterion{name, "0", old, fmt.Sprintf("%s (%s a minute): %g, then %g", signed(g.Total, ""), signed(g.PerMinute, ""), of(&r.Baseline.Sample), of(&last.Sample)), g.Total <= 0}
 	}
 	none := func(name string, n float64) Criterion {
 		return Criterion{Name: name, Limit: "0", Got: plot.Count(int(n)), OK: n == 0}

@@ -31,6 +31,8 @@ type setup struct {
 	daemon      bool   // Daemon On
 	logFile     string // Log_File, for a daemon, which has no standard error
 	storage     string // storage.path: chunks are kept on disk, and outlive the process
+	http        string // host:port of the agent's own endpoint, where it has one
+	noMetrics   bool   // the agent exports no calls for metrics; of the host only
 }
 
 // agent is a program that loads the plugin.
@@ -52,6 +54,7 @@ type process struct {
 	t      testing.TB
 	agent  agent
 	cmd    *exec.Cmd
+	stdin  io.WriteCloser
 	exited chan struct{} // closed after the process was waited for and its output read
 
 	logMu   sync.Mutex
@@ -92,6 +95,7 @@ func launchInto(t testing.TB, into *sink, a agent, s setup) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.stdin = stdin
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

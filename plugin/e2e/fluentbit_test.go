@@ -35,6 +35,9 @@ func (f fluentBit) command(dir, out string, s setup) (*exec.Cmd, error) {
 		service["storage.path"] = s.storage
 		service["storage.sync"] = "normal"
 	}
+	if host, port, ok := strings.Cut(s.http, ":"); ok {
+		service["HTTP_Server"], service["HTTP_Listen"], service["HTTP_Port"] = "On", host, port
+	}
 	section("SERVICE", service)
 	for _, in := range s.inputs {
 		keys := maps.Clone(in)

@@ -1,0 +1,272 @@
+package capture
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	dto "github.com/prometheus/client_model/go"
+
+	"fluent-bit-docker-logs/capture/dockertest"
+)
+
+// series finds a metric by its labels; nil if there is none.
+func (a *agent) series(name string, labels ...string) *dto.Metric {
+	a.t.Helper()
+	families, err := a.reg.Gather()
+	must(a.t, err)
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			have := ""
+			for _, l := range m.GetLabel() {
+				have += l.GetName() + "=" + l.GetValue() + " "
+			}
+			if f.GetName() == name && !missing(have, labels) {
+				return m
+			}
+		}
+	}
+	return nil
+}
+
+func missing(have string, labels []string) bool {
+	for _, l := range labels {
+		if !strings.Contains(have, l+" ") {
+			return true
+		}
+	}
+	return false
+}
+
+// Each container has its lines, and its rotations as the count of a histogram,
+// until it was removed; a renamed one has its new name.
+func TestSeriesOfContainers(t *testing.T) {
+	e := dockertest.Start(t)
+	a := startAgent(t, e.Host(), map[string]string{"Reader": readerFollow}, func(c *Config) { c.RotateInterval = 20 * time.Millisecond })
+	a.connected()
+	web, db := e.Run(dockertest.Container{Name: "web"}), e.Run(dockertest.Container{Name: "db"})
+	web.Stdout(sequence("stdout", 0, 7)...)
+	db.Stdout("one")
+	a.waitTexts(web.ID, "", 7)
+	a.waitTexts(db.ID, "", 1)
+	id := "container_id=" + shortID(web.ID)
+	if m := a.series("log_capturer_container_lines_total", id, "container_name=web"); m.GetCounter().GetValue() != 7 {
+		t.Errorf("lines of web: %v", m)
+	}
+	a.waitFor("a rotation of each", func() bool {
+		return a.series("log_capturer_container_stream_age_seconds", id).GetHistogram().GetSampleCount() > 0 &&
+			a.series("log_capturer_container_stream_age_seconds", "container_name=db").GetHistogram().GetSampleCount() > 0
+	})
+	web.Rename("shop")
+	a.waitFor("the new name", func() bool { return a.series("log_capturer_container_lines_total", id, "container_name=shop") != nil })
+	if a.series("log_capturer_container_lines_total", "container_name=web") != nil {
+		t.Error("the old name is still there")
+	}
+
+	web.Remove()
+	task := func() *streamTask { a.col.mu.Lock(); defer a.col.mu.Unlock(); return a.col.streams.byID[web.ID] }()
+	a.waitFor("the removal", func() bool { a.col.mu.Lock(); defer a.col.mu.Unlock(); return !task.goneAt.IsZero() })
+	if m := a.series("log_capturer_container_lines_total", id); m.GetCounter().GetValue() != 7 {
+		t.Errorf("just after the removal: %v", m)
+	}
+	a.col.mu.Lock()
+	task.goneAt = task.goneAt.Add(-removedShown)
+	a.col.mu.Unlock()
+	for _, name := range []string{"lines_total", "lag_seconds", "stream_age_seconds"} {
+		if m := a.series("log_capturer_container_"+name, id); m != nil {
+			t.Errorf("a minute later: %v", m)
+		}
+		if a.series("log_capturer_container_"+name, "container_name=db") == nil {
+			t.Errorf("%s of db has gone, too", name)
+		}
+	}
+	for _, st := range a.col.Streams() {
+		if st.ID == shortID(web.ID) {
+			t.Errorf("%+v", st)
+		}
+	}
+}
+
+func TestNoSeriesOfContainers(t *testing.T) {
+	e := dockertest.Start(t)
+	a := startAgent(t, e.Host(), map[string]string{"Metrics_Per_Container": "off"})
+	a.connected()
+	e.Run(dockertest.Container{Name: "web"}).Stdout("line")
+	a.waitRecords(1)
+	if m := a.series("log_capturer_container_lines_total"); m != nil {
+		t.Errorf("%v", m)
+	}
+	if m := a.series("log_capturer_lines_total"); m.GetCounter().GetValue() != 1 {
+		t.Errorf("%v", m)
+	}
+}
+
+// All metrics keep to Prometheus' rules, and each is there from the start.
+func TestMetricsAreClean(t *testing.T) {
+	e := dockertest.Start(t)
+	a := startAgent(t, e.Host(), map[string]string{"DB": t.TempDir() + "/db"})
+	a.connected()
+	c := e.Run(dockertest.Container{Name: "web"})
+	c.Stdout("line")
+	a.waitRecords(1)
+	a.waitFor("an acknowledgement", func() bool {
+		return a.series("log_capturer_delivery_latency_seconds").GetHistogram().GetSampleCount() > 0
+	})
+	problems, err := testutil.GatherAndLint(a.reg)
+	must(t, err)
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+	for name, want := range map[string]float64{"appended_records_total": 1, "acked_records_total": 1} {
+		if m := a.series("log_capturer_" + name); m.GetCounter().GetValue() != want {
+			t.Errorf("%s: %v", name, m)
+		}
+	}
+	for name, want := range map[string]float64{"engine_up": 1, "degraded": 0, "outstanding_records": 0, "outbox_bytes": 0, "tasks_leaked": 0} {
+		if m := a.series("log_capturer_" + name); m == nil || m.GetGauge().GetValue() != want {
+			t.Errorf("%s: %v", name, m)
+		}
+	}
+	for _, labels := range []string{"streams reader=follow", "task_heartbeat_age_seconds task=discovery", "open_fds kind=connections", "process_open_fds",
+		"goroutines", "checkpoint_age_seconds", "lag_seconds", "reconnects_total reason=eof", "task_stalls_total task=stream"} {
+		name, label, _ := strings.Cut(labels, " ")
+		if a.series("log_capturer_"+name, strings.Fields(label)...) == nil {
+			t.Errorf("no %s", labels)
+		}
+	}
+}
+
+func TestLag(t *testing.T) {
+	now := time.Unix(1000, 0)
+	before := func(s float64) time.Time { return now.Add(-time.Duration(s * float64(time.Second))) }
+	for _, test := range []struct {
+		what        string
+		moved, last float64 // seconds ago; < 0: never
+		doing       string
+		since       float64
+		want        float64
+	}{
+		{"it reads what was just written", 0.1, 0.2, streamReading, 60, 0.1},
+		{"it reads what was written an hour ago", 0.1, 3600, streamReading, 60, 3599.9},
+		{"it has come to rest", 5, 3600, streamReading, 60, 0},
+		{"it has read nothing yet", -1, -1, streamReading, 60, 0},
+		{"nothing is taken any more", 30, 30.5, streamBlocked, 30, 30.5},
+		{"nothing is taken any more, and it was quiet before", 500, 500, streamBlocked, 30, 30},
+		{"it cannot be read", 500, 500, streamRetrying, 30, 30},
+		{"the clocks differ", 0.1, 0, streamReading, 60, 0},
+	} {
+		moved, last := before(test.moved), before(test.last).UnixNano()
+		if test.moved < 0 {
+			moved, last = time.Time{}, 0
+		}
+		if have := lag(now, moved, last, test.doing, before(test.since)); math.Abs(have-test.want) > 1e-6 {
+			t.Errorf("%s: %v, want %v", test.what, have, test.want)
+		}
+	}
+}
+
+// While Fluent Bit takes nothing, streams say so, and their lag grows.
+func TestBlockedStreamsLag(t *testing.T) {
+	e := dockertest.Start(t)
+	a := startAgent(t, e.Host(), map[string]string{"Buffer_Limit": "1M"})
+	a.connected()
+	a.pause(true)
+	c := e.Run(dockertest.Container{Name: "web"})
+	c.Flood(dockertest.Stdout, 5000, func(dst []byte, _ int) []byte { return append(dst, strings.Repeat("x", 500)...) })
+	a.waitFor("a stream that is blocked and lags", func() bool {
+		s := a.col.Streams()
+		return len(s) == 1 && s[0].State == streamBlocked && s[0].Lag > 0.1 && a.series("log_capturer_lag_seconds").GetGauge().GetValue() > 0.1
+	})
+	a.pause(false)
+	a.waitTexts(c.ID, "", 5000)
+	a.waitFor("its rest", func() bool { s := a.col.Streams(); return s[0].State == streamReading && s[0].Lag == 0 })
+}
+
+// The histogram of a stream's ages is one that the library would make.
+func TestAgeHistogram(t *testing.T) {
+	var have ageHistogram
+	want := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "x", Help: "x", Buckets: ageBounds[:]})
+	for i := range 200 {
+		age := time.Duration(i*i) * 100 * time.Millisecond
+		have.observe(age)
+		want.Observe(age.Seconds())
+	}
+	var h, w dto.Metric
+	must(t, have.metric(prometheus.NewDesc("x", "x", nil, nil)).Write(&h))
+	must(t, want.Write(&w))
+	hb, wb := h.GetHistogram(), w.GetHistogram()
+	if hb.GetSampleCount() != wb.GetSampleCount() || math.Abs(hb.GetSampleSum()-wb.GetSampleSum()) > 1e-6 {
+		t.Errorf("%v, want %v", hb, wb)
+	}
+	for i, b := range wb.GetBucket() {
+		if x := hb.GetBucket()[i]; x.GetUpperBound() != b.GetUpperBound() || x.GetCumulativeCount() != b.GetCumulativeCount() {
+			t.Errorf("bucket %v, want %v", x, b)
+		}
+	}
+}
+
+// However many containers there are, their series are bounded, and those that
+// run come first.
+func TestSeriesAreBounded(t *testing.T) {
+	var all []StreamStatus
+	for i := range maxContainerSeries + 500 {
+		all = append(all, StreamStatus{ID: fmt.Sprint(i), runs: i >= 500 && i%2 == 0})
+	}
+	kept := bounded(all)
+	running := 0
+	for _, s := range kept {
+		if s.runs {
+			running++
+		}
+	}
+	if len(kept) != maxContainerSeries || running != maxContainerSeries/2 {
+		t.Errorf("%d kept, %d of them run", len(kept), running)
+	}
+}
+
+// The last warning or error is kept, also where Log_Level suppresses it.
+func TestLastError(t *testing.T) {
+	var l lastError
+	log := l.remember(slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError + 1}))).With("container", "web")
+	log.Info("fine")
+	if text, at := l.get(); text != "" || at != nil {
+		t.Errorf("%q %v", text, at)
+	}
+	log.Warn("reading failed", "error", errors.New("no answer"))
+	if text, at := l.get(); text != "reading failed: no answer" || at == nil || time.Since(*at) > time.Minute {
+		t.Errorf("%q %v", text, at)
+	}
+}
+
+// The page shows, in a browser, what the capture does.
+func TestPageInABrowser(t *testing.T) {
+	browser, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Skip("no chromium on the PATH: the page was not shown in a browser")
+	}
+	e := dockertest.Start(t)
+	addr := freeAddress(t)
+	a := startAgent(t, e.Host(), map[string]string{"Metrics_Listen": addr})
+	a.show("docker_logs.0")
+	a.connected()
+	c := e.Run(dockertest.Container{Name: "web<b>"})
+	c.Stdout(sequence("stdout", 0, 1234)...)
+	a.waitTexts(c.ID, "", 1234)
+	cmd := exec.CommandContext(testContext(t), browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+		"--user-data-dir="+t.TempDir(), "--virtual-time-budget=5000", "--dump-dom", "http://"+addr+"/")
+	dom, err := cmd.Output()
+	must(t, err)
+	for _, want := range []string{`class="good">ready<`, ">web&lt;b&gt;<", shortID(c.ID), ">1234<", ">follow<", ">nothing was lost<"} {
+		if !strings.Contains(string(dom), want) {
+			t.Errorf("the page lacks %q:\n%s", want, dom)
+		}
+	}
+}
