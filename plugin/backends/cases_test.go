@@ -25,7 +25,7 @@ func begin(t *testing.T, what, short string, lines int, rate float64, more ...se
 
 // TestCalm: nothing happens.
 func TestCalm(t *testing.T) {
-	_, l := begin(t, "calm", "calm", 10000, 100)
+	_, l := begin(t, "calm", "calm", 10000, 125)
 	l.judge(exact, exact)
 }
 
@@ -49,7 +49,7 @@ func TestKafkaRestarted(t *testing.T) {
 func TestKafkaQueueFull(t *testing.T) {
 	_, l := begin(t, "Kafka away, its client's queue full", "queue", 4000, 80, setting{"rdkafka.queue.buffering.max.messages", "10000"})
 	time.Sleep(5 * time.Second)
-	pause(t, "kafka", 20*time.Second)
+	pause(t, "kafka", 10*time.Second)
 	l.judge(complete, complete)
 }
 

@@ -69,7 +69,7 @@ func (f *fluentBit) start() {
 	cmd := exec.Command("fluent-bit", "-c", filepath.Join(f.dir, "fluent-bit.conf"))
 	cmd.Stdout, cmd.Stderr = log, log
 	host, port, _ := strings.Cut(strings.TrimPrefix(theLoki.url, "http://"), ":")
-	cmd.Env = append(os.Environ(), "LOKI_HOST="+host, "LOKI_PORT="+port, "KAFKA_BROKERS="+kafkaAddress)
+	cmd.Env = append(os.Environ(), "LOKI_HOST="+host, "LOKI_PORT="+port, "KAFKA_BROKERS="+kafkaAddress, "METRICS_LISTEN=off")
 	if err := cmd.Start(); err != nil {
 		f.t.Fatal(err)
 	}
