@@ -87,7 +87,8 @@ fetch_kafka() {
 answers_loki() { curl -sf -m 5 "http://127.0.0.1:$LOKI_PORT/ready"; }
 answers_kafka() { (: <"/dev/tcp/127.0.0.1/$KAFKA_PORT") 2>/dev/null; }
 
-# Loki with its own limits, as a user meets them.
+# Loki with its own limits, as a user meets them, but more time between its parts: on a busy machine it would else refuse
+# what it has taken, and get it again.
 start_loki() {
 	mkdir -p "$STATE/loki"
 	cat >"$STATE/loki.yaml" <<-END
@@ -99,6 +100,7 @@ start_loki() {
 		  replication_factor: 1
 		  ring: {kvstore: {store: inmemory}}
 		  storage: {filesystem: {chunks_directory: $STATE/loki/chunks, rules_directory: $STATE/loki/rules}}
+		ingester_client: {remote_timeout: 30s}
 		schema_config:
 		  configs: [{from: 2024-01-01, store: tsdb, object_store: filesystem, schema: v13, index: {prefix: index_, period: 24h}}]
 		analytics: {reporting_enabled: false}

@@ -25,7 +25,7 @@ func begin(t *testing.T, what, short string, lines int, rate float64, more ...se
 
 // TestCalm: nothing happens.
 func TestCalm(t *testing.T) {
-	_, l := begin(t, "calm", "calm", 10000, 125)
+	_, l := begin(t, "calm", "calm", 10000, 100)
 	l.judge(exact, exact)
 }
 

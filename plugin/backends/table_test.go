@@ -61,7 +61,11 @@ func (t *table) print(to io.Writer) {
 		for _, n := range []int{r.missing, r.doubled, r.misplaced, r.mistimed, r.others} {
 			fmt.Fprintf(w, "%s\t", thousands(n))
 		}
-		fmt.Fprintf(w, "%v\t\n", r.after.Round(100*time.Millisecond))
+		after := "-" // not known where the number of lines says little
+		if r.missing+r.doubled == 0 {
+			after = r.after.Round(100 * time.Millisecond).String()
+		}
+		fmt.Fprintf(w, "%s\t\n", after)
 	}
 	fmt.Fprintln(to)
 	_ = w.Flush()
