@@ -62,7 +62,7 @@ func (s *stream) readBy(ctx context.Context, r *readers, follow bool) error {
 	case !follow:
 		return r.follow.read(ctx, s, false)
 	case choice == readerPoll || s.parked.Load():
-	case choice == readerFollow, s.col.slots.holds(s, 0), s.col.slots.take(s, s.col.cfg.ActiveRate):
+	case choice == readerFollow, !s.quiet.Load() && s.col.slots.take(s, s.col.cfg.ActiveRate):
 		s.notes.note(readerFollow)
 		return s.readOpen(ctx, r.follow)
 	}

@@ -86,7 +86,7 @@ func (d *discovery) sayReaders() {
 }
 
 // session works with one connection to the Engine until it fails.
-func (d *discovery) session(ctx context.Context) error {
+func (d *discovery) session(ctx context.Context) (err error) {
 	info, err := d.col.api.connect(ctx)
 	if err != nil {
 		return err
@@ -106,8 +106,12 @@ func (d *discovery) session(ctx context.Context) error {
 			})
 		}))
 	})
+	wg.Go(func() { cancel(guard(func() error { return d.probe(ctx) })) })
 	defer wg.Wait()
-	defer cancel(nil)
+	defer func() {
+		err = cause(ctx, err)
+		cancel(nil)
+	}()
 
 	n, err := d.resync(ctx, startAt)
 	if err != nil {
@@ -133,11 +137,6 @@ func (d *discovery) session(ctx context.Context) error {
 		d.task.beat()
 		select {
 		case <-beat.C:
-			// The event stream of an Engine that hangs looks like that of one
-			// with no news.
-			if err := d.col.api.probe(ctx); err != nil {
-				return fmt.Errorf("%w: %w", errMute, err)
-			}
 		case <-news.ready:
 			actions, all := news.take()
 			for _, a := range actions {
@@ -163,6 +162,17 @@ func (d *discovery) session(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// probe asks again and again whether the Engine answers, until it does not: the
+// event stream of one that hangs looks like that of one without news.
+func (d *discovery) probe(ctx context.Context) error {
+	for sleep(ctx, d.col.cfg.HeartbeatInterval) {
+		if err := d.col.api.probe(ctx); err != nil {
+			return fmt.Errorf("%w: %w", errMute, err)
+		}
+	}
+	return context.Cause(ctx)
 }
 
 // noteClock fixes, the first time, when the capture began by the Engine's
@@ -352,41 +362,4 @@ func (c *Collector) startPosition(ctr *container) position {
 		return position{kind: fromTime, ts: c.nowAt - int64(from.Since)}
 	}
 	return position{kind: fromTime, ts: c.nowAt}
-}
-
-// newsbox holds the events until the discovery gets at them, so that a burst
-// never holds up the event stream: a subscriber that is slow loses events.
-type newsbox struct {
-	ready chan struct{}
-	mu    sync.Mutex
-	news  []action // guarded by mu
-	lost  bool     // guarded by mu: there were too many
-}
-
-// maxNews bounds the events that wait; beyond it the list tells.
-const maxNews = 8192
-
-func newNewsbox() *newsbox {
-	return &newsbox{ready: make(chan struct{}, 1)}
-}
-
-func (n *newsbox) put(a action) {
-	n.mu.Lock()
-	if len(n.news) < maxNews {
-		n.news = append(n.news, a)
-	} else {
-		n.lost = true
-	}
-	n.mu.Unlock()
-	poke(n.ready)
-}
-
-// take returns what came since the last call; all is false if that is not
-// everything.
-func (n *newsbox) take() (news []action, all bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	news, all = n.news, !n.lost
-	n.news, n.lost = nil, false
-	return news, all
 }

@@ -23,6 +23,10 @@
 // what panics or gives no heartbeat. While a log is open, pulse.go sends the
 // stream's heartbeats and rotates it.
 //
+// What goes on is counted (metrics.go) or read off when somebody asks
+// (metrics_readings.go, status.go, health.go), and served over HTTP by one
+// listener for all inputs of the process (serve.go, pages.go).
+//
 // # Reading the source
 //
 // Start with collector.go, which owns every goroutine, then follow the picture

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -57,6 +58,8 @@ type dockerAPI struct {
 	tls  TLSConfig
 	cli  atomic.Pointer[client.Client]
 	open atomic.Int64 // connections
+
+	direct *directConns // nil unless the Engine is on this host
 }
 
 // engineInfo is what the Engine says of itself.
@@ -73,6 +76,9 @@ func newDockerAPI(cfg *Config) (*dockerAPI, error) {
 		return nil, fmt.Errorf("option Docker_Host: value %q: %w", cfg.DockerHost, err)
 	}
 	a.cli.Store(cli)
+	if strings.HasPrefix(cfg.DockerHost, "unix://") {
+		a.direct = &directConns{dial: func(ctx context.Context) (net.Conn, error) { return a.cli.Load().Dialer()(ctx) }}
+	}
 	return a, nil
 }
 
@@ -135,12 +141,17 @@ func (a *dockerAPI) connect(ctx context.Context) (engineInfo, error) {
 }
 
 // close closes the idle connections; those in use close with their request.
-func (a *dockerAPI) close() error { return a.cli.Load().Close() }
+func (a *dockerAPI) close() error {
+	if a.direct != nil {
+		a.direct.closeIdle()
+	}
+	return a.cli.Load().Close()
+}
 
 // closeIdle closes the idle connections and returns how many those were.
 func (a *dockerAPI) closeIdle() int {
 	before := a.connections()
-	_ = a.cli.Load().Close() // it goes on: what it closes are its idle connections
+	_ = a.close() // it goes on: only idle connections are closed
 	return before - a.connections()
 }
 
@@ -227,11 +238,23 @@ func (a *dockerAPI) logs(ctx context.Context, id string, follow bool, tail int) 
 	if tail != everything {
 		opts.Tail = strconv.Itoa(tail)
 	}
-	body, err := a.cli.Load().ContainerLogs(ctx, id, opts)
+	body, err := a.openLogs(ctx, id, opts)
 	if err != nil {
 		return nil, fmt.Errorf("opening the log: %w", classify(err))
 	}
 	return body, nil
+}
+
+func (a *dockerAPI) openLogs(ctx context.Context, id string, opts containertypes.LogsOptions) (io.ReadCloser, error) {
+	cli := a.cli.Load()
+	if a.direct != nil && !opts.Follow {
+		body, err := a.direct.get(ctx, "/v"+cli.ClientVersion()+"/containers/"+id+"/logs?stdout=1&stderr=1&timestamps=1&tail="+opts.Tail)
+		if !errors.Is(err, errStatus) {
+			return body, err
+		}
+		// The client knows what the Engine's errors mean.
+	}
+	return cli.ContainerLogs(ctx, id, opts)
 }
 
 // action is a container event that the capture acts on.

@@ -43,15 +43,16 @@ type FDs struct {
 }
 
 const (
-	guardInterval = 5 * time.Second
-	// guardStep is how long the guard waits for what it did to show.
-	guardStep = time.Second
+	// The guard looks guardLooks times per Heartbeat_Interval. What it did has
+	// guardStep of such a time to show.
+	guardLooks = 6
+	guardStep  = 5
 	// recycleEvery is how often all streams are opened anew at most: what keeps
 	// the number high may not be ours.
 	recycleEvery = 10 * time.Minute
-	// unparkAfter is how long there must have been descriptors enough before
-	// logs that were given up are opened again.
-	unparkAfter = time.Minute
+	// calmBeats is for how many times Heartbeat_Interval there must have been
+	// descriptors enough before logs that were given up are opened again.
+	calmBeats = 2
 )
 
 var errRecycled = errors.New("all logs are opened anew, too many file descriptors are open")
@@ -70,9 +71,9 @@ func newFDGuard(c *Collector) *fdGuard {
 func (g *fdGuard) run(ctx context.Context) error {
 	for {
 		g.task.beat()
-		wait := guardInterval
+		wait := g.col.cfg.HeartbeatInterval / guardLooks
 		if g.check() {
-			wait = guardStep
+			wait /= guardStep
 		}
 		if !sleep(ctx, wait) {
 			return nil
@@ -202,7 +203,7 @@ func (g *fdGuard) unpark(n FDs) {
 	case g.calmSince.IsZero():
 		g.calmSince = now
 		return
-	case now.Sub(g.calmSince) < unparkAfter:
+	case now.Sub(g.calmSince) < calmBeats*g.col.cfg.HeartbeatInterval:
 		return
 	}
 	g.calmSince = now // the next ones when these have shown

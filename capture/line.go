@@ -55,7 +55,8 @@ func (s *stream) joinPartial(e *entry, ends bool) {
 	l := &s.lines[e.std]
 	if !l.pending {
 		if !s.based {
-			s.based, s.base, s.since = true, s.pos, [3]uint32{}
+			s.setBase(s.pos)
+			s.since = [3]uint32{}
 		}
 		l.pending, l.ts = true, e.ts
 	}
@@ -98,6 +99,14 @@ func (s *stream) endLine(std uint8, cut bool) {
 	}
 	*l = line{text: text}
 	s.settle()
+}
+
+// setBase notes where the oldest line begins that is incomplete.
+func (s *stream) setBase(p position) {
+	if s.base == nil { // most containers never need it
+		s.base = new(position)
+	}
+	*s.base, s.based = p, true
 }
 
 // settle forgets the base when nothing depends on it any more.

@@ -335,12 +335,12 @@ func textsOf(rs []got, id, std string) (out []string) {
 }
 
 // waitFor blocks until ok, asked now and then, is true: for states that
-// nothing announces.
-func (a *agent) waitFor(what string, ok func() bool) {
+// nothing announces. It waits waitTime, or as long as most says.
+func (a *agent) waitFor(what string, ok func() bool, most ...time.Duration) {
 	a.t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.After(waitTime); !ok(); {
+	for end := time.After(append(most, waitTime)[0]); !ok(); {
 		select {
 		case <-tick.C:
 		case <-end:

@@ -39,9 +39,15 @@ func (f *followReader) request(ctx context.Context, s *stream, follow bool, limi
 	return &openLog{ctx: ctx, cut: cut, body: body, limit: limit, w: newWindow(s.container())}, nil
 }
 
+// close may be called more than once.
 func (l *openLog) close() {
-	l.cut(nil)
+	if l.w == nil {
+		return
+	}
 	_ = l.body.Close() // whatever it says, nothing more is read
+	l.cut(nil)         // not before: the connection may be of use again
+	l.w.free()
+	l.w = nil
 }
 
 // fill reads once into the window, unless that was done already.

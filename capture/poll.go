@@ -29,7 +29,7 @@ func (p *pollReader) read(ctx context.Context, s *stream, follow bool) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		if err := p.follow.search(ctx, s, false, pollTail); err != nil {
+		if err := apart(func() error { return p.follow.search(ctx, s, false, pollTail) }); err != nil {
 			return err
 		}
 		if !follow {
@@ -53,4 +53,12 @@ func (p *pollReader) read(ctx context.Context, s *stream, follow bool) error {
 		seen, at = n, now
 		t.Reset(interval - interval/8 + s.spread(interval/8)) // not all at once
 	}
+}
+
+// apart runs f in a goroutine of its own: the deep calls of a request would
+// make the stack of one that waits most of its life several times as large.
+func apart(f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- guard(f) }()
+	return <-done
 }

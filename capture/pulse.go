@@ -105,7 +105,7 @@ func (s *stream) heartbeat(ctx context.Context, r openReader, before uint64) (no
 		// No heartbeat then: the Engine does not answer, or not for this log.
 		s.log.Debug("the heartbeat's probe failed", "error", err)
 		return now
-	case behind && sleep(ctx, settleTime) && s.stuck(now):
+	case behind && sleep(ctx, min(settleTime, s.col.cfg.HeartbeatInterval)) && s.stuck(now):
 		s.col.metrics.stalls.Inc()
 		s.log.Warn("the stream is silent while its log grows, it is opened again")
 		s.cut(errSilent)

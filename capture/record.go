@@ -2,7 +2,7 @@ package capture
 
 import (
 	"encoding/binary"
-	"sort"
+	"slices"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -28,12 +28,8 @@ const recordTimeOffset = 3
 // (Fluent Bit: include/fluent-bit/flb_log_event.h, format v1, which every
 // version reads). Every value is a string. A template is immutable.
 type recordTemplate struct {
-	whole, cut recordParts // a whole line; one cut at Max_Line_Size
-}
-
-type recordParts struct {
-	head []byte    // up to and with the log key
-	tail [3][]byte // by std: all keys behind the text
+	head, cutHead []byte // up to and with the log key: of a whole line, of one cut at Max_Line_Size
+	meta          []byte // the keys behind the text that are the same in every record
 }
 
 // newRecordTemplate encodes what cfg wants to know of the container.
@@ -57,50 +53,58 @@ func newRecordTemplate(cfg *Config, c *container, host string) *recordTemplate {
 				names = append(names, name)
 			}
 		}
-		sort.Strings(names)
+		slices.Sort(names)
 		for _, name := range names {
 			pairs = append(pairs, [2]string{labelPrefix + name, c.Labels[name]})
 		}
 	}
-	return &recordTemplate{
-		whole: newRecordParts(cfg.LogKey, pairs),
-		cut:   newRecordParts(cfg.LogKey, append(pairs, [2]string{"partial", "true"})),
+	t := &recordTemplate{
+		head:    recordHead(cfg.LogKey, 2+len(pairs)),
+		cutHead: recordHead(cfg.LogKey, 3+len(pairs)),
 	}
+	for _, kv := range pairs {
+		t.meta = appendPair(t.meta, kv[0], kv[1])
+	}
+	t.meta = slices.Clip(t.meta)
+	return t
 }
 
-func newRecordParts(logKey string, pairs [][2]string) (p recordParts) {
-	p.head = append(p.head, 0x92, 0xd7, 0x00) // array of 2; fixext 8, type 0: EventTime
-	p.head = append(p.head, make([]byte, 8)...)
-	p.head = msgp.AppendMapHeader(p.head, uint32(2+len(pairs)))
-	p.head = msgp.AppendString(p.head, logKey)
-	for std, name := range map[int]string{stdout: "stdout", stderr: "stderr"} {
-		t := msgp.AppendString(nil, "stream")
-		t = msgp.AppendString(t, name)
-		for _, kv := range pairs {
-			t = msgp.AppendString(t, kv[0])
-			t = msgp.AppendString(t, kv[1])
-		}
-		p.tail[std] = t
-	}
-	return p
+func recordHead(logKey string, keys int) []byte {
+	b := append([]byte{0x92, 0xd7, 0x00}, make([]byte, 8)...) // array of 2; fixext 8, type 0: EventTime
+	b = msgp.AppendMapHeader(b, uint32(keys))
+	return slices.Clip(msgp.AppendString(b, logKey))
 }
+
+func appendPair(b []byte, key, value string) []byte {
+	return msgp.AppendString(msgp.AppendString(b, key), value)
+}
+
+var (
+	streamPair  = [3][]byte{stdout: appendPair(nil, "stream", "stdout"), stderr: appendPair(nil, "stream", "stderr")}
+	partialPair = appendPair(nil, "partial", "true")
+)
 
 // append encodes one record behind dst. cut marks a line that was cut at
 // Max_Line_Size.
 func (t *recordTemplate) append(dst []byte, ts int64, std uint8, text []byte, cut bool) []byte {
-	p := &t.whole
+	head := t.head
 	if cut {
-		p = &t.cut
+		head = t.cutHead
 	}
 	at := len(dst) + recordTimeOffset
-	dst = append(dst, p.head...)
+	dst = append(dst, head...)
 	binary.BigEndian.PutUint32(dst[at:], uint32(ts/1e9))
 	binary.BigEndian.PutUint32(dst[at+4:], uint32(ts%1e9))
 	dst = msgp.AppendStringFromBytes(dst, text)
-	return append(dst, p.tail[std]...)
+	dst = append(dst, streamPair[std]...)
+	dst = append(dst, t.meta...)
+	if cut {
+		dst = append(dst, partialPair...)
+	}
+	return dst
 }
 
 // size bounds the bytes of a record whose text has n bytes.
 func (t *recordTemplate) size(n int) int {
-	return len(t.cut.head) + msgp.StringPrefixSize + n + len(t.cut.tail[stdout])
+	return len(t.cutHead) + msgp.StringPrefixSize + n + len(streamPair[stdout]) + len(t.meta) + len(partialPair)
 }

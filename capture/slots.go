@@ -37,9 +37,11 @@ func (l *slots) take(s *stream, rate float64) bool {
 			return false
 		}
 		delete(l.held, quietest)
+		quietest.quiet.Store(true)
 		quietest.cut(errMoved)
 	}
 	l.held[s] = rate
+	s.quiet.Store(false)
 	return true
 }
 
@@ -72,6 +74,7 @@ func (s *stream) measured(rate float64) {
 	// before the next poll.
 	if s.col.slots.holds(s, rate) && rate < s.col.cfg.ActiveRate/2 && !s.container().AutoRemove {
 		s.col.slots.give(s)
+		s.quiet.Store(true)
 		s.cut(errMoved)
 	}
 }

@@ -7,8 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/cenkalti/backoff/v5"
 )
 
 // reader is a way in which a stream gets at the log of its container. It is
@@ -37,6 +35,7 @@ type stream struct {
 	last    lastError
 	notes   readerNotes
 	parked  atomic.Bool // the FD guard wants no log of it open
+	quiet   atomic.Bool // it is polled until it writes more
 
 	meta     sync.Mutex
 	ctr      *container              // guarded by meta
@@ -67,7 +66,7 @@ type stream struct {
 	// partial and since counts the records behind base that need no second
 	// delivery; skip is what is left of such a count after a restart.
 	based       bool
-	base        position
+	base        *position
 	since, skip [3]uint32
 	count       lineCounts // since the last publish
 	emitted     uint64     // lines, until then
@@ -82,12 +81,14 @@ func newStream(col *Collector, c *container, pos position) *stream {
 		poke:    make(chan struct{}, 1),
 		trouble: trouble{what: "reading the log"},
 		skip:    pos.skip,
-		based:   pos.skip != [3]uint32{},
 	}
 	s.log = s.last.remember(col.log.With("container", c.Name, "id", shortID(c.ID)))
 	s.task = newTask(taskStream, s.log, nil)
 	pos.skip = [3]uint32{}
-	s.pos, s.base = pos, pos
+	s.pos = pos
+	if s.skip != [3]uint32{} {
+		s.setBase(pos)
+	}
 	s.committed = s.snapshot()
 	s.describe(c)
 	return s
@@ -119,176 +120,18 @@ func (s *stream) container() *container {
 	return s.ctr
 }
 
+// known says that what is known of the container is as good as a new inspect.
+func (s *stream) known() {
+	s.meta.Lock()
+	defer s.meta.Unlock()
+	s.fresh = true
+}
+
 // lookAgain makes the stream inspect its container soon.
 func (s *stream) lookAgain() {
 	select {
 	case s.poke <- struct{}{}:
 	default:
-	}
-}
-
-// Bounds of the wait between two attempts to read a log.
-const (
-	minRetry = 100 * time.Millisecond
-	maxRetry = 30 * time.Second
-	// steady is how long a read must have gone well for the next failure to
-	// be treated as the first.
-	steady = 10 * time.Second
-)
-
-// run captures one run of the container, to its end or to that of ctx. It
-// returns errGone when the container was removed, errUnreadable when its log
-// cannot be read at all, nil when it merely stopped.
-func (s *stream) run(ctx context.Context) error {
-	retry := &backoff.ExponentialBackOff{InitialInterval: minRetry, Multiplier: 2, RandomizationFactor: 0.3, MaxInterval: maxRetry}
-	retry.Reset()
-	r := newReaders(s.col)
-	defer s.col.slots.give(s)
-	for {
-		if err := s.waitEngine(ctx); err != nil {
-			return err
-		}
-		began := time.Now()
-		done, err := s.readOnce(ctx, r)
-		if done || ctx.Err() != nil {
-			return err
-		}
-		if errors.Is(err, errMoved) {
-			continue
-		}
-		s.col.metrics.reconnects.WithLabelValues(reconnectReason(err)).Inc()
-		if errors.Is(err, errSilent) {
-			continue // which is seen once per heartbeat at most
-		}
-		if errors.Is(err, errBackpressure) {
-			if err := s.waitSink(ctx); err != nil {
-				return err
-			}
-			continue
-		}
-		if time.Since(began) > steady {
-			retry.Reset()
-			s.trouble.forget()
-		}
-		if err != nil && !errors.Is(err, errEngineDown) {
-			s.trouble.report(s.log, err)
-		}
-		if err := s.pause(ctx, retry.NextBackOff()); err != nil {
-			return err
-		}
-	}
-}
-
-// waitEngine waits until the Engine answers.
-func (s *stream) waitEngine(ctx context.Context) error {
-	if up, _ := s.col.conn.get(); !up {
-		s.is(streamWaiting)
-	}
-	defer s.task.beat()
-	s.task.rest()
-	return s.col.conn.waitUp(ctx)
-}
-
-// waitSink waits until the outbox has room again.
-func (s *stream) waitSink(ctx context.Context) error {
-	s.is(streamBlocked)
-	defer s.task.beat()
-	s.task.rest()
-	return s.col.out.waitRoom(ctx)
-}
-
-// pause waits before the next attempt, less when there is news.
-func (s *stream) pause(ctx context.Context, d time.Duration) error {
-	s.is(streamRetrying)
-	defer s.task.beat()
-	s.task.rest()
-	_, changed := s.col.conn.get()
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-changed:
-	case <-s.poke:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	return nil
-}
-
-// readOnce reads the log once, to its end if the container does not run.
-// done says that there is no more to read.
-func (s *stream) readOnce(ctx context.Context, r *readers) (done bool, err error) {
-	c, err := s.inspect(ctx)
-	if err == nil {
-		err = s.readLog(ctx, r, c.Running)
-	}
-	switch {
-	case ctx.Err() != nil:
-		return false, context.Cause(ctx)
-	case errors.Is(err, errGone):
-		s.reportMissed()
-		if err := s.endRun(ctx); err != nil {
-			return false, err
-		}
-		return true, errGone
-	case errors.Is(err, errUnreadable):
-		s.log.Warn("the log of this container cannot be read, it is left out until it is created anew", "driver", c.Driver, "error", err)
-		return true, errUnreadable
-	case err == nil && !c.Running:
-		return true, s.endRun(ctx)
-	}
-	return false, err
-}
-
-// inspect returns the container as it is now. What discovery has just learned
-// of it will do: a container may live for milliseconds only.
-func (s *stream) inspect(ctx context.Context) (*container, error) {
-	s.meta.Lock()
-	c, fresh := s.ctr, s.fresh
-	s.fresh = false
-	s.meta.Unlock()
-	if fresh {
-		return c, nil
-	}
-	c, err := s.col.api.inspect(ctx, s.id)
-	if err == nil {
-		s.describe(c)
-	}
-	return c, err
-}
-
-// reportMissed counts and says that a container was removed before its log
-// could be opened.
-func (s *stream) reportMissed() {
-	s.meta.Lock()
-	defer s.meta.Unlock()
-	if !s.read {
-		s.col.reportMissed(s.log, s.ctr)
-	}
-}
-
-func (c *Collector) reportMissed(log *slog.Logger, ctr *container) {
-	c.metrics.missed.Inc()
-	log.Warn("gap: the container was removed before its log could be opened, its lines are lost", "image", ctr.Image)
-}
-
-// readLog has the log read, in one way, until that ends or cut is called.
-func (s *stream) readLog(ctx context.Context, r *readers, follow bool) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	s.is(streamReading)
-	s.meta.Lock()
-	s.cancel, s.synced = cancel, time.Time{}
-	s.meta.Unlock()
-	return s.readBy(ctx, r, follow)
-}
-
-// cut ends the present read, if there is one, for a reason that run acts on.
-func (s *stream) cut(reason error) {
-	s.meta.Lock()
-	defer s.meta.Unlock()
-	if s.cancel != nil {
-		s.cancel(reason)
 	}
 }
 
@@ -323,7 +166,7 @@ func (s *stream) snapshot() position {
 	if !s.based {
 		return s.pos
 	}
-	p := s.base
+	p := *s.base
 	p.cutTS = s.pos.cutTS
 	for std := range p.skip {
 		p.skip[std] = s.since[std] + s.skip[std]

@@ -58,6 +58,7 @@ func (c *Collector) start(ctx context.Context, ctr *container) {
 		t.stream.lookAgain()
 		return
 	}
+	t.stream.known()
 	ctx, t.cancel = context.WithCancel(ctx)
 	c.streams.running.Add(1)
 	c.sup.start(ctx, t.stream.task)

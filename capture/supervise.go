@@ -51,7 +51,7 @@ type taskRun struct {
 	task    *task
 	ctx     context.Context //nolint:containedctx // the parent's, for the run that may take its place
 	cancel  context.CancelCauseFunc
-	stalled time.Duration // when it was cancelled for its silence, on the clock of sinceStart; 0 if it was not
+	stalled time.Time // when it was cancelled for its silence, zero if it was not
 	left    bool
 }
 
@@ -105,7 +105,13 @@ func (t *task) beat() { t.beatAt.Store(int64(sinceStart())) }
 func (t *task) rest() { t.beatAt.Store(resting) }
 
 // age is the time since the last heartbeat, 0 while none is due.
-func (t *task) age() time.Duration { return max(0, sinceStart()-time.Duration(t.beatAt.Load())) }
+func (t *task) age() time.Duration {
+	at := t.beatAt.Load()
+	if at == resting {
+		return 0
+	}
+	return sinceStart() - time.Duration(at)
+}
 
 // start keeps t running in a goroutine of its own until it is done or ctx is.
 func (v *supervisor) start(ctx context.Context, t *task) {
@@ -118,7 +124,7 @@ func (v *supervisor) start(ctx context.Context, t *task) {
 func (v *supervisor) keepRunning(ctx context.Context, t *task) {
 	defer poke(v.back)
 	for {
-		began := sinceStart()
+		began := time.Now()
 		again, left := v.runOnce(ctx, t)
 		if left {
 			return
@@ -127,7 +133,7 @@ func (v *supervisor) keepRunning(ctx context.Context, t *task) {
 			break
 		}
 		v.metrics.taskRestarts.WithLabelValues(t.kind).Inc()
-		if sinceStart()-began > maxRestart {
+		if time.Since(began) > maxRestart {
 			t.retry.Reset()
 		}
 		t.rest()
@@ -183,13 +189,13 @@ func (v *supervisor) cameBack(r *taskRun) {
 func (v *supervisor) watch(ctx context.Context) {
 	tick := time.NewTicker(min(v.timeout/10, time.Second))
 	defer tick.Stop()
-	done, ended := ctx.Done(), time.Duration(0)
+	done, ended := ctx.Done(), time.Time{}
 	for {
 		select {
 		case <-tick.C:
 		case <-v.back:
 		case <-done:
-			done, ended = nil, sinceStart()
+			done, ended = nil, time.Now()
 		}
 		if done != nil {
 			v.check()
@@ -207,12 +213,12 @@ func (v *supervisor) check() {
 	for r := range v.runs {
 		switch {
 		case r.left:
-		case r.stalled == 0 && r.task.age() > v.timeout:
-			r.stalled = sinceStart()
+		case r.stalled.IsZero() && r.task.age() > v.timeout:
+			r.stalled = time.Now()
 			v.metrics.taskStalls.WithLabelValues(r.task.kind).Inc()
 			r.task.log.Error("a task gives no sign of progress, it is cancelled and started again", "task", r.task.kind, "silent", r.task.age().Round(time.Millisecond))
 			r.cancel(errTaskStalled)
-		case r.stalled > 0 && sinceStart()-r.stalled > returnGrace:
+		case !r.stalled.IsZero() && time.Since(r.stalled) > returnGrace:
 			v.leave(r)
 			if r.task.left < maxLeft {
 				go v.keepRunning(r.ctx, r.task)
@@ -234,10 +240,10 @@ func (v *supervisor) leave(r *taskRun) {
 
 // returned says whether all tasks are back after the end of the capture; in the
 // end those that are not are left behind.
-func (v *supervisor) returned(ended time.Duration) bool {
+func (v *supervisor) returned(ended time.Time) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.keep > 0 && sinceStart()-ended > stopGrace {
+	if v.keep > 0 && time.Since(ended) > stopGrace {
 		for r := range v.runs {
 			if !r.left {
 				v.leave(r)
@@ -252,7 +258,7 @@ func (v *supervisor) state() (stalled, leaked int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for r := range v.runs {
-		if r.stalled > 0 && !r.left {
+		if !r.stalled.IsZero() && !r.left {
 			stalled++
 		}
 	}

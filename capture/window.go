@@ -1,6 +1,9 @@
 package capture
 
-import "io"
+import (
+	"io"
+	"sync"
+)
 
 // window is the part of a log that was read and not yet cut into records.
 type window struct {
@@ -15,12 +18,24 @@ const (
 	maxWindow = 128 << 10
 )
 
+// windows are used again, because polls come and go.
+var windows = sync.Pool{New: func() any { return &window{buf: make([]byte, minWindow)} }}
+
 func newWindow(c *container) *window {
-	w := &window{buf: make([]byte, minWindow)}
+	w := windows.Get().(*window)
+	*w = window{buf: w.buf}
 	if c.TTY {
 		w.tty = &ttyCutter{startedAt: c.StartedAt}
 	}
 	return w
+}
+
+// free gives the window back. One that has grown is left to the garbage
+// collector.
+func (w *window) free() {
+	if len(w.buf) == minWindow {
+		windows.Put(w)
+	}
 }
 
 // fill reads once into the window, which grows while reads fill it.

@@ -48,6 +48,7 @@ func TestDryRun(t *testing.T) {
 	fluentBit := lookFluentBit(t)
 	for file, example := range examples(t) {
 		t.Run(file, func(t *testing.T) {
+			t.Parallel()
 			requirePlugins(t, fluentBit, plugins(example)...)
 			dryRun := func(edit func(string) string) (said string, ok bool) {
 				cmd := exec.CommandContext(t.Context(), fluentBit, "--dry-run", "-c", install(t, file, edit))
@@ -95,6 +96,7 @@ func TestStart(t *testing.T) {
 	}
 	for file, example := range examples(t) {
 		t.Run(file, func(t *testing.T) {
+			t.Parallel()
 			requirePlugins(t, fluentBit, plugins(example)...)
 			if said := started(t, file, func(s string) string { return s }); said != "" {
 				t.Errorf("it says:\n%s", said)

@@ -20,7 +20,7 @@ import (
 const (
 	installed = "/usr/local/lib/fluent-bit/in_docker_logs.so"
 	etc       = "/etc/fluent-bit/"
-	state     = "/var/lib/fluent-bit/"
+	state     = "/var/lib/fluent-bit"
 )
 
 // limit bounds every wait.
@@ -73,7 +73,7 @@ func install(t *testing.T, file string, edit func(string) string) (path string) 
 		t.Fatalf("%v: run `make build` before", err)
 	}
 	dir := t.TempDir()
-	here := strings.NewReplacer(installed, plugin, etc, dir+"/", state, dir+"/")
+	here := strings.NewReplacer(installed, plugin, etc, dir+"/", state, dir)
 	for _, name := range []string{"plugins.conf", "docker_logs_parsers.conf", file} {
 		text := here.Replace(read(t, name))
 		if name == file && edit != nil {

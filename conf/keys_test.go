@@ -25,7 +25,7 @@ var known = map[string][]string{
 		"alias", "log_level", "mem_buf_limit", "name", "storage.pause_on_chunks_overlimit", "storage.type", "tag",
 	},
 	"filter": {"match", "name"},
-	"output": {"alias", "match", "match_regex", "name", "retry_limit", "storage.total_limit_size", "workers"},
+	"output": {"match", "match_regex", "name", "retry_limit", "storage.total_limit_size", "workers"},
 }
 
 // listed are the keys in use that `fluent-bit -F NAME -h` or `fluent-bit -o NAME -h` lists.
@@ -35,6 +35,7 @@ var listed = map[string][]string{
 	},
 	"filter parser":      {"key_name", "parser", "reserve_data"},
 	"filter rewrite_tag": {"emitter_mem_buf_limit", "emitter_storage.type", "rule"},
+	"output file":        {"file", "path"},
 	"output kafka": {
 		"brokers", "dynamic_topic", "format", "message_key_field", "queue_full_retries", "rdkafka.", "timestamp_format",
 		"timestamp_key", "topic_key", "topics",

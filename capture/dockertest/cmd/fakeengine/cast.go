@@ -71,28 +71,53 @@ func (c *cast) first() string {
 	return c.ctrs[0].Name()
 }
 
-// chat writes rate lines a second into each container until ctx ends. Every seventh goes to stderr.
-func (c *cast) chat(ctx context.Context, rate float64) {
+// habits is who writes how much.
+type habits struct {
+	rate   float64 // lines a second of each active container
+	active int     // containers, the first ones
+	stray  time.Duration
+}
+
+// chat writes until ctx ends. Every seventh line goes to stderr.
+func (c *cast) chat(ctx context.Context, h habits) {
 	// Fast rates are written in bursts: a ticker is not exact below a few milliseconds.
 	const shortest = 10 * time.Millisecond
-	every := max(shortest, time.Duration(float64(time.Second)/rate))
+	every := max(shortest, time.Duration(float64(time.Second)/h.rate))
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	start, said := time.Now(), 0
+	strays := make(<-chan time.Time)
+	if quiet := len(c.ctrs) - h.active; h.stray > 0 && quiet > 0 {
+		t := time.NewTicker(h.stray)
+		defer t.Stop()
+		strays = t.C
+	}
+	start, said, strayed := time.Now(), 0, 0
+	for i := h.active; i < len(c.ctrs); i++ {
+		c.say(i, 0)
+	}
 	for {
-		for due := 1 + int(time.Since(start).Seconds()*rate); said < due; said++ {
-			for i, ctr := range c.ctrs {
-				if said%7 == 6 {
-					ctr.Stderr("warning: " + c.lines[i](said))
-				} else {
-					ctr.Stdout(c.lines[i](said))
-				}
+		for due := 1 + int(time.Since(start).Seconds()*h.rate); said < due; said++ {
+			for i := range c.ctrs[:h.active] {
+				c.say(i, said)
 			}
 		}
 		select {
 		case <-tick.C:
+		case <-strays:
+			// A step that is prime to most numbers, so that neighbours do not come one after the other.
+			strayed++
+			c.say(h.active+strayed*7919%(len(c.ctrs)-h.active), strayed)
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// say has the i-th container write its n-th line.
+func (c *cast) say(i, n int) {
+	if n%7 == 6 {
+		c.ctrs[i].Stderr("warning: " + c.lines[i](n))
+	} else {
+		c.ctrs[i].Stdout(c.lines[i](n))
 	}
 }

@@ -18,7 +18,7 @@ func TestRunServesUntilItsContextEnds(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "s")
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- run(ctx, socket, 5, 1000, t.TempDir(), "1.41") }()
+	go func() { done <- run(ctx, socket, t.TempDir(), "1.41", 5, habits{rate: 1000, active: -1}) }()
 	for { // it has no other sign of being up
 		if c, err := net.Dial("unix", socket); err == nil {
 			_ = c.Close()
@@ -47,7 +47,7 @@ func TestCast(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	c.chat(ctx, 100)
+	c.chat(ctx, habits{rate: 100, active: len(c.ctrs)})
 	for _, ctr := range c.ctrs {
 		if ctr.Records() != 1 {
 			t.Errorf("%v has %d records", ctr, ctr.Records())

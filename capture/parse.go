@@ -1,0 +1,184 @@
+package capture
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/docker/go-units"
+)
+
+// The ways in which the option table reads values. Each returns errNotAllowed
+// where the table's own words say enough.
+
+const defaultHost = "unix:///var/run/docker.sock"
+
+func parseHost(dst *string, v string) error {
+	if v == "" {
+		v = os.Getenv("DOCKER_HOST")
+	}
+	if v == "" {
+		v = defaultHost
+	}
+	scheme, rest, ok := strings.Cut(v, "://")
+	if !ok || rest == "" || (scheme != "unix" && scheme != "tcp") {
+		return fmt.Errorf("%q is no address of an Engine", v)
+	}
+	*dst = v
+	return nil
+}
+
+func parseFile(dst *string, v string) error {
+	if v == "" {
+		return nil
+	}
+	f, err := os.Open(v)
+	if err != nil {
+		return err
+	}
+	*dst = v
+	return f.Close()
+}
+
+func parseDB(dst *string, v string) error {
+	if v == "" {
+		return nil
+	}
+	if st, err := os.Stat(filepath.Dir(v)); err != nil {
+		return err
+	} else if !st.IsDir() {
+		return errNotAllowed
+	}
+	if st, err := os.Stat(v); err == nil && !st.Mode().IsRegular() {
+		return fmt.Errorf("%s is no regular file", v)
+	}
+	abs, err := filepath.Abs(v)
+	*dst = abs
+	return err
+}
+
+func parseBool(dst *bool, v string) error {
+	switch strings.ToLower(v) {
+	case "on", "true", "yes", "1":
+		*dst = true
+	case "off", "false", "no", "0":
+		*dst = false
+	default:
+		return errNotAllowed
+	}
+	return nil
+}
+
+func parseOneOf(dst *string, v string, allowed ...string) error {
+	for _, a := range allowed {
+		if strings.EqualFold(v, a) {
+			*dst = a
+			return nil
+		}
+	}
+	return errNotAllowed
+}
+
+func parseSize(dst *int, v string, lo, hi int) error {
+	n, err := units.RAMInBytes(v)
+	if err != nil || n < int64(lo) || n > int64(hi) {
+		return errNotAllowed
+	}
+	*dst = int(n)
+	return nil
+}
+
+func parseDuration(dst *time.Duration, v string, lo, hi time.Duration) error {
+	d, err := time.ParseDuration(v)
+	if err != nil || d < lo || d > hi {
+		return errNotAllowed
+	}
+	*dst = d
+	return nil
+}
+
+func parseInt(dst *int, v string, lo, hi int) error {
+	n, err := strconv.Atoi(v)
+	if err != nil || n < lo || n > hi {
+		return errNotAllowed
+	}
+	*dst = n
+	return nil
+}
+
+func parseFloat(dst *float64, v string, lo, hi float64) error {
+	x, err := strconv.ParseFloat(v, 64)
+	if err != nil || !(x >= lo && x <= hi) { // NaN is neither
+		return errNotAllowed
+	}
+	*dst = x
+	return nil
+}
+
+func parseListen(dst *string, v string) error {
+	if strings.EqualFold(v, "off") {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(v)
+	if err != nil {
+		return err
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return errNotAllowed
+	}
+	*dst = v
+	return nil
+}
+
+func parseStreams(c *Config, v string) error {
+	for _, s := range strings.Split(v, ",") {
+		switch strings.ToLower(strings.TrimSpace(s)) {
+		case "stdout":
+			c.Stdout = true
+		case "stderr":
+			c.Stderr = true
+		default:
+			return errNotAllowed
+		}
+	}
+	return nil
+}
+
+func parseStart(dst *Start, v string) error {
+	switch lower := strings.ToLower(v); {
+	case lower == "now":
+		*dst = Start{Kind: StartNow}
+	case lower == "beginning":
+		*dst = Start{Kind: StartBeginning}
+	case strings.HasPrefix(lower, "tail:"):
+		n, err := strconv.Atoi(lower[len("tail:"):])
+		if err != nil || n < 1 || n > 1_000_000_000 {
+			return errNotAllowed
+		}
+		*dst = Start{Kind: StartTail, Tail: n}
+	default:
+		d, err := time.ParseDuration(lower)
+		if err != nil || d <= 0 {
+			return errNotAllowed
+		}
+		*dst = Start{Kind: StartSince, Since: d}
+	}
+	return nil
+}
+
+func parseLogKey(c *Config, v string) error {
+	for _, k := range recordKeys {
+		if v == k {
+			return errNotAllowed
+		}
+	}
+	if len(v) > 255 || strings.HasPrefix(v, labelPrefix) {
+		return errNotAllowed
+	}
+	c.LogKey = v
+	return nil
+}

@@ -1,0 +1,181 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+// Bounds of the wait between two attempts to read a log.
+const (
+	minRetry = 100 * time.Millisecond
+	maxRetry = 30 * time.Second
+	// steady is how long a read must have gone well for the next failure to
+	// be said as the first. Its retry is soon also if it has brought anything.
+	steady = 10 * time.Second
+)
+
+// run captures one run of the container, to its end or to that of ctx. It
+// returns errGone when the container was removed, errUnreadable when its log
+// cannot be read at all, nil when it merely stopped.
+func (s *stream) run(ctx context.Context) error {
+	retry := &backoff.ExponentialBackOff{InitialInterval: minRetry, Multiplier: 2, RandomizationFactor: 0.3, MaxInterval: maxRetry}
+	retry.Reset()
+	r := newReaders(s.col)
+	defer s.col.slots.give(s)
+	for {
+		if err := s.waitEngine(ctx); err != nil {
+			return err
+		}
+		began, before := time.Now(), s.consumed()
+		done, err := s.readOnce(ctx, r)
+		var p panicError
+		if done || ctx.Err() != nil || errors.As(err, &p) {
+			return err
+		}
+		if errors.Is(err, errMoved) {
+			continue
+		}
+		s.col.metrics.reconnects.WithLabelValues(reconnectReason(err)).Inc()
+		if errors.Is(err, errSilent) {
+			continue // which is seen once per heartbeat at most
+		}
+		if errors.Is(err, errBackpressure) {
+			if err := s.waitSink(ctx); err != nil {
+				return err
+			}
+			continue
+		}
+		if time.Since(began) > steady {
+			s.trouble.forget()
+		}
+		if time.Since(began) > steady || s.consumed() > before {
+			retry.Reset()
+		}
+		if err != nil && !errors.Is(err, errEngineDown) {
+			s.trouble.report(s.log, err)
+		}
+		if err := s.pause(ctx, retry.NextBackOff()); err != nil {
+			return err
+		}
+	}
+}
+
+// waitEngine waits until the Engine answers.
+func (s *stream) waitEngine(ctx context.Context) error {
+	if up, _ := s.col.conn.get(); !up {
+		s.is(streamWaiting)
+	}
+	defer s.task.beat()
+	s.task.rest()
+	return s.col.conn.waitUp(ctx)
+}
+
+// waitSink waits until the outbox has room again.
+func (s *stream) waitSink(ctx context.Context) error {
+	s.is(streamBlocked)
+	defer s.task.beat()
+	s.task.rest()
+	return s.col.out.waitRoom(ctx)
+}
+
+// pause waits before the next attempt, less when there is news.
+func (s *stream) pause(ctx context.Context, d time.Duration) error {
+	s.is(streamRetrying)
+	defer s.task.beat()
+	s.task.rest()
+	_, changed := s.col.conn.get()
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-changed:
+	case <-s.poke:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// readOnce reads the log once, to its end if the container does not run.
+// done says that there is no more to read.
+func (s *stream) readOnce(ctx context.Context, r *readers) (done bool, err error) {
+	c, err := s.inspect(ctx)
+	if err == nil {
+		err = s.readLog(ctx, r, c.Running)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return false, context.Cause(ctx)
+	case errors.Is(err, errGone):
+		s.reportMissed()
+		if err := s.endRun(ctx); err != nil {
+			return false, err
+		}
+		return true, errGone
+	case errors.Is(err, errUnreadable):
+		s.log.Warn("the log of this container cannot be read, it is left out until it is created anew", "driver", c.Driver, "error", err)
+		return true, errUnreadable
+	case err == nil && !c.Running:
+		return true, s.endRun(ctx)
+	}
+	return false, err
+}
+
+// inspect returns the container as it is now. What discovery has just learned
+// of it will do: a container may live for milliseconds only.
+func (s *stream) inspect(ctx context.Context) (c *container, err error) {
+	s.meta.Lock()
+	c, fresh := s.ctr, s.fresh
+	s.fresh = false
+	s.meta.Unlock()
+	if fresh {
+		return c, nil
+	}
+	err = apart(func() error {
+		c, err = s.col.api.inspect(ctx, s.id)
+		return err
+	})
+	if err == nil {
+		s.describe(c)
+	}
+	return c, err
+}
+
+// reportMissed counts and says that a container was removed before its log
+// could be opened.
+func (s *stream) reportMissed() {
+	s.meta.Lock()
+	defer s.meta.Unlock()
+	if !s.read {
+		s.col.reportMissed(s.log, s.ctr)
+	}
+}
+
+func (c *Collector) reportMissed(log *slog.Logger, ctr *container) {
+	c.metrics.missed.Inc()
+	log.Warn("gap: the container was removed before its log could be opened, its lines are lost", "image", ctr.Image)
+}
+
+// readLog has the log read, in one way, until that ends or cut is called.
+func (s *stream) readLog(ctx context.Context, r *readers, follow bool) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s.is(streamReading)
+	s.meta.Lock()
+	s.cancel, s.synced = cancel, time.Time{}
+	s.meta.Unlock()
+	return s.readBy(ctx, r, follow)
+}
+
+// cut ends the present read, if there is one, for a reason that run acts on.
+func (s *stream) cut(reason error) {
+	s.meta.Lock()
+	defer s.meta.Unlock()
+	if s.cancel != nil {
+		s.cancel(reason)
+	}
+}

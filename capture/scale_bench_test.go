@@ -1,0 +1,242 @@
+package capture
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sys/unix"
+)
+
+// lateness takes what a Collector delivers and keeps how late each record
+// was.
+type lateness struct {
+	mu   sync.Mutex
+	late map[string][]time.Duration // by container id
+}
+
+// run runs a Collector until stop is called.
+func (l *lateness) run(tb testing.TB, cfg Config) (col *Collector, stop func()) {
+	l.late = map[string][]time.Duration{}
+	wake := make(chan struct{}, 1)
+	col, err := New(cfg, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), func() { poke(wake) })
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = col.Run(ctx) })
+	wg.Go(func() {
+		total := uint64(0)
+		for {
+			select {
+			case <-wake:
+			case <-ctx.Done():
+				return
+			}
+			for b := col.Next(); b != nil; b = col.Next() {
+				l.take(tb, b)
+				total += uint64(b.Records)
+				col.Appended()
+				col.Ack(total)
+			}
+		}
+	})
+	return col, func() {
+		cancel()
+		wg.Wait()
+		_ = col.Close()
+	}
+}
+
+func (l *lateness) take(tb testing.TB, b *Batch) {
+	now := time.Now()
+	rs, err := decodeRecords(b.Tag, b.Buf)
+	if err != nil {
+		tb.Error(err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range rs {
+		id := r.Fields["container_id"]
+		l.late[id] = append(l.late[id], now.Sub(time.Unix(int64(r.Sec), int64(r.Nanos))))
+	}
+}
+
+// reset forgets what came so far.
+func (l *lateness) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.late)
+}
+
+// report adds the median and the 99th percentile, of the records of containers
+// that are wanted, to the benchmark's figures.
+func (l *lateness) report(b *testing.B, what string, wanted func(id string) bool) {
+	b.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []time.Duration
+	for id, late := range l.late {
+		if wanted(id) {
+			all = append(all, late...)
+		}
+	}
+	if len(all) == 0 {
+		b.Errorf("%s: no record came", what)
+		return
+	}
+	slices.Sort(all)
+	b.ReportMetric(float64(all[len(all)/2].Microseconds())/1e3, what+"-p50-ms")
+	b.ReportMetric(float64(all[len(all)*99/100].Microseconds())/1e3, what+"-p99-ms")
+	b.ReportMetric(float64(all[len(all)-1].Microseconds())/1e3, what+"-max-ms")
+}
+
+// ownCPU is the CPU time of this process.
+func ownCPU(tb testing.TB) time.Duration {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		tb.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// rss is the memory of this process, in MB.
+func rss(tb testing.TB) float64 {
+	b, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(b), "VmRSS:")
+	var kb float64
+	if _, err := fmt.Sscan(rest, &kb); err != nil {
+		tb.Fatal(err)
+	}
+	return kb / 1024
+}
+
+// fakeEngine starts the program of the fake Engine, so that what it uses is not
+// counted as ours.
+func fakeEngine(b *testing.B, args ...string) (host string) {
+	dir, err := os.MkdirTemp("", "scale") //nolint:usetesting // a socket's path must be short, and b.TempDir's is not
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = os.RemoveAll(dir) })
+	program, socket := filepath.Join(dir, "fakeengine"), filepath.Join(dir, "s")
+	if out, err := exec.Command("go", "build", "-o", program, "./dockertest/cmd/fakeengine").CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, out)
+	}
+	cmd := exec.Command(program, append([]string{"-socket", socket}, args...)...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		_ = cmd.Process.Signal(unix.SIGTERM)
+		_, _ = io.Copy(io.Discard, out)
+		_ = cmd.Wait()
+	})
+	buf := make([]byte, 1)
+	if _, err := io.ReadFull(out, buf); err != nil { // it prints when its containers are there
+		b.Fatal(err)
+	}
+	return "unix://" + socket
+}
+
+// Ten thousand containers: what the agent uses, and how late lines are, with
+// one in a hundred writing and with none. Each part takes about two and a half
+// minutes: the time until quiet containers are polled, and a minute of
+// measuring.
+func BenchmarkScale(b *testing.B) {
+	const containers = 10_000
+	debug.SetGCPercent(40) // as package plugin does
+	for _, active := range []int{containers / 100, 0} {
+		b.Run(fmt.Sprintf("%d of %d write", active, containers), func(b *testing.B) {
+			host := fakeEngine(b, "-containers", fmt.Sprint(containers), "-active", fmt.Sprint(active), "-rate", "2", "-stray", "100ms")
+			l := &lateness{}
+			col, stop := l.run(b, testConfig(b, host, nil))
+			defer stop()
+			for end := time.Now().Add(2 * time.Minute); ; time.Sleep(time.Second) {
+				followed, polled := 0, 0
+				for _, s := range col.running() {
+					switch s.notes.now() {
+					case readerFollow:
+						followed++
+					case readerPoll:
+						polled++
+					}
+				}
+				if polled == containers-active && followed == active {
+					break
+				}
+				if time.Now().After(end) {
+					b.Fatalf("%d followed, %d polled", followed, polled)
+				}
+			}
+			time.Sleep(2 * col.cfg.PollMax) // until the polls are as rare as they get
+			for b.Loop() {
+				l.reset()
+				began, cpu := time.Now(), ownCPU(b)
+				fds := 0
+				for time.Since(began) < time.Minute {
+					time.Sleep(time.Second)
+					fds = max(fds, processFDs())
+				}
+				b.ReportMetric(100*float64(ownCPU(b)-cpu)/float64(time.Since(began)), "%cpu")
+				b.ReportMetric(float64(fds), "fds")
+				b.ReportMetric(rss(b), "MB")
+			}
+			follows := map[string]bool{}
+			for _, s := range col.running() {
+				follows[s.id] = s.notes.now() == readerFollow
+			}
+			if active > 0 {
+				l.report(b, "active", func(id string) bool { return follows[id] })
+			}
+			l.report(b, "quiet", func(id string) bool { return !follows[id] })
+		})
+	}
+}
+
+// What it costs to poll a log without news.
+func BenchmarkPoll(b *testing.B) {
+	host := fakeEngine(b, "-containers", "1", "-active", "0")
+	col, err := New(testConfig(b, host, nil), slog.New(slog.DiscardHandler), prometheus.NewRegistry(), func() {})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = col.Close() })
+	if _, err := col.api.connect(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	list, err := col.api.list(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := newStream(col, list[0], position{})
+	f := newReaders(col).follow
+	b.ReportAllocs()
+	cpu := ownCPU(b)
+	for b.Loop() {
+		if err := f.search(b.Context(), s, false, pollTail); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64((ownCPU(b)-cpu).Microseconds())/float64(b.N), "cpu-us/op")
+}
