@@ -17,10 +17,10 @@ HOST_SOURCES = $(wildcard plugin/host/*.c)
 export CGO_ENABLED = 1
 
 .DELETE_ON_ERROR:
-.PHONY: help build run test soak lint bench up down image-test clean
+.PHONY: help build run test e2e soak lint bench up down image-test clean
 
 help: ## list the targets (default)
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 build: $(PLUGIN) $(HOST) ## build/in_docker_logs.so and build/flbhost
 
@@ -46,6 +46,10 @@ test: build ## every test with the race detector, on a real Engine and, where in
 	@docker/engine.sh up >/dev/null || [ $$? = 3 ]
 	go test -race -timeout 20m -p 1 -parallel 2 ./... # a package has the machine for itself
 
+e2e: build ## Fluent Bit, Loki and Kafka, all real: what came of 200,000 lines, and through faults; builds Loki once
+	@docker/engine.sh up >/dev/null
+	E2E=1 go test -v -count=1 -timeout 30m ./plugin/backends
+
 soak: build ## half an hour of capture with checkpoints, verdict and report; DURATION=, CONTAINERS=, CHECKPOINTS=, ROTATE=, OUT=
 	go build -o build/soak ./docker/soak/cmd/soak
 	@build/soak $(foreach v,DURATION CONTAINERS CHECKPOINTS ROTATE OUT,$(if $($v),-$(shell echo $v | tr A-Z a-z) $($v)))
@@ -53,7 +57,7 @@ soak: build ## half an hour of capture with checkpoints, verdict and report; DUR
 lint: $(LINT) | build/.compiler ## golangci-lint, and shellcheck where it is installed
 	$(LINT) run ./...
 	@! grep -rln --include='*.go' '^import "C"' capture docker plugin/*/ || { echo "cgo belongs into plugin alone"; false; } # depguard does not see it
-	@command -v shellcheck >/dev/null && shellcheck docker/*.sh .ci/run || echo "no shellcheck here; the scripts were not checked"
+	@command -v shellcheck >/dev/null && shellcheck -x docker/*.sh .ci/run || echo "no shellcheck here; the scripts were not checked"
 
 $(LINT):
 	@mkdir -p build/tools
@@ -74,6 +78,6 @@ image-test: build ## build docker/Dockerfile from stand-ins of its bases, and ru
 	@docker/engine.sh up >/dev/null || [ $$? = 3 ]
 	IMAGE_TEST=1 go test -v -count 1 -timeout 30m -run Image ./docker
 
-clean: ## stop the Engines that were started here and remove build/
-	@docker/engine.sh down && docker/engine.sh down --version 29
+clean: ## stop the Engines and backends that were started here and remove build/
+	@docker/engine.sh down && docker/engine.sh down --version 29 && docker/backends.sh down
 	rm -rf build

@@ -34,7 +34,8 @@ MOBY=v2.0.0-beta.24
 CONTAINERD=v2.4.2
 RUNC=v1.5.2
 
-say() { echo "engine: $*" >&2; }
+# shellcheck source=docker/daemon.sh
+. "$(dirname "$0")/daemon.sh"
 
 # version_of HOST prints the Engine's version when one answers there.
 version_of() {
@@ -55,36 +56,6 @@ find_host() {
 	for h in "${candidates[@]}"; do
 		if version_of "$h" >/dev/null; then echo "$h"; return; fi
 	done
-	return 1
-}
-
-# ours NAME: prints the pid of the NAME (dockerd, containerd) that this script started, if it lives. The command line is
-# compared because a pid file may outlive its process and the number be given to another.
-ours() {
-	local pid
-	pid=$(cat "$STATE/$1.pid" 2>/dev/null) || return 1
-	tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF "$STATE/" && echo "$pid"
-}
-
-# start NAME COMMAND...: in a session of its own, without the lock's descriptor.
-start() {
-	local name=$1
-	shift
-	setsid "$@" >"$STATE/$name.log" 2>&1 </dev/null 9>&- &
-	echo $! >"$STATE/$name.pid"
-}
-
-# await WHAT NAME TEST...: until the test passes or NAME is gone; shows the end of its log then.
-await() {
-	local what=$1 name=$2 i
-	shift 2
-	for ((i = 0; i < 300; i++)); do
-		if "$@" >/dev/null 2>&1; then return; fi
-		kill -0 "$(cat "$STATE/$name.pid")" 2>/dev/null || break
-		sleep 0.1
-	done
-	say "$what did not come up; the end of $STATE/$name.log:"
-	tail -n 15 "$STATE/$name.log" >&2
 	return 1
 }
 
@@ -176,17 +147,6 @@ launch() {
 			--bridge=none --iptables=false --ip-forward=false --userland-proxy=false --shutdown-timeout 5 --log-level warn
 	fi
 	await dockerd dockerd version_of "unix://$SOCK"
-}
-
-# stop PID: TERM, then KILL after 20 s.
-stop() {
-	local i
-	kill "$1" 2>/dev/null || return 0
-	for ((i = 0; i < 200; i++)); do
-		kill -0 "$1" 2>/dev/null || return 0
-		sleep 0.1
-	done
-	kill -KILL "$1" 2>/dev/null || true
 }
 
 restart() {
