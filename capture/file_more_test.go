@@ -81,6 +81,9 @@ func TestBacklogStarvesNobody(t *testing.T) {
 	}
 	must(t, f.Close())
 	a := startAgent(t, e.Host(), map[string]string{"Start_From": "beginning", "Reader": "file", "Buffer_Limit": "1M"})
+	a.mu.Lock()
+	a.only = small.ID
+	a.mu.Unlock()
 	a.waitFor("the backlog to be begun", func() bool { return a.lines() > 0 })
 	n := 0
 	for ; n < 10*megabytes && a.lines() < megabytes*(1<<20/130)/2; n++ {

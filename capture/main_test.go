@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -77,8 +78,9 @@ type agent struct {
 	cond    *sync.Cond
 	records []got
 	bytes   int
-	hold    bool // take nothing: Fluent Bit is paused
-	lazy    bool // decode nothing before lazyRecords: be fast
+	hold    bool   // take nothing: Fluent Bit is paused
+	lazy    bool   // decode nothing before decodeLazy: be fast
+	only    string // keep the records of this container alone; guarded by mu
 	raw     []byte
 	keepAck bool // acknowledge nothing: it is in Fluent Bit's ring only
 	count   uint64
@@ -194,6 +196,9 @@ func (a *agent) drain(ctx context.Context) {
 			if a.keepAck {
 				a.lost += len(rs)
 			} else {
+				if a.only != "" {
+					rs = slices.DeleteFunc(rs, func(r got) bool { return r.Fields["container_id"] != a.only })
+				}
 				a.records = append(a.records, rs...)
 				a.bytes += len(b.Buf)
 				a.count += uint64(b.Records)
