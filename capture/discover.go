@@ -243,6 +243,12 @@ func (d *discovery) act(ctx context.Context, a action, startAt int64) error {
 		if d.startCreated(id) {
 			return nil
 		}
+	case "kill":
+		// A removal by force begins with it, and ends before the next poll.
+		if s := d.col.captured(id); s != nil && s.notes.now() == readerPoll {
+			s.lookAgain()
+		}
+		return nil
 	case "die":
 		if s := d.col.captured(id); s != nil {
 			s.lookAgain()

@@ -259,7 +259,7 @@ func (a *dockerAPI) openLogs(ctx context.Context, id string, opts containertypes
 
 // action is a container event that the capture acts on.
 type action struct {
-	name string     // create, start, die, destroy, rename
+	name string     // create, start, kill, die, destroy, rename
 	ctr  *container // as far as the event tells
 }
 
@@ -269,7 +269,7 @@ type action struct {
 func (a *dockerAPI) watch(ctx context.Context, since time.Time) (wait func(f func(action)) error) {
 	ctx, cancel := context.WithCancel(ctx)
 	args := filters.NewArgs(filters.Arg("type", string(events.ContainerEventType)))
-	for _, name := range []string{"create", "start", "die", "destroy", "rename"} {
+	for _, name := range []string{"create", "start", "kill", "die", "destroy", "rename"} {
 		args.Add("event", name)
 	}
 	late := time.AfterFunc(callTimeout, cancel)

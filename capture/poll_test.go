@@ -117,3 +117,15 @@ func TestSlots(t *testing.T) {
 		t.Error("a slot that was given back is not free")
 	}
 }
+
+// The event that a removal by force begins with has the log read at once.
+func TestPollBeforeRemoval(t *testing.T) {
+	e := dockertest.Start(t)
+	a := startAgent(t, e.Host(), map[string]string{"Reader": "poll"}, func(c *Config) { c.PollMin, c.PollMax = time.Hour, time.Hour })
+	a.connected()
+	c := e.Run(dockertest.Container{Name: "web"})
+	a.waitFor("the first poll", func() bool { return len(c.LogQueries()) > 0 })
+	c.Stdout("last")
+	e.Emit(dockertest.Event{Action: "kill", ID: c.ID})
+	a.waitRecords(1)
+}
