@@ -36,32 +36,34 @@ func (s *stream) run(ctx context.Context) error {
 		if done || ctx.Err() != nil || errors.As(err, &p) {
 			return err
 		}
-		if errors.Is(err, errMoved) {
-			continue
-		}
-		s.col.metrics.reconnects.WithLabelValues(reconnectReason(err)).Inc()
-		if errors.Is(err, errSilent) {
-			continue // which is seen once per heartbeat at most
-		}
-		if errors.Is(err, errBackpressure) {
-			if err := s.waitSink(ctx); err != nil {
-				return err
-			}
-			continue
+		if time.Since(began) > steady || s.consumed() > before {
+			retry.Reset()
 		}
 		if time.Since(began) > steady {
 			s.trouble.forget()
 		}
-		if time.Since(began) > steady || s.consumed() > before {
-			retry.Reset()
-		}
-		if err != nil && !errors.Is(err, errEngineDown) {
-			s.trouble.report(s.log, err)
-		}
-		if err := s.pause(ctx, retry.NextBackOff()); err != nil {
+		if err := s.backOff(ctx, err, retry); err != nil {
 			return err
 		}
 	}
+}
+
+// backOff follows a read that ended early, for a reason: it waits until it is
+// worth while to read again.
+func (s *stream) backOff(ctx context.Context, reason error, retry backoff.BackOff) error {
+	if errors.Is(reason, errMoved) {
+		return nil
+	}
+	s.col.metrics.reconnects.WithLabelValues(reconnectReason(reason)).Inc()
+	switch {
+	case errors.Is(reason, errSilent): // which is seen once per heartbeat at most
+		return nil
+	case errors.Is(reason, errBackpressure):
+		return s.waitSink(ctx)
+	case reason != nil && !errors.Is(reason, errEngineDown):
+		s.trouble.report(s.log, reason)
+	}
+	return s.pause(ctx, retry.NextBackOff())
 }
 
 // waitEngine waits until the Engine answers.

@@ -157,8 +157,11 @@ func (v *supervisor) runOnce(parent context.Context, t *task) (again, left bool)
 	v.runs[r] = struct{}{}
 	v.mu.Unlock()
 
-	err := guard(func() error { return t.do(ctx) })
+	return v.ended(r, guard(func() error { return t.do(ctx) }), errors.Is(context.Cause(ctx), errTaskStalled))
+}
 
+// ended takes note of the end of a run.
+func (v *supervisor) ended(r *taskRun, err error, stalled bool) (again, left bool) {
 	v.mu.Lock()
 	delete(v.runs, r)
 	if r.left {
@@ -168,10 +171,10 @@ func (v *supervisor) runOnce(parent context.Context, t *task) (again, left bool)
 	var p panicError
 	if errors.As(err, &p) {
 		v.metrics.panics.Inc()
-		t.log.Error("a panic was caught, the task is started again", "task", t.kind, "panic", p.value, "stack", p.stack)
+		r.task.log.Error("a panic was caught, the task is started again", "task", r.task.kind, "panic", p.value, "stack", p.stack)
 		return true, r.left
 	}
-	return errors.Is(context.Cause(ctx), errTaskStalled), r.left
+	return stalled, r.left
 }
 
 // cameBack takes a run that was left behind off the account. v.mu is held.
