@@ -49,14 +49,11 @@ type readerNotes struct {
 func (s *stream) readBy(ctx context.Context, r *readers, follow bool) error {
 	choice := s.col.cfg.Reader
 	if choice == readerAuto || choice == readerFile {
-		err := errParked
-		if !s.parked.Load() || choice == readerFile {
-			err = s.readFile(ctx, r.file, follow)
-		}
+		err := s.readFile(ctx, r.file, follow)
 		if !errors.Is(err, errNoFile) || choice == readerFile {
 			return err
 		}
-		s.sayAPI(err)
+		_ = apart(func() error { s.sayAPI(err); return nil })
 	}
 	switch {
 	case !follow:
@@ -72,10 +69,41 @@ func (s *stream) readBy(ctx context.Context, r *readers, follow bool) error {
 
 // readFile has the log read from its file, to its end or as it is written.
 func (s *stream) readFile(ctx context.Context, r *fileReader, follow bool) error {
+	if s.col.cfg.Reader == readerAuto {
+		if s.parked.Load() {
+			return errParked
+		}
+		// Most that have no file never will: they are not to pay for the deep
+		// calls of the attempt as long as they live.
+		if err := apart(func() error { return s.tryFile(ctx) }); err != nil {
+			return err
+		}
+	}
 	if follow {
 		return s.readOpen(ctx, r)
 	}
 	return r.read(ctx, s, false)
+}
+
+// tryFile says whether the log's file can be opened.
+func (s *stream) tryFile(ctx context.Context) error {
+	path, err := s.logPath(ctx)
+	if err != nil {
+		return err
+	}
+	return openable(path)
+}
+
+func openable(path string) error {
+	f, err := openLogFile(path)
+	if err == nil {
+		defer f.close()
+		err = f.verify()
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNoFile, err)
+	}
+	return nil
 }
 
 // errParked says why a file is not opened that could be.
@@ -155,12 +183,7 @@ func (s *stream) fileAppeared() bool {
 		c.Driver != "json-file" || c.LogPath == "" || !strings.HasPrefix(s.col.cfg.DockerHost, "unix://") {
 		return false
 	}
-	f, err := openLogFile(c.LogPath)
-	if err != nil {
-		return false
-	}
-	defer f.close()
-	return f.verify() == nil
+	return openable(c.LogPath) == nil
 }
 
 // noteLogDir remembers where the Engine keeps its log files.

@@ -90,13 +90,13 @@ func (p *pollPlan) next() (time.Duration, error) {
 }
 
 // maxGrid bounds how long a poll waits for others.
-const maxGrid = 500 * time.Millisecond
+const maxGrid = time.Second
 
 // onGrid shortens a wait so that it ends at the same moment as others of about
 // its length: polls that are done in one go cost a third of what they cost when
 // a processor is woken for each.
 func onGrid(d time.Duration) time.Duration {
-	grid := min(d/8, maxGrid)
+	grid := min(d/12, maxGrid)
 	if grid <= 0 {
 		return d
 	}

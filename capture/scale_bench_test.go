@@ -165,7 +165,7 @@ func fakeEngine(b *testing.B, args ...string) (host string) {
 // measuring.
 func BenchmarkScale(b *testing.B) {
 	const containers = 10_000
-	debug.SetGCPercent(40) // as package plugin does
+	debug.SetGCPercent(50) // as package plugin does
 	for _, active := range []int{containers / 100, 0} {
 		b.Run(fmt.Sprintf("%d of %d write", active, containers), func(b *testing.B) {
 			host := fakeEngine(b, "-containers", fmt.Sprint(containers), "-active", fmt.Sprint(active), "-rate", "2", "-stray", "100ms")

@@ -38,7 +38,7 @@ func init() {
 // gcPercent has garbage collected earlier than Go does by default: lines make
 // none, so it costs little, and what is left are the lists and inspects of
 // discovery, hundreds of megabytes with ten thousand containers.
-const gcPercent = 40
+const gcPercent = 50
 
 // fluentBit is the real host: one input instance of Fluent Bit. Its methods
 // are called on that instance's thread.
