@@ -51,7 +51,7 @@ func BenchmarkEngineRotation(b *testing.B) {
 						time.Sleep(50 * time.Microsecond)
 					}
 					before := testutil.ToFloat64(s.col.metrics.rotations)
-					if err := f.rotate(b.Context(), s); err != nil {
+					if err := f.rotate(ctx, s); err != nil {
 						b.Fatal(err)
 					}
 					for testutil.ToFloat64(s.col.metrics.rotations) == before || s.age() == 0 {
