@@ -58,7 +58,7 @@ func (s *stream) pulse(ctx context.Context, r openReader) {
 	cfg := s.col.cfg
 	beat := time.NewTimer(s.spread(cfg.HeartbeatInterval))
 	defer beat.Stop()
-	turn := time.NewTimer(time.Until(s.nextRotation()))
+	turn := time.NewTimer(s.spread(cfg.RotateInterval))
 	defer turn.Stop()
 	idle := time.NewTicker(cfg.IdleAfter)
 	defer idle.Stop()

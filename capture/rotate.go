@@ -7,39 +7,30 @@ import (
 	"time"
 )
 
-// nextRotation is when the stream is to be rotated next: every
-// Rotate_Interval, at a moment of its own.
-func (s *stream) nextRotation() time.Time {
-	s.meta.Lock()
-	defer s.meta.Unlock()
-	if s.rotateAt.IsZero() {
-		s.rotateAt = time.Now().Add(s.spread(s.col.cfg.RotateInterval))
-	}
-	return s.rotateAt
-}
-
-// notInSync is when a rotation is tried again that came before the stream had
-// found its position: cut then, it might never find it.
-const notInSync = 100 * time.Millisecond
-
-// rotate has the stream opened anew, and returns the time to the next rotation.
+// rotate has the stream opened anew if it is due, and returns the time to the
+// next look: Rotate_Interval after the stream had found its position, since one
+// that is turned while it catches up may never come to an end; for the first
+// time earlier, at a moment of its own.
 func (s *stream) rotate(ctx context.Context, r openReader) time.Duration {
-	if s.age() == 0 {
-		return notInSync
+	interval := s.col.cfg.RotateInterval
+	due := interval
+	if !s.turned.Load() {
+		due = s.spread(interval)
 	}
+	switch age := s.age(); {
+	case age == 0: // not yet in sync
+		return due
+	case age < due:
+		return due - age
+	}
+	s.turned.Store(true)
 	if s.fileAppeared() {
 		s.cut(errMoved)
 	} else if err := r.rotate(ctx, s); err != nil && ctx.Err() == nil {
 		s.col.metrics.rotationErrors.Inc()
 		s.log.Debug("the stream was not rotated, it goes on as it is", "error", err)
 	}
-	s.meta.Lock()
-	defer s.meta.Unlock()
-	now := time.Now()
-	for !s.rotateAt.After(now) {
-		s.rotateAt = s.rotateAt.Add(s.col.cfg.RotateInterval)
-	}
-	return s.rotateAt.Sub(now)
+	return interval
 }
 
 // age is how long the log has been open and in sync, 0 if it is not.

@@ -36,6 +36,7 @@ type stream struct {
 	notes   readerNotes
 	parked  atomic.Bool // the FD guard wants no log of it open
 	quiet   atomic.Bool // it is polled until it writes more
+	turned  atomic.Bool // it was rotated before
 
 	meta     sync.Mutex
 	ctr      *container              // guarded by meta
@@ -43,7 +44,6 @@ type stream struct {
 	read     bool                    // the log was opened once; guarded by meta
 	cancel   context.CancelCauseFunc // of the present read; guarded by meta
 	synced   time.Time               // when the present opening of the log had found its position, zero before; guarded by meta
-	rotateAt time.Time               // when the next stream rotation is due; guarded by meta
 	perSec   float64                 // records per second as last measured; guarded by meta
 	filePath string                  // of the log file that is or was read; guarded by meta
 	fileEnd  spot                    // how far it was read; guarded by meta
