@@ -11,7 +11,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 func isNetError(err error) bool {
@@ -21,7 +20,7 @@ func isNetError(err error) bool {
 
 // transport is what the client of one connect uses.
 func (a *dockerAPI) transport() (*http.Transport, error) {
-	t := &http.Transport{MaxIdleConns: maxOpens, MaxIdleConnsPerHost: maxOpens, IdleConnTimeout: 30 * time.Second}
+	t := &http.Transport{MaxIdleConns: maxOpens, MaxIdleConnsPerHost: maxOpens, IdleConnTimeout: idleTimeout}
 	if a.tls.CA == "" && a.tls.Cert == "" {
 		return t, nil
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -19,8 +20,9 @@ import (
 type directConns struct {
 	dial func(ctx context.Context) (net.Conn, error)
 
-	mu   sync.Mutex
-	idle []*directConn // the one used last at the end; guarded by mu
+	mu     sync.Mutex
+	idle   []*directConn // the one used last at the end; guarded by mu
+	expiry *time.Timer   // closes those that are idle for long; nil while there are none; guarded by mu
 }
 
 type directConn struct {
@@ -29,8 +31,9 @@ type directConn struct {
 	usedAt time.Time
 }
 
-// idleTimeout is how long a connection is kept that nobody uses.
-const idleTimeout = 30 * time.Second
+// idleTimeout is how long a connection to the Engine is kept that nobody uses:
+// short, since a burst of requests opens many and a new one costs little.
+const idleTimeout = 3 * time.Second
 
 var errStatus = errors.New("the Engine answered with an error")
 
@@ -66,15 +69,31 @@ func (d *directConns) take(ctx context.Context) (c *directConn, fresh bool, err 
 	return &directConn{Conn: conn, r: bufio.NewReaderSize(conn, 4<<10)}, true, nil
 }
 
-// put keeps a connection for the next request, and closes those that have not
-// been used for long.
+// put keeps a connection for the next request.
 func (d *directConns) put(c *directConn) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	c.usedAt = time.Now()
-	if d.idle = append(d.idle, c); len(d.idle) > maxOpens || c.usedAt.Sub(d.idle[0].usedAt) > idleTimeout {
-		_ = d.idle[0].Close()
-		d.idle = append(d.idle[:0], d.idle[1:]...)
+	if d.idle = append(d.idle, c); len(d.idle) > maxOpens {
+		d.drop(1)
+	}
+	if d.expiry == nil {
+		d.expiry = time.AfterFunc(idleTimeout, d.expire)
+	}
+}
+
+// expire closes the connections that have not been used for long.
+func (d *directConns) expire() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	old := 0
+	for old < len(d.idle) && time.Since(d.idle[old].usedAt) >= idleTimeout {
+		old++
+	}
+	d.drop(old)
+	d.expiry = nil
+	if len(d.idle) > 0 {
+		d.expiry = time.AfterFunc(idleTimeout-time.Since(d.idle[0].usedAt), d.expire)
 	}
 }
 
@@ -82,10 +101,15 @@ func (d *directConns) put(c *directConn) {
 func (d *directConns) closeIdle() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, c := range d.idle {
+	d.drop(len(d.idle))
+}
+
+// drop closes the n connections that were used longest ago. d.mu is held.
+func (d *directConns) drop(n int) {
+	for _, c := range d.idle[:n] {
 		_ = c.Close()
 	}
-	d.idle = nil
+	d.idle = slices.Delete(d.idle, 0, n)
 }
 
 // get makes one request. The connection goes back to d when the body was read
