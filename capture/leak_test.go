@@ -34,18 +34,25 @@ func use(t *testing.T, engine int) (r resources) {
 	return r
 }
 
-// sameUse waits until nothing is used that was not used before. Threads are
-// the Go runtime's, which keeps some that it needed once.
+// least is the least of each.
+func (r resources) least(o resources) resources {
+	return resources{min(r.fds, o.fds), min(r.goroutines, o.goroutines), min(r.threads, o.threads), min(r.engineFDs, o.engineFDs)}
+}
+
+// sameUse waits until of each resource no more is used than before: what leaks
+// never comes down again, while what is in the middle of a rotation does, but
+// not everything at the same moment. Threads are the Go runtime's, which keeps
+// some that it needed once.
 func (a *agent) sameUse(before resources, engine int) {
 	a.t.Helper()
-	var now resources
 	const idle = 4 // connections that wait to be used again, each with two goroutines
+	low := use(a.t, engine)
 	a.waitFor(fmt.Sprintf("resources to be those of before, %+v", before), func() bool {
 		a.col.api.closeIdle()
-		now = use(a.t, engine)
-		return now.fds <= before.fds && now.goroutines <= before.goroutines && now.engineFDs <= before.engineFDs+idle && now.threads <= before.threads+8
+		low = low.least(use(a.t, engine))
+		return low.fds <= before.fds && low.goroutines <= before.goroutines && low.engineFDs <= before.engineFDs+idle && low.threads <= before.threads+8
 	})
-	a.t.Logf("before %+v, after %+v", before, now)
+	a.t.Logf("before %+v, after %+v", before, low)
 }
 
 // settled is what the agent uses when its streams are in place.
@@ -71,8 +78,7 @@ func (a *agent) least(engine int, rotations int) resources {
 	low := use(a.t, engine)
 	for end := a.rotations() + rotations; a.rotations() < end; {
 		a.col.api.closeIdle()
-		now := use(a.t, engine)
-		low = resources{min(low.fds, now.fds), min(low.goroutines, now.goroutines), min(low.threads, now.threads), min(low.engineFDs, now.engineFDs)}
+		low = low.least(use(a.t, engine))
 	}
 	return low
 }
