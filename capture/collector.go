@@ -39,11 +39,12 @@ type Collector struct {
 	saveNow chan struct{}   // capacity 1
 	savedAt atomic.Int64    // when the checkpoint was last up to date, nanoseconds since 1970
 
-	sup   *supervisor
-	slots *slots
-	turns *rotationLog
-	guard *fdGuard
-	files atomic.Int64 // log files that are open
+	sup     *supervisor
+	slots   *slots
+	pollers *pollers
+	turns   *rotationLog
+	guard   *fdGuard
+	files   atomic.Int64 // log files that are open
 
 	mu      sync.Mutex
 	streams streamSet                 // guarded by mu
@@ -81,6 +82,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer, notify func())
 		slots:   newSlots(cfg.MaxStreams),
 		streams: streamSet{byID: make(map[string]*streamTask)},
 	}
+	c.pollers = newPollers(c.conn, maxOpens)
 	c.log = c.last.remember(log)
 	c.turns = newRotationLog(&cfg, c.log)
 	c.savedAt.Store(c.began.UnixNano())
@@ -123,6 +125,7 @@ func (c *Collector) openDB() error {
 // that do not return are left behind with an error in the log.
 func (c *Collector) Run(ctx context.Context) error {
 	defer c.watchFiles()()
+	defer c.pollers.stop()
 	d := &discovery{col: c, log: c.log, looked: make(map[string]bool), created: make(map[string]*container)}
 	d.start = func(ctr *container) { c.start(ctx, ctr) }
 	d.task = newTask(taskDiscovery, c.log, d.run)

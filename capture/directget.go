@@ -28,6 +28,7 @@ type directConns struct {
 type directConn struct {
 	net.Conn
 	r      *bufio.Reader
+	req    []byte // the last request
 	usedAt time.Time
 }
 
@@ -131,7 +132,8 @@ func (c *directConn) get(ctx context.Context, path string, d *directConns) (io.R
 }
 
 func (c *directConn) roundTrip(path string) (*http.Response, error) {
-	if _, err := io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: docker\r\nUser-Agent: docker_logs\r\n\r\n"); err != nil {
+	c.req = append(append(append(c.req[:0], "GET "...), path...), " HTTP/1.1\r\nHost: docker\r\nUser-Agent: docker_logs\r\n\r\n"...)
+	if _, err := c.Write(c.req); err != nil {
 		return nil, err
 	}
 	return http.ReadResponse(c.r, nil)

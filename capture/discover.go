@@ -81,7 +81,7 @@ func (d *discovery) say(level slog.Level, text string, args ...any) (changed boo
 
 // sayReaders says how the logs are read.
 func (d *discovery) sayReaders() {
-	n := byReader(d.col.Streams())
+	n := d.col.byReader()
 	d.log.Info("containers are captured", "by_file", n[readerFile], "by_follow", n[readerFollow], "by_poll", n[readerPoll], "not_yet", n[readerNone])
 }
 

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,10 +25,10 @@ type fdGuard struct {
 
 	limit      int // the least of FD_Limit and 80 % of the process's limit
 	warned     bool
+	said       string    // the last action
 	parked     []*stream // whose logs were given up
 	calmSince  time.Time // when there were descriptors enough again; zero while there are not
 	recycledAt time.Time
-	last       atomic.Pointer[FDs]
 }
 
 // FDs counts open file descriptors.
@@ -93,7 +92,6 @@ func (g *fdGuard) count() FDs {
 	if g.col.filesWatch() != nil {
 		n.Watches = 1
 	}
-	g.last.Store(&n)
 	return n
 }
 
@@ -130,7 +128,7 @@ func (g *fdGuard) check() (acted bool) {
 			g.log.Warn("many file descriptors are open (FD_Warn)", "process", n.Process, "connections", n.Connections, "log_files", n.Files, "warn", n.Warn, "limit", n.Limit)
 		}
 	case g.warned:
-		g.warned = false
+		g.warned, g.said = false, ""
 		g.log.Info("the number of open file descriptors is normal again", "process", n.Process)
 	}
 	g.unpark(n)
@@ -143,7 +141,12 @@ func (g *fdGuard) act(n FDs) bool {
 	g.warned = true
 	say := func(action, text string, args ...any) {
 		g.col.metrics.guardActions.WithLabelValues(action).Inc()
-		g.log.Error("too many file descriptors are open (FD_Limit): "+text, append(args, "process", n.Process, "connections", n.Connections, "log_files", n.Files, "limit", n.Limit)...)
+		level := slog.LevelError
+		if action == g.said { // idle connections come again and again
+			level = slog.LevelDebug
+		}
+		g.said = action
+		g.log.Log(context.Background(), level, "too many file descriptors are open (FD_Limit): "+text, append(args, "process", n.Process, "connections", n.Connections, "log_files", n.Files, "limit", n.Limit)...)
 	}
 	if closed := g.col.api.closeIdle(); closed > 0 {
 		say("close_idle", "idle connections were closed", "closed", closed)
@@ -174,6 +177,13 @@ func (g *fdGuard) park(n int) (parked int) {
 		s    *stream
 		rate float64
 	}
+	g.parked = slices.DeleteFunc(g.parked, func(s *stream) bool {
+		gone := !g.col.isRunning(s.id)
+		if gone {
+			s.parked.Store(false)
+		}
+		return gone
+	})
 	var open []candidate
 	for _, s := range g.col.running() {
 		if reader := s.notes.now(); (reader == readerFile || reader == readerFollow) && !s.parked.Load() && !s.container().AutoRemove {

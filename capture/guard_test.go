@@ -63,12 +63,13 @@ func TestGuardRecyclesOnce(t *testing.T) {
 	c := e.Run(dockertest.Container{LogDir: t.TempDir()})
 	c.Stdout("one")
 	a.waitLog("all logs are opened anew")
-	beats := func() int { return strings.Count(a.log.String(), "FD_Limit") }
+	beats := func() int { return strings.Count(a.log.String(), "level=ERROR") }
 	said := beats()
 	c.Stdout("two")
 	a.waitRecords(2)
 	for range 20 {
-		a.waitFor("another count", func() bool { n := a.col.guard.last.Load(); return n != nil && n.Process > n.Limit })
+		beat := a.col.guard.task.beatAt.Load()
+		a.waitFor("another look of the guard's", func() bool { return a.col.guard.task.beatAt.Load() != beat })
 	}
 	if n := testutil.ToFloat64(a.col.metrics.guardActions.WithLabelValues("recycle")); n != 1 {
 		t.Errorf("recycled %v times", n)

@@ -47,13 +47,12 @@ type OutboxHealth struct {
 
 // Health tells how the capture is.
 func (c *Collector) Health() Health {
-	streams := c.Streams()
 	h := Health{
 		Problems:   []string{},
-		Streams:    byReader(streams),
+		Streams:    c.byReader(),
 		FDs:        c.guard.count(),
 		Outbox:     OutboxHealth{c.out.size(), c.out.limit, c.out.outstanding()},
-		Totals:     c.totals(streams),
+		Totals:     c.Totals(),
 		Goroutines: runtime.NumGoroutine(),
 		Since:      c.began.UTC(),
 	}

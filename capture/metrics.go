@@ -127,9 +127,7 @@ type Totals struct {
 }
 
 // Totals returns them as they are now.
-func (c *Collector) Totals() Totals { return c.totals(c.Streams()) }
-
-func (c *Collector) totals(all []StreamStatus) Totals {
+func (c *Collector) Totals() Totals {
 	m := c.metrics
 	return Totals{
 		Lines:     valueOf(m.lines),
@@ -137,11 +135,11 @@ func (c *Collector) totals(all []StreamStatus) Totals {
 		Gaps:      valueOf(m.gaps),
 		Rotations: valueOf(m.rotations),
 		Stalls:    valueOf(m.stalls),
-		Lag:       greatestLag(all),
+		Lag:       c.greatestLag(),
 	}
 }
 
-var reconnectReasons = []string{"eof", "engine_down", "backpressure", "silent", "stalled", "bad_data", "engine_error", "other"}
+var reconnectReasons = []string{"eof", "engine_down", "backpressure", "silent", "stalled", "bad_data", "engine_error", "recycled", "other"}
 
 // reconnectReason is the label value for why a read ended.
 func reconnectReason(err error) string {
@@ -156,6 +154,8 @@ func reconnectReason(err error) string {
 		return "silent"
 	case errors.Is(err, errStalled):
 		return "stalled"
+	case errors.Is(err, errRecycled):
+		return "recycled"
 	case errors.Is(err, errBadFrame), errors.Is(err, errBadTime):
 		return "bad_data"
 	}

@@ -60,14 +60,12 @@ func readings(c *Collector) (all []prometheus.Collector) {
 	}
 
 	gauge("streams", "Streams that run at the moment, by reader.", func(set setValue) {
-		n := byReader(c.Streams())
+		n := c.byReader()
 		for _, reader := range []string{readerFile, readerFollow, readerPoll, readerNone} {
 			set(float64(n[reader]), reader)
 		}
 	}, "reader")
-	value("lag_seconds", "How long the oldest line that was not read yet may have waited, by the Engine's timestamps, in the stream that lags most; 0 if none does.", func() float64 {
-		return greatestLag(c.Streams())
-	})
+	value("lag_seconds", "How long the oldest line that was not read yet may have waited, by the Engine's timestamps, in the stream that lags most; 0 if none does.", c.greatestLag)
 	value("outbox_bytes", "Bytes of records that wait for Fluent Bit.", func() float64 { return float64(c.out.size()) })
 	total("appended_records_total", "Records appended to Fluent Bit.", func() uint64 { n, _ := c.out.totals(); return n })
 	total("acked_records_total", "Records that Fluent Bit holds in chunks, as far as their whole batch is.", func() uint64 { _, n := c.out.totals(); return n })

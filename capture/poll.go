@@ -31,27 +31,24 @@ func (p *pollReader) read(ctx context.Context, s *stream, follow bool) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		if err := p.poll(ctx, s); err != nil {
+		var wait time.Duration
+		if err := s.col.pollers.do(ctx, func() (err error) {
+			wait, err = p.poll(ctx, s, plan)
 			return err
-		}
-		wait, err := plan.next()
-		if err != nil {
+		}); err != nil {
 			return err
 		}
 		t.Reset(wait)
 	}
 }
 
-// poll asks once. It does so in a goroutine of its own: the deep calls of a
-// request would make the stack of one that waits most of its life, and of
-// which there may be thousands, several times as large. For the same reason
-// what lies between that goroutine's start and its wait is kept shallow.
-func (p *pollReader) poll(ctx context.Context, s *stream) error {
-	err := apart(func() error { return p.follow.search(ctx, s, false, pollTail) })
-	if err == nil {
-		s.task.beat()
+// poll asks once, and returns the time to the next poll.
+func (p *pollReader) poll(ctx context.Context, s *stream, plan *pollPlan) (time.Duration, error) {
+	if err := p.follow.search(ctx, s, false, pollTail); err != nil {
+		return 0, err
 	}
-	return err
+	s.task.beat()
+	return plan.next()
 }
 
 // pollPlan is when a log is polled, by what the polls have brought.
@@ -60,6 +57,7 @@ type pollPlan struct {
 	interval time.Duration
 	seen     uint64    // records consumed before the last poll
 	at       time.Time // of the last poll, zero before the first
+	spaced   bool      // polls at Poll_Max were given moments of their own
 	looked   time.Time // when it was last looked for the log's file
 }
 
@@ -83,30 +81,29 @@ func (p *pollPlan) next() (time.Duration, error) {
 	}
 	p.interval = min(2*p.interval, cfg.PollMax)
 	if n > p.seen {
-		p.interval = cfg.PollMin
+		p.interval, p.spaced = cfg.PollMin, false
 	}
 	p.seen, p.at = n, now
-	return onGrid(p.interval - p.interval/8 + s.spread(p.interval/8)), nil
+	wait := p.interval
+	if p.interval == cfg.PollMax && !p.spaced {
+		// From now on it keeps its distance to the others.
+		wait, p.spaced = s.spread(wait), true
+	}
+	return onGrid(wait), nil
 }
 
-// maxGrid bounds how long a poll waits for others.
-const maxGrid = time.Second
+// pollMoments is at how many moments within an interval there are polls.
+const pollMoments = 14
 
 // onGrid shortens a wait so that it ends at the same moment as others of about
 // its length: polls that are done in one go cost a third of what they cost when
 // a processor is woken for each.
 func onGrid(d time.Duration) time.Duration {
-	grid := min(d/12, maxGrid)
+	// A little shorter than d, which must not be exceeded when it is their turn.
+	grid := d * 98 / 100 / pollMoments
 	if grid <= 0 {
 		return d
 	}
 	end := sinceStart() + d
 	return d - end%grid
-}
-
-// apart runs f in a goroutine of its own.
-func apart(f func() error) error {
-	done := make(chan error, 1)
-	go func() { done <- guard(f) }()
-	return <-done
 }

@@ -56,7 +56,7 @@ func (s *stream) backOff(ctx context.Context, reason error, retry backoff.BackOf
 	}
 	s.col.metrics.reconnects.WithLabelValues(reconnectReason(reason)).Inc()
 	switch {
-	case errors.Is(reason, errSilent): // which is seen once per heartbeat at most
+	case errors.Is(reason, errSilent), errors.Is(reason, errRecycled): // which both are seldom
 		return nil
 	case errors.Is(reason, errBackpressure):
 		return s.waitSink(ctx)

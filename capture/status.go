@@ -140,20 +140,20 @@ func lag(now, movedAt time.Time, last int64, doing string, since time.Time) floa
 	return max(0, behind).Seconds()
 }
 
-func greatestLag(all []StreamStatus) (most float64) {
-	for i := range all {
-		most = max(most, all[i].Lag)
+// greatestLag is the lag of the stream that lags most. It is asked for once a
+// second, so it leaves no table of all streams behind.
+func (c *Collector) greatestLag() (most float64) {
+	for _, s := range c.running() {
+		most = max(most, s.status("").Lag)
 	}
 	return most
 }
 
 // byReader counts the streams that run, by reader.
-func byReader(all []StreamStatus) map[string]int {
+func (c *Collector) byReader() map[string]int {
 	n := make(map[string]int)
-	for i := range all {
-		if all[i].runs {
-			n[all[i].Reader]++
-		}
+	for _, s := range c.running() {
+		n[cmp.Or(s.notes.now(), readerNone)]++
 	}
 	return n
 }

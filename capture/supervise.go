@@ -71,6 +71,9 @@ const (
 	// stalled runs again.
 	minRestart = time.Second
 	maxRestart = 5 * time.Minute
+	// looksPerTimeout is how often the supervisor looks at its tasks within
+	// Task_Timeout: with thousands of them it shows in what an idle agent uses.
+	looksPerTimeout = 60
 	// returnGrace is how long a cancelled run may take to return.
 	returnGrace = 10 * time.Second
 	// stopGrace is the same when the capture ends: Fluent Bit waits for it.
@@ -190,7 +193,7 @@ func (v *supervisor) cameBack(r *taskRun) {
 // watch looks after the tasks until ctx is done and all of them have returned
 // or are left behind.
 func (v *supervisor) watch(ctx context.Context) {
-	tick := time.NewTicker(min(v.timeout/10, time.Second))
+	tick := time.NewTicker(v.timeout / looksPerTimeout)
 	defer tick.Stop()
 	done, ended := ctx.Done(), time.Time{}
 	for {
@@ -199,6 +202,7 @@ func (v *supervisor) watch(ctx context.Context) {
 		case <-v.back:
 		case <-done:
 			done, ended = nil, time.Now()
+			tick.Reset(time.Second)
 		}
 		if done != nil {
 			v.check()

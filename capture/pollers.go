@@ -1,0 +1,94 @@
+package capture
+
+import (
+	"context"
+	"time"
+)
+
+// pollers are goroutines that do the polls of all streams, by turns. A stream
+// that is polled waits most of its life, and there may be thousands of them:
+// the deep calls of a request would make each one's stack several times as
+// large, and a goroutine made for each poll would have to grow its own anew.
+// For the same reason what lies between a stream's start and its wait is kept
+// shallow.
+type pollers struct {
+	conn    *connState
+	polls   chan poll
+	room    semaphore // one for each poller
+	stopped chan struct{}
+}
+
+type poll struct {
+	f    func() error
+	done chan error // capacity 1
+}
+
+func newPollers(conn *connState, n int) *pollers {
+	return &pollers{conn: conn, polls: make(chan poll), room: make(semaphore, n), stopped: make(chan struct{})}
+}
+
+// do has a poller run f, and waits for it. Where all are busy until the
+// connection to the Engine is given up, that is errEngineDown.
+func (p *pollers) do(ctx context.Context, f func() error) error {
+	j := poll{f, make(chan error, 1)}
+	select {
+	case p.polls <- j:
+		return <-j.done
+	default:
+	}
+	up, changed := p.conn.get()
+	if !up {
+		return errEngineDown
+	}
+	select {
+	case p.polls <- j:
+	case p.room <- struct{}{}:
+		go p.work(j)
+	case <-changed:
+		return errEngineDown
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return <-j.done
+}
+
+// work does polls until there has been none for a while.
+func (p *pollers) work(j poll) {
+	defer func() { <-p.room }()
+	idle := time.NewTimer(idleTimeout)
+	defer idle.Stop()
+	for {
+		j.done <- guard(j.f)
+		idle.Reset(idleTimeout)
+		select {
+		case j = <-p.polls:
+		case <-idle.C:
+			return
+		case <-p.stopped:
+			return
+		}
+	}
+}
+
+// stop ends the pollers. It gives up on one that is still busy: its task was
+// left behind.
+func (p *pollers) stop() {
+	close(p.stopped)
+	late := time.NewTimer(time.Second)
+	defer late.Stop()
+	for range cap(p.room) {
+		select {
+		case p.room <- struct{}{}:
+		case <-late.C:
+			return
+		}
+	}
+}
+
+// apart runs f in a goroutine of its own, for the sake of the stack of a
+// goroutine that seldom does so.
+func apart(f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- guard(f) }()
+	return <-done
+}

@@ -1,0 +1,85 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+)
+
+// occupied makes pollers that are all busy until release is called.
+func occupied(t *testing.T, n int) (p *pollers, release func()) {
+	t.Helper()
+	conn := newConnState()
+	conn.set(true)
+	p = newPollers(conn, n)
+	hold, busy := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			if err := p.do(t.Context(), func() error { busy <- struct{}{}; <-hold; return nil }); err != nil {
+				t.Error(err)
+			}
+		})
+		<-busy
+	}
+	return p, sync.OnceFunc(func() {
+		close(hold)
+		wg.Wait()
+		p.stop()
+	})
+}
+
+// A poll waits for a poller, but not for longer than the Engine is there or the
+// poll is wanted, and its error and its panic are its own.
+func TestPollers(t *testing.T) {
+	p, release := occupied(t, 3)
+	defer release()
+	never := func() error { t.Error("it was done"); return nil }
+
+	ctx, cancel := context.WithCancel(t.Context())
+	waits := make(chan error, 2)
+	go func() { waits <- p.do(ctx, never) }()
+	cancel()
+	if err := <-waits; !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+
+	go func() { waits <- p.do(t.Context(), never) }()
+	p.conn.set(false)
+	if err := <-waits; !errors.Is(err, errEngineDown) {
+		t.Errorf("without the Engine: %v", err)
+	}
+
+	p.conn.set(true)
+	boom := errors.New("boom")
+	go func() { waits <- p.do(t.Context(), func() error { return boom }) }()
+	go func() { waits <- p.do(t.Context(), func() error { panic(boom) }) }()
+	release()
+	var caught panicError
+	if err := errors.Join(<-waits, <-waits); !errors.Is(err, boom) || !errors.As(err, &caught) {
+		t.Errorf("errors: %v", err)
+	}
+}
+
+// Waits of about the same length end together, none later than it should and
+// none much earlier.
+func TestOnGrid(t *testing.T) {
+	for _, d := range []time.Duration{time.Nanosecond, 100 * time.Millisecond, 15 * time.Second, time.Hour} {
+		ends := map[time.Duration]bool{}
+		for range 100 {
+			before := sinceStart()
+			wait := onGrid(d)
+			if wait > d || wait < d*9/10 {
+				t.Fatalf("%v became %v", d, wait)
+			}
+			if grid := d * 98 / 100 / pollMoments; grid > 0 {
+				ends[(before+wait+grid/2)/grid] = true
+			}
+		}
+		if d >= time.Second && len(ends) > 2 {
+			t.Errorf("waits of %v end at %d moments", d, len(ends))
+		}
+	}
+}
