@@ -140,3 +140,39 @@ func TestEngineShortLived(t *testing.T) {
 		t.Logf("%d of %d containers came, %d were missed", len(ids), n, missed())
 	})
 }
+
+// Many containers on a real Engine, a tenth of which write all the time: with
+// few streams open each line comes once, and only those of the busy ones stay
+// open: nobody but the Engine can read files of the driver local. CONTAINERS=200
+// is the full number.
+func TestEngineManyContainers(t *testing.T) {
+	n := fromEnv(t, "CONTAINERS", 20)
+	const busyLines, quietLines = 100, 5
+	onEngines(t, func(t *testing.T, e *enginetest.Engine) {
+		busy := n / 10
+		label := fmt.Sprint(time.Now().UnixNano())
+		a := startAgent(t, e.Host, map[string]string{"Include": "label.many=" + label, "Max_Streams": fmt.Sprint(busy)},
+			func(c *Config) { c.IdleAfter, c.ActiveRate = 2*time.Second, 1 })
+		a.connected()
+		before := processFDs()
+		lines := map[string]int{}
+		for i := range n {
+			want, args := quietLines, []string{"-lines", fmt.Sprint(quietLines), "-rate", "0.2", "-hold"}
+			if i%10 == 0 {
+				want, args = busyLines, []string{"-lines", fmt.Sprint(busyLines), "-rate", "5", "-hold"}
+			}
+			c := e.Run(t, enginetest.Options{LogDriver: "local", Labels: map[string]string{"many": label}, Args: args})
+			lines[c.ID] = want
+		}
+		a.waitRecords(busy*busyLines + (n-busy)*quietLines)
+		for id, want := range lines {
+			numbered(t, "stdout", want, a.texts(id, ""))
+		}
+		a.waitFor("quiet containers to be polled", func() bool { return a.col.byReader()[readerPoll] >= n-busy })
+		fds := processFDs() - before
+		t.Logf("%d containers: %v, %d descriptors more than with none", n, a.col.byReader(), fds)
+		if most := 2*busy + 2*maxOpens; fds > most {
+			t.Errorf("%d descriptors more than with none, at most %d would do", fds, most)
+		}
+	})
+}
