@@ -125,7 +125,7 @@ func (c *Collector) openDB() error {
 // that do not return are left behind with an error in the log.
 func (c *Collector) Run(ctx context.Context) error {
 	defer c.watchFiles()()
-	defer c.pollers.stop()
+	defer c.pollers.wait()
 	d := &discovery{col: c, log: c.log, looked: make(map[string]bool), created: make(map[string]*container)}
 	d.start = func(ctr *container) { c.start(ctx, ctr) }
 	d.task = newTask(taskDiscovery, c.log, d.run)

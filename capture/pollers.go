@@ -12,25 +12,25 @@ import (
 // For the same reason what lies between a stream's start and its wait is kept
 // shallow.
 type pollers struct {
-	conn    *connState
-	polls   chan poll
-	room    semaphore // one for each poller
-	stopped chan struct{}
+	conn  *connState
+	polls chan poll
+	room  semaphore // one for each poller
 }
 
 type poll struct {
+	ctx  context.Context //nolint:containedctx // of the stream's read
 	f    func() error
 	done chan error // capacity 1
 }
 
 func newPollers(conn *connState, n int) *pollers {
-	return &pollers{conn: conn, polls: make(chan poll), room: make(semaphore, n), stopped: make(chan struct{})}
+	return &pollers{conn: conn, polls: make(chan poll), room: make(semaphore, n)}
 }
 
 // do has a poller run f, and waits for it. Where all are busy until the
 // connection to the Engine is given up, that is errEngineDown.
 func (p *pollers) do(ctx context.Context, f func() error) error {
-	j := poll{f, make(chan error, 1)}
+	j := poll{ctx, f, make(chan error, 1)}
 	select {
 	case p.polls <- j:
 		return <-j.done
@@ -52,7 +52,8 @@ func (p *pollers) do(ctx context.Context, f func() error) error {
 	return <-j.done
 }
 
-// work does polls until there has been none for a while.
+// work does polls until there has been none for a while, or the last one's
+// stream has ended, as all do with the capture.
 func (p *pollers) work(j poll) {
 	defer func() { <-p.room }()
 	idle := time.NewTimer(idleTimeout)
@@ -64,21 +65,21 @@ func (p *pollers) work(j poll) {
 		case j = <-p.polls:
 		case <-idle.C:
 			return
-		case <-p.stopped:
+		case <-j.ctx.Done():
 			return
 		}
 	}
 }
 
-// stop ends the pollers. It gives up on one that is still busy: its task was
-// left behind.
-func (p *pollers) stop() {
-	close(p.stopped)
+// wait waits for the pollers to end after all streams have. It gives up on one
+// that is still busy: its task was left behind.
+func (p *pollers) wait() {
 	late := time.NewTimer(time.Second)
 	defer late.Stop()
 	for range cap(p.room) {
 		select {
 		case p.room <- struct{}{}:
+			defer func() { <-p.room }()
 		case <-late.C:
 			return
 		}

@@ -11,6 +11,7 @@ import (
 // occupied makes pollers that are all busy until release is called.
 func occupied(t *testing.T, n int) (p *pollers, release func()) {
 	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
 	conn := newConnState()
 	conn.set(true)
 	p = newPollers(conn, n)
@@ -18,7 +19,7 @@ func occupied(t *testing.T, n int) (p *pollers, release func()) {
 	var wg sync.WaitGroup
 	for range n {
 		wg.Go(func() {
-			if err := p.do(t.Context(), func() error { busy <- struct{}{}; <-hold; return nil }); err != nil {
+			if err := p.do(ctx, func() error { busy <- struct{}{}; <-hold; return nil }); err != nil {
 				t.Error(err)
 			}
 		})
@@ -27,7 +28,8 @@ func occupied(t *testing.T, n int) (p *pollers, release func()) {
 	return p, sync.OnceFunc(func() {
 		close(hold)
 		wg.Wait()
-		p.stop()
+		cancel()
+		p.wait()
 	})
 }
 
