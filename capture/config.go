@@ -120,7 +120,7 @@ var options = []Option{
 		func(c *Config, v string) error {
 			return parseDuration(&c.PollMax, v, 100*time.Millisecond, time.Hour)
 		}},
-	{"Rotate_Interval", "30s", "a duration between 1s and 24h", "How often a stream is opened anew where it was, each at a moment of its own.",
+	{"Rotate_Interval", "30s", "a duration between 1s and 24h", "How often a stream is opened anew where it was; not all at the same moment.",
 		func(c *Config, v string) error {
 			return parseDuration(&c.RotateInterval, v, time.Second, 24*time.Hour)
 		}},

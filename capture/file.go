@@ -22,7 +22,7 @@ type fileReader struct {
 const (
 	// watchedPoll is how often a watched file is looked at all the same: on some
 	// file systems the kernel does not see what others write.
-	watchedPoll = 5 * time.Second
+	watchedPoll = 10 * time.Second
 	// fastPoll is how often a file without a watch is looked at when it was
 	// written to lately; longer and longer up to slowPoll when it was not.
 	fastPoll = 50 * time.Millisecond

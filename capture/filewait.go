@@ -90,7 +90,7 @@ func (l *fileLog) wait(ctx context.Context) (ended bool, err error) {
 	if l.rewatch() {
 		return false, nil
 	}
-	d := watchedPoll
+	d := onGrid(watchedPoll)
 	if !l.armed || l.created == nil {
 		d = l.poll
 		l.poll = min(2*l.poll, slowPoll)

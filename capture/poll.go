@@ -92,18 +92,30 @@ func (p *pollPlan) next() (time.Duration, error) {
 	return onGrid(wait), nil
 }
 
-// pollMoments is at how many moments within an interval there are polls.
-const pollMoments = 14
+// moments is how many there are within a time at which something is done that
+// all streams do at about that interval.
+const moments = 14
 
 // onGrid shortens a wait so that it ends at the same moment as others of about
-// its length: polls that are done in one go cost a third of what they cost when
-// a processor is woken for each.
+// its length: what is done in one go costs a third of what it costs when a
+// processor is woken for each.
 func onGrid(d time.Duration) time.Duration {
 	// A little shorter than d, which must not be exceeded when it is their turn.
-	grid := d * 98 / 100 / pollMoments
+	grid := d * 98 / 100 / moments
 	if grid <= 0 {
 		return d
 	}
 	end := sinceStart() + d
 	return d - end%grid
+}
+
+// nearGrid moves the end of a wait to the nearest such moment, so that one wait
+// after the other is of length d.
+func nearGrid(d time.Duration) time.Duration {
+	grid := d / moments
+	if grid <= 0 {
+		return d
+	}
+	end := sinceStart() + d + grid/2
+	return d + grid/2 - end%grid
 }

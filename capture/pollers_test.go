@@ -76,7 +76,7 @@ func TestOnGrid(t *testing.T) {
 			if wait > d || wait < d*9/10 {
 				t.Fatalf("%v became %v", d, wait)
 			}
-			if grid := d * 98 / 100 / pollMoments; grid > 0 {
+			if grid := d * 98 / 100 / moments; grid > 0 {
 				ends[(before+wait+grid/2)/grid] = true
 			}
 		}

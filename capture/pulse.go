@@ -67,7 +67,7 @@ func (s *stream) pulse(ctx context.Context, r openReader) {
 		select {
 		case <-beat.C:
 			atBeat = s.heartbeat(ctx, r, atBeat)
-			beat.Reset(cfg.HeartbeatInterval)
+			beat.Reset(onGrid(cfg.HeartbeatInterval))
 		case <-turn.C:
 			turn.Reset(s.rotate(ctx, r))
 		case <-idle.C:

@@ -20,7 +20,7 @@ func (s *stream) rotate(ctx context.Context, r openReader) time.Duration {
 	switch age := s.age(); {
 	case age == 0: // not yet in sync
 		return due
-	case age < due:
+	case age < due-due/moments:
 		return due - age
 	}
 	s.turned.Store(true)
@@ -30,7 +30,7 @@ func (s *stream) rotate(ctx context.Context, r openReader) time.Duration {
 		s.col.metrics.rotationErrors.Inc()
 		s.log.Debug("the stream was not rotated, it goes on as it is", "error", err)
 	}
-	return interval
+	return nearGrid(interval)
 }
 
 // age is how long the log has been open and in sync, 0 if it is not.
