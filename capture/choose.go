@@ -53,6 +53,7 @@ func (s *stream) readBy(ctx context.Context, r *readers, follow bool) error {
 		if !errors.Is(err, errNoFile) || choice == readerFile {
 			return err
 		}
+		// As tryFile: thousands of streams come here, once, and then only wait.
 		_ = apart(func() error { s.sayAPI(err); return nil })
 	}
 	switch {
