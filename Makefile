@@ -17,7 +17,7 @@ HOST_SOURCES = $(wildcard plugin/host/*.c)
 export CGO_ENABLED = 1
 
 .DELETE_ON_ERROR:
-.PHONY: help build run test e2e soak lint bench up down image-test clean
+.PHONY: help build run test e2e soak lint bench up down .compose image-test clean
 
 help: ## list the targets (default)
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -68,11 +68,15 @@ $(LINT):
 bench: build ## benchmarks of the capture path: ns/line, MB/s, allocations
 	go test -run '^$$' -bench . -benchmem ./...
 
-up: ## the whole stack on this machine: Fluent Bit, Loki, Kafka, Grafana, Prometheus; needs Docker Compose and the images
+up: .compose ## the whole stack on this machine: Fluent Bit, Loki, Kafka, Grafana, Prometheus; needs Docker Compose and the images
 	HOSTNAME=$$(hostname) docker compose -f docker/compose.yaml up --detach --build --wait
 
-down: ## stop the stack; its volumes stay
+down: .compose ## stop the stack; its volumes stay
 	docker compose -f docker/compose.yaml down
+
+# Without its plugin, docker complains of the first flag.
+.compose:
+	@docker compose version >/dev/null 2>&1 || { echo "there is no 'docker compose' here; install Docker Compose 2 (Debian: docker-compose-plugin of Docker's packages)"; exit 1; }
 
 image-test: build ## build docker/Dockerfile from stand-ins of its bases, and run the image; a few minutes
 	@docker/engine.sh up >/dev/null || [ $$? = 3 ]

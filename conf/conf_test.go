@@ -24,8 +24,7 @@ var (
 // switchOn returns an example's text with everything on that can be switched on.
 func switchOn(text string) string { return switchedOff.ReplaceAllString(text, "$1$2") }
 
-// withEngine returns an edit that makes an example read from the Engine at host, everything from the beginning, without an
-// endpoint, whose port is another's.
+// withEngine returns an edit that makes an example read from the Engine at host, everything from the beginning.
 func withEngine(host string) func(string) string {
 	return func(text string) string {
 		return inputName.ReplaceAllStringFunc(text, func(line string) string {
@@ -34,11 +33,7 @@ func withEngine(host string) func(string) string {
 			if strings.Contains(line, ":") {
 				colon = ":"
 			}
-			line = fmt.Sprintf("%s\n%sdocker_host%s %s\n%[2]sstart_from%[3]s beginning", line, indent, colon, host)
-			if !strings.Contains(text, "${METRICS_LISTEN}") {
-				line += fmt.Sprintf("\n%smetrics_listen%s off", indent, colon)
-			}
-			return line
+			return fmt.Sprintf("%s\n%sdocker_host%s %s\n%[2]sstart_from%[3]s beginning", line, indent, colon, host)
 		})
 	}
 }

@@ -47,7 +47,8 @@ var listed = map[string][]string{
 	"output stdout": {"format", "json_date_format", "json_date_key"},
 }
 
-// TestKeys: every key exists, and the first example shows every option of the plugin.
+// TestKeys: every key exists, the environment says where metrics are served, and the first example shows every option of the
+// plugin.
 func TestKeys(t *testing.T) {
 	options := map[string]bool{}
 	for _, o := range capture.Options() {
@@ -64,6 +65,11 @@ func TestKeys(t *testing.T) {
 					(s.name() != "input docker_logs" || !options[key]) {
 					t.Errorf("%s, %s: %s is no key that is known", file, s.name(), key)
 				}
+			}
+		}
+		for _, input := range sections(example, "input") {
+			if v := input.keys["metrics_listen"]; v.off || v.value != "${METRICS_LISTEN}" {
+				t.Errorf("%s: METRICS_LISTEN does not say where metrics are served", file)
 			}
 		}
 		if strings.HasPrefix(file, "fluent-bit.") {

@@ -113,7 +113,7 @@ func TestImage(t *testing.T) {
 			args := append([]string{"run", "-d", "--name", agent, "--read-only", "--cap-drop", "ALL",
 				"--security-opt", "no-new-privileges", "--security-opt", "seccomp=unconfined", "--network", "none",
 				"-v", socket + ":/var/run/docker.sock:ro", "-v", name + ":/var/lib/fluent-bit",
-				"-v", configuration(t, producer) + ":/etc/fluent-bit/fluent-bit.yaml:ro", "--health-interval", "1s"}, c.args...)
+				"-v", configuration(t, producer) + ":/etc/fluent-bit/fluent-bit.yaml:ro", "--health-interval", "1s", "-e", "METRICS_LISTEN=0.0.0.0:8001"}, c.args...)
 			run(t, d.command(append(args, image)...))
 			t.Cleanup(func() {
 				run(t, d.command("rm", "-f", producer, agent))
@@ -138,10 +138,16 @@ func TestImage(t *testing.T) {
 			if !strings.Contains(string(said), c.says) {
 				t.Errorf("it does not say %q:\n%s", c.says, recordLine.ReplaceAllString(string(said), ""))
 			}
+			if !servedToAll.Match(said) {
+				t.Errorf("it does not say %q, so METRICS_LISTEN is ignored:\n%s", servedToAll, recordLine.ReplaceAllString(string(said), ""))
+			}
 			checkNumbers(t, out, lines)
 		})
 	}
 }
+
+// servedToAll is how the address 0.0.0.0 is said, where there is IPv6 and where not.
+var servedToAll = regexp.MustCompile(`metrics are served url=http://(\[::]|0\.0\.0\.0):8001/`)
 
 // recordLine is what the output prints, between what Fluent Bit logs.
 var recordLine = regexp.MustCompile(`(?m)^\{.*\n`)
