@@ -89,13 +89,13 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer, notify func())
 	if cfg.ExcludeSelf {
 		c.self = ownContainer()
 	}
+	c.guard = newFDGuard(c)
 	if c.metrics, err = newMetrics(reg, c); err != nil {
-		return nil, fmt.Errorf("registering metrics: %w", err)
+		return nil, errors.Join(fmt.Errorf("registering metrics: %w", err), api.close())
 	}
 	c.out.latency = c.metrics.latency
 	c.out.ahead = &c.ahead
 	c.sup = newSupervisor(cfg.TaskTimeout, c.metrics)
-	c.guard = newFDGuard(c)
 	if err := c.openDB(); err != nil {
 		return nil, errors.Join(err, api.close())
 	}
@@ -193,6 +193,7 @@ func (c *Collector) Outstanding() uint64 { return c.out.outstanding() }
 // Run must have returned.
 func (c *Collector) Close() error {
 	c.out.timer.Stop()
+	c.guard.fds.close()
 	var err error
 	if c.db != nil {
 		if err = guard(c.save); err != nil {

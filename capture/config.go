@@ -39,7 +39,7 @@ type Config struct {
 	HeartbeatInterval time.Duration
 	TaskTimeout       time.Duration
 
-	FDWarn, FDLimit int // descriptors of the process
+	FDWarn, FDLimit int // descriptors of the process; 0: by how many it may have
 
 	MetricsListen string // host:port of the endpoint; empty: none
 	PerContainer  bool   // metrics of each container
@@ -136,10 +136,10 @@ var options = []Option{
 		func(c *Config, v string) error {
 			return parseDuration(&c.TaskTimeout, v, time.Second, 24*time.Hour)
 		}},
-	{"FD_Warn", "500", "a number between 10 and 1000000", "Open file descriptors of the whole process above which a warning is logged.",
-		func(c *Config, v string) error { return parseInt(&c.FDWarn, v, 10, 1_000_000) }},
-	{"FD_Limit", "800", "a number between 10 and 1000000, not below FD_Warn", "Open file descriptors above which the capture gives up some of its own; 80 % of the process's limit where that is less.",
-		func(c *Config, v string) error { return parseInt(&c.FDLimit, v, 10, 1_000_000) }},
+	{"FD_Warn", "auto", "auto, or a number between 10 and 1000000", "Open file descriptors of the whole process above which a warning is logged; auto: 500 of each 800 of FD_Limit.",
+		func(c *Config, v string) error { return parseAuto(&c.FDWarn, v, 10, 1_000_000) }},
+	{"FD_Limit", "auto", "auto, or a number between 10 and 1000000, not below FD_Warn", "Open file descriptors of the process above which the capture gives up some of its own, where that helps; auto: 800 of each 1,024 that the process may have; never more than 80 % of these.",
+		func(c *Config, v string) error { return parseAuto(&c.FDLimit, v, 10, 1_000_000) }},
 	{"Metrics_Listen", "127.0.0.1:8001", "off, or host:port", "Where metrics, health and a page are served over HTTP, for all inputs that name the same address.",
 		func(c *Config, v string) error { return parseListen(&c.MetricsListen, v) }},
 	{"Metrics_Per_Container", "on", "on or off", "Metrics of each container, besides those of all together.",
@@ -217,7 +217,7 @@ func ParseConfig(get func(key string) string) (Config, error) {
 	if c.TaskTimeout < 2*c.HeartbeatInterval {
 		return Config{}, fmt.Errorf("option Task_Timeout: value %q is not allowed; allowed: not below twice Heartbeat_Interval, %v", c.TaskTimeout, 2*c.HeartbeatInterval)
 	}
-	if c.FDLimit < c.FDWarn {
+	if c.FDLimit != 0 && c.FDLimit < c.FDWarn {
 		return Config{}, fmt.Errorf("option FD_Limit: value \"%d\" is not allowed; allowed: not below FD_Warn, %d", c.FDLimit, c.FDWarn)
 	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {

@@ -4,31 +4,30 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
-	"os"
 	"slices"
+	"sync/atomic"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // fdGuard watches the open file descriptors of the process. Above FD_Limit it
 // gives up descriptors of the capture, the cheapest first: connections that
 // idle, then the open logs of the quietest containers, which are polled from
-// then on, in the end all that is open, once. It never touches what is not the
-// capture's.
+// then on. It does so only where that brings the number below the limit: what
+// others have open it can neither close nor make up for.
 type fdGuard struct {
 	col  *Collector
 	task *task
 	log  *slog.Logger
+	fds  fdCount
 
-	limit      int // the least of FD_Limit and 80 % of the process's limit
 	warned     bool
-	said       string    // the last action
-	parked     []*stream // whose logs were given up
-	calmSince  time.Time // when there were descriptors enough again; zero while there are not
+	said       string       // the last action
+	looks      atomic.Int64 // so far
+	parked     []*stream    // whose logs were given up
+	calmSince  time.Time    // when there were descriptors enough again; zero while there are not
 	recycledAt time.Time
+	trouble    trouble
 }
 
 // FDs counts open file descriptors.
@@ -39,6 +38,8 @@ type FDs struct {
 	Process     int `json:"process"`     // all of the process, also those that are not the capture's
 	Warn        int `json:"warn"`        // above which there is a warning
 	Limit       int `json:"limit"`       // above which the guard acts
+
+	err error // why Process is that of an earlier time
 }
 
 const (
@@ -46,22 +47,20 @@ const (
 	// guardStep of such a time to show.
 	guardLooks = 6
 	guardStep  = 5
-	// recycleEvery is how often all streams are opened anew at most: what keeps
-	// the number high may not be ours.
+	// recycleEvery is how often all streams are opened anew at most.
 	recycleEvery = 10 * time.Minute
 	// calmBeats is for how many times Heartbeat_Interval there must have been
 	// descriptors enough before logs that were given up are opened again.
 	calmBeats = 2
+	// perStream is how many descriptors a stream has at most, for the moment of
+	// a rotation.
+	perStream = 2
 )
 
 var errRecycled = errors.New("all logs are opened anew, too many file descriptors are open")
 
 func newFDGuard(c *Collector) *fdGuard {
-	g := &fdGuard{col: c, log: c.log, limit: c.cfg.FDLimit}
-	var rl unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &rl); err == nil && rl.Cur < 1<<30 {
-		g.limit = min(g.limit, int(rl.Cur)*8/10)
-	}
+	g := &fdGuard{col: c, log: c.log, trouble: trouble{what: "counting the open file descriptors"}}
 	g.task = newTask(taskGuard, c.log, g.run)
 	return g
 }
@@ -74,6 +73,8 @@ func (g *fdGuard) run(ctx context.Context) error {
 		if g.check() {
 			wait /= guardStep
 		}
+		g.looks.Add(1)
+		g.task.rest()
 		if !sleep(ctx, wait) {
 			return nil
 		}
@@ -85,60 +86,50 @@ func (g *fdGuard) count() FDs {
 	n := FDs{
 		Connections: g.col.api.connections(),
 		Files:       int(g.col.files.Load()),
-		Process:     processFDs(),
-		Warn:        min(g.col.cfg.FDWarn, g.limit),
-		Limit:       g.limit,
 	}
+	n.Process, n.err = g.fds.count()
+	n.Warn, n.Limit = fdLimits(g.col.cfg)
 	if g.col.filesWatch() != nil {
 		n.Watches = 1
 	}
 	return n
 }
 
-// processFDs is how many descriptors the process has open, 0 if that cannot be
-// told.
-func processFDs() int {
-	d, err := os.Open("/proc/self/fd")
-	if err != nil {
-		return 0
-	}
-	defer func() { _ = d.Close() }()
-	n := -1 // d itself
-	for {
-		names, err := d.Readdirnames(1024)
-		if n += len(names); err != nil {
-			if !errors.Is(err, io.EOF) {
-				return 0
-			}
-			return n
-		}
-	}
-}
+// margin is how far below the limit there is room to open logs again.
+func (n *FDs) margin() int { return max((n.Limit-n.Warn)/4, n.Limit/20) }
 
 // check looks once, and says whether it did something that should show soon.
 func (g *fdGuard) check() (acted bool) {
 	n := g.count()
-	switch {
-	case n.Process > n.Limit:
+	if n.err != nil {
+		g.trouble.report(g.log, n.err)
+		return false
+	}
+	g.trouble.over(g.log)
+	excess := n.Process - n.Limit
+	if excess > 0 || len(g.parked) > 0 {
+		// They come by the thousand while an output is away, and go with that.
+		excess -= g.fds.timers()
+	}
+	if n.Process > n.Warn && !g.warned {
+		g.warned = true
+		g.log.Warn("many file descriptors are open (FD_Warn)", "process", n.Process, "connections", n.Connections, "log_files", n.Files, "warn", n.Warn, "limit", n.Limit)
+	}
+	if excess > 0 {
 		g.calmSince = time.Time{}
-		return g.act(n)
-	case n.Process > n.Warn:
-		if !g.warned {
-			g.warned = true
-			g.log.Warn("many file descriptors are open (FD_Warn)", "process", n.Process, "connections", n.Connections, "log_files", n.Files, "warn", n.Warn, "limit", n.Limit)
-		}
-	case g.warned:
+		return g.act(n, excess)
+	}
+	if n.Process <= n.Warn && g.warned {
 		g.warned, g.said = false, ""
 		g.log.Info("the number of open file descriptors is normal again", "process", n.Process)
 	}
-	g.unpark(n)
+	g.unpark(-excess - n.margin())
 	return false
 }
 
 // act gives up descriptors. Each call goes one step further, since the next
 // one shows whether this one was enough.
-func (g *fdGuard) act(n FDs) bool {
-	g.warned = true
+func (g *fdGuard) act(n FDs, excess int) bool {
 	say := func(action, text string, args ...any) {
 		g.col.metrics.guardActions.WithLabelValues(action).Inc()
 		level := slog.LevelError
@@ -148,19 +139,28 @@ func (g *fdGuard) act(n FDs) bool {
 		g.said = action
 		g.log.Log(context.Background(), level, "too many file descriptors are open (FD_Limit): "+text, append(args, "process", n.Process, "connections", n.Connections, "log_files", n.Files, "limit", n.Limit)...)
 	}
+	own := n.Connections + n.Files
+	if own < excess {
+		if g.said == "" {
+			g.said = "none"
+			g.log.Warn("too many file descriptors are open (FD_Limit), and they are not the capture's: it gives up none of its own",
+				"process", n.Process, "connections", n.Connections, "log_files", n.Files, "limit", n.Limit)
+		}
+		return false
+	}
 	if closed := g.col.api.closeIdle(); closed > 0 {
 		say("close_idle", "idle connections were closed", "closed", closed)
 		return true
 	}
-	if quiet := g.park(n.Process - n.Warn); quiet > 0 {
+	if quiet := g.park(excess); quiet > 0 {
 		say("park", "the quietest containers are polled from now on", "containers", quiet)
 		return true
 	}
-	if time.Since(g.recycledAt) < recycleEvery || n.Connections+n.Files == 0 {
-		return false
+	all := g.col.running()
+	if own <= perStream*len(all)+maxOpens || time.Since(g.recycledAt) < recycleEvery {
+		return false // each stream has what it needs
 	}
 	g.recycledAt = time.Now()
-	all := g.col.running()
 	for _, s := range all {
 		s.cut(errRecycled)
 	}
@@ -201,9 +201,8 @@ func (g *fdGuard) park(n int) (parked int) {
 }
 
 // unpark opens logs that were given up again, as many as there is room for.
-func (g *fdGuard) unpark(n FDs) {
+func (g *fdGuard) unpark(room int) {
 	now := time.Now()
-	room := n.Warn - n.Process
 	switch {
 	case len(g.parked) == 0:
 		return
@@ -217,7 +216,7 @@ func (g *fdGuard) unpark(n FDs) {
 		return
 	}
 	g.calmSince = now // the next ones when these have shown
-	back := g.parked[:min(room/2+1, len(g.parked))]
+	back := g.parked[:min(room/perStream+1, len(g.parked))]
 	for _, s := range back {
 		s.parked.Store(false)
 		s.cut(errMoved)

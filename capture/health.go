@@ -82,6 +82,9 @@ func (c *Collector) diagnose(h *Health) {
 	if h.Tasks.Leaked > 0 {
 		problem("%d tasks did not return and were left behind", h.Tasks.Leaked)
 	}
+	if h.FDs.err != nil {
+		problem("the open file descriptors cannot be counted: %v", h.FDs.err)
+	}
 	if h.FDs.Process > h.FDs.Warn {
 		problem("%d file descriptors are open (FD_Warn %d)", h.FDs.Process, h.FDs.Warn)
 	}

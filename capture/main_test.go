@@ -372,6 +372,14 @@ func (a *agent) waitLog(text string) {
 	a.waitFor("the log to say "+text, func() bool { return strings.Contains(a.log.String(), text) })
 }
 
+// processFDs is how many descriptors this process has open.
+func processFDs() int {
+	var c fdCount
+	defer c.close()
+	n, _ := c.count()
+	return n - 1 // that by which they are counted
+}
+
 // testContext when the test has waited too long.
 func testContext(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), waitTime)

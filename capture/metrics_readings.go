@@ -85,7 +85,9 @@ func readings(c *Collector) (all []prometheus.Collector) {
 		set(float64(n.Files), "files")
 		set(float64(n.Watches), "watches")
 	}, "kind")
-	value("process_open_fds", "Open file descriptors of the whole process.", func() float64 { return float64(processFDs()) })
+	value("process_open_fds", "Open file descriptors of the whole process.", func() float64 { return float64(c.guard.count().Process) })
+	value("fd_warn", "Open file descriptors of the process above which there is a warning.", func() float64 { return float64(c.guard.count().Warn) })
+	value("fd_limit", "Open file descriptors of the process above which the capture gives up some of its own.", func() float64 { return float64(c.guard.count().Limit) })
 	value("goroutines", "Goroutines of the whole process.", func() float64 { return float64(runtime.NumGoroutine()) })
 	gauge("checkpoint_age_seconds", "Time since what DB holds was last up to date; absent without DB.", func(set setValue) {
 		if c.db != nil {

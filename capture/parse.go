@@ -110,6 +110,15 @@ func parseInt(dst *int, v string, lo, hi int) error {
 	return nil
 }
 
+// parseAuto is parseInt where auto, 0, is allowed too.
+func parseAuto(dst *int, v string, lo, hi int) error {
+	if strings.EqualFold(v, "auto") {
+		*dst = 0
+		return nil
+	}
+	return parseInt(dst, v, lo, hi)
+}
+
 func parseFloat(dst *float64, v string, lo, hi float64) error {
 	x, err := strconv.ParseFloat(v, 64)
 	if err != nil || !(x >= lo && x <= hi) { // NaN is neither
