@@ -25,7 +25,6 @@ type Config struct {
 	BatchSize   int    // bytes of msgpack a batch is sealed at
 	BufferLimit int    // bytes of msgpack that may wait for Fluent Bit
 	TagTemplate string // empty: the instance's own tag
-	Ingest      string // "auto", "native", "proxy": read by package plugin
 
 	ResyncInterval time.Duration
 
@@ -174,9 +173,6 @@ var options = []Option{
 	{"Tag_Template", "", "text with any of " + tagPlaceholders,
 		"A tag per container; not set: one tag for all (recommended).",
 		func(c *Config, v string) error { return parseTagTemplate(&c.TagTemplate, v) }},
-	{"Ingest", "auto", "auto, native or proxy",
-		"Way into Fluent Bit: its native append, or the stock Go callback.",
-		func(c *Config, v string) error { return parseOneOf(&c.Ingest, v, "auto", "native", "proxy") }},
 	{"Resync_Interval", "1m", "a duration between 1s and 1h",
 		"How often the list of containers is compared with what is captured.",
 		func(c *Config, v string) error { return parseDuration(&c.ResyncInterval, v, time.Second, time.Hour) }},

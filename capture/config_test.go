@@ -21,7 +21,7 @@ func TestDefaults(t *testing.T) {
 		c.Reader != "auto", !c.ExcludeSelf, !c.Stdout, !c.Stderr,
 		c.StartFrom != Start{Kind: StartNow}, c.LogKey != "log",
 		c.MaxLineSize != 1<<20, c.BatchSize != 256<<10, c.BufferLimit != 16<<20,
-		c.TagTemplate != "", c.Ingest != "auto", c.ResyncInterval != time.Minute,
+		c.TagTemplate != "", c.ResyncInterval != time.Minute,
 		len(c.Labels)+len(c.Include)+len(c.Exclude) != 0:
 		t.Errorf("defaults are %+v", c)
 	}
@@ -44,7 +44,7 @@ func TestBadValues(t *testing.T) {
 		{"Labels", "[x"}, {"Log_Key", "stream"}, {"Log_Key", "label.x"},
 		{"Max_Line_Size", "0"}, {"Max_Line_Size", "many"}, {"Max_Line_Size", "1T"},
 		{"Batch_Size", "1M"}, {"Batch_Size", "-1"}, {"Buffer_Limit", "10k"},
-		{"Tag_Template", "docker.<colour>"}, {"Ingest", "fast"}, {"Resync_Interval", "1"}, {"Resync_Interval", "2h"},
+		{"Tag_Template", "docker.<colour>"}, {"Resync_Interval", "1"}, {"Resync_Interval", "2h"},
 	} {
 		_, err := parse(map[string]string{test.key: test.value})
 		if err == nil {

@@ -57,10 +57,30 @@ static int forked(void)
 	return getpid() != loaded_by;
 }
 
+/* A call that there is no way around, NULL if all are there. */
+static const char *missing_symbol(void)
+{
+	if (sym.set_collector_event == NULL) {
+		return "flb_input_set_collector_event";
+	}
+	if (sym.log_append == NULL) {
+		return "flb_input_log_append";
+	}
+	if (sym.set_property == NULL) {
+		return "flb_input_set_property";
+	}
+	if (sym.name == NULL) {
+		return "flb_input_name";
+	}
+	return NULL;
+}
+
 /* Why Init cannot go on, NULL if it can. */
 static const char *refusal(void)
 {
+	static char missing[128];
 	char thread[16] = "";
+	const char *symbol;
 
 	if (forked()) {
 		return "cannot run in a daemon: Fluent Bit forks after loading Go plugins. "
@@ -69,6 +89,12 @@ static const char *refusal(void)
 	prctl(PR_GET_NAME, thread);
 	if (strncmp(thread, "flb-in-", 7) != 0) {
 		return "needs a thread of its own. Remove 'threaded off' from this input";
+	}
+	symbol = missing_symbol();
+	if (symbol != NULL) {
+		snprintf(missing, sizeof(missing), "needs %s, which this Fluent Bit does not export. "
+		         "Use an official build of Fluent Bit 2.2 or later", symbol);
+		return missing;
 	}
 	return NULL;
 }
@@ -103,31 +129,7 @@ void FLBPluginUnregister(struct flb_plugin_proxy_def *def)
 	}
 }
 
-/* The buffer of FLBPluginInputCallback, after Fluent Bit has copied it. */
-int FLBPluginInputCleanupCallback(void *data)
-{
-	free(data);
-	return 0;
-}
-
-/* Native path. */
-
-const char *flb_native_missing(void)
-{
-	if (sym.set_collector_event == NULL) {
-		return "flb_input_set_collector_event";
-	}
-	if (sym.log_append == NULL) {
-		return "flb_input_log_append";
-	}
-	if (sym.set_property == NULL) {
-		return "flb_input_set_property";
-	}
-	if (sym.name == NULL) {
-		return "flb_input_name";
-	}
-	return NULL;
-}
+/* The way of records. */
 
 static int on_event(void *ins, void *config, void *context)
 {

@@ -140,7 +140,7 @@ func open(plugin *C.struct_flbgo_input_plugin) (code int) {
 		return input.FLB_ERROR
 	}
 	instances.add(threadID(), in)
-	in.log.Debug("opened", "native", in.bell.isOpen(), "goroutines", runtime.NumGoroutine())
+	in.log.Debug("opened", "goroutines", runtime.NumGoroutine())
 	return input.FLB_OK
 }
 
@@ -151,14 +151,6 @@ func configure(in *instance, fb *fluentBit, plugin *C.struct_flbgo_input_plugin)
 	if err != nil {
 		return err
 	}
-	native, err := chooseIngest(cfg.Ingest, C.GoString(C.flb_native_missing()), in.log)
-	if err != nil {
-		return err
-	}
-	if !native && cfg.TagTemplate != "" {
-		in.log.Warn("option Tag_Template is ignored: the stock callback has one tag for all")
-		cfg.TagTemplate = ""
-	}
 	metrics := prometheus.NewRegistry()
 	collector, err := capture.New(cfg, in.log, prometheus.WrapRegistererWith(prometheus.Labels{"instance": fb.name}, metrics), in.wake)
 	if err != nil {
@@ -167,20 +159,8 @@ func configure(in *instance, fb *fluentBit, plugin *C.struct_flbgo_input_plugin)
 	fb.makeMetrics()
 	in.capture(collector)
 	in.hide = collector.Show(fb.name, metrics)
-	if !native {
-		return nil
-	}
 	fb.shortenRing()
 	return in.watch()
-}
-
-// poll is the stock path: one buffer per call, which Fluent Bit gives back to
-// FLBPluginInputCleanupCallback.
-func poll(data *unsafe.Pointer, size *C.size_t) int {
-	if buf := current().take(); len(buf) > 0 {
-		*data, *size = C.CBytes(buf), C.size_t(len(buf))
-	}
-	return 0
 }
 
 func register(def *C.struct_flb_plugin_proxy_def) int {

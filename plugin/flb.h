@@ -101,9 +101,6 @@ _Static_assert(sizeof(struct flb_plugin_proxy_def) == 48, "flb_plugin_proxy_def"
  */
 #pragma GCC visibility push(hidden)
 
-/* The name of the first symbol that the native path misses, NULL if none. */
-const char *flb_native_missing(void);
-
 /* Can the counters of an instance be read? */
 int flb_can_read_counters(void);
 

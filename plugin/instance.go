@@ -5,20 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"runtime"
-	"runtime/debug"
-	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"fluent-bit-docker-logs/capture"
 )
 
 const (
 	maxCallback = 4 << 20 // bytes appended before other events of the thread get their turn
-	maxPoll     = 2 << 20 // bytes of one stock buffer: it ends in one chunk, and Loki takes 4 MB
 	retryAfter  = 200 * time.Millisecond
 	ackEvery    = 100 * time.Millisecond // while records are on their way into chunks
 	drainEvery  = 10 * time.Millisecond  // while the ring has no room: throughput hangs on it
@@ -59,19 +53,18 @@ type instance struct {
 	lines *logQueue
 	log   *slog.Logger
 	src   source
-	bell  *doorbell // open on the native path only
-	hide  func()    // from those who ask for metrics
+	bell  *doorbell
+	hide  func() // from those who ask for metrics
 	timer *time.Timer
 	acks  acker
 
 	cancel context.CancelFunc // of Run, nil before start
 	done   chan struct{}      // closed when Run is back
 
-	paused     bool
-	retryAt    time.Time // no append before, after one was refused
-	ackedAt    time.Time
-	published  time.Time
-	stockBatch []byte
+	paused    bool
+	retryAt   time.Time // no append before, after one was refused
+	ackedAt   time.Time
+	published time.Time
 }
 
 func newInstance(h host, name string, level int) *instance {
@@ -89,7 +82,7 @@ func (in *instance) capture(src source) {
 	in.acks = newAcker(in.host.Records, in.log)
 }
 
-// watch opens the native path. The first event comes when Fluent Bit has
+// watch opens the way to collect. The first event comes when Fluent Bit has
 // started its event loop: that is when the Collector is started.
 func (in *instance) watch() error {
 	if err := in.bell.open(); err != nil {
@@ -102,10 +95,10 @@ func (in *instance) watch() error {
 	return nil
 }
 
-// wake has collect called soon, on the native path. From any goroutine.
+// wake has collect called soon. From any goroutine.
 func (in *instance) wake() { in.bell.ring() }
 
-// collect is the native path's event: it appends what is sealed.
+// collect is what the bell rings for: it appends what is sealed.
 func (in *instance) collect() int {
 	if in == nil {
 		return 0
@@ -131,26 +124,6 @@ func (in *instance) collect() int {
 		in.appended(batch)
 	}
 	return 0
-}
-
-// take is the stock path's turn, once a second: it returns the records to
-// hand over, valid until the next call.
-func (in *instance) take() []byte {
-	if in == nil || in.bell.isOpen() {
-		return nil
-	}
-	defer in.lines.flush()
-	in.chores()
-	in.stockBatch = in.stockBatch[:0]
-	for in.mayAppend() {
-		batch := in.src.Next()
-		if batch == nil || len(in.stockBatch) > 0 && len(in.stockBatch)+len(batch.Buf) > maxPoll {
-			break
-		}
-		in.stockBatch = append(in.stockBatch, batch.Buf...)
-		in.appended(batch)
-	}
-	return in.stockBatch
 }
 
 func (in *instance) mayAppend() bool {
@@ -277,85 +250,4 @@ func (in *instance) stop() bool {
 			"waited", exitTimeout)
 		return false
 	}
-}
-
-// chooseIngest decides between the native path and the stock callback;
-// missing names a symbol that the native path needs and does not have.
-func chooseIngest(want, missing string, log *slog.Logger) (native bool, err error) {
-	switch {
-	case want == "proxy":
-		return false, nil
-	case missing == "":
-		return true, nil
-	case want == "native":
-		return false, fmt.Errorf("option Ingest: native needs %s, which this Fluent Bit does not export; allowed here: auto, proxy", missing)
-	}
-	log.Warn("records go through the stock callback, once a second", "missing", missing)
-	return false, nil
-}
-
-// table finds an instance by its thread.
-type table struct {
-	mu       sync.Mutex
-	byThread map[int]*instance // guarded by mu
-}
-
-var instances = table{byThread: map[int]*instance{}}
-
-func (t *table) add(thread int, in *instance) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.byThread[thread] = in
-}
-
-func (t *table) get(thread int) *instance {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.byThread[thread]
-}
-
-func (t *table) remove(thread int) *instance {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	in := t.byThread[thread]
-	delete(t.byThread, thread)
-	return in
-}
-
-func threadID() int { return unix.Gettid() }
-
-// current is the instance of the calling thread, nil if it has none.
-func current() *instance { return instances.get(threadID()) }
-
-func closeCurrent() {
-	if in := instances.remove(threadID()); in != nil {
-		in.close()
-	}
-}
-
-// guarded runs the body of an export; a panic ends in the log and in the
-// result failed instead of in Fluent Bit.
-func guarded(failed int, body func() int) (result int) {
-	var log *slog.Logger
-	if in := current(); in != nil {
-		defer in.lines.flush()
-		log = in.log
-	}
-	result = failed //nolint:wastedassign // it is what a panic leaves
-	defer recovered(log)
-	return body()
-}
-
-// recovered, deferred, turns a panic into an error in log, or on stderr
-// without one.
-func recovered(log *slog.Logger) {
-	p := recover()
-	if p == nil {
-		return
-	}
-	if log == nil {
-		fmt.Fprintf(os.Stderr, "[input:%s] panic: %v\n%s", pluginName, p, debug.Stack())
-		return
-	}
-	log.Error("panic", "value", p, "stack", string(debug.Stack()))
 }

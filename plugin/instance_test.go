@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"runtime"
 	"slices"
 	"strings"
@@ -98,22 +97,20 @@ func (s *fakeSource) Totals() capture.Totals {
 }
 func (s *fakeSource) Close() error { s.closed = true; return nil }
 
-func newTestInstance(t *testing.T, native bool) (*instance, *fakeHost, *fakeSource) {
+func newTestInstance(t *testing.T) (*instance, *fakeHost, *fakeSource) {
 	t.Helper()
 	h, s := &fakeHost{watched: -1}, &fakeSource{}
 	in := newInstance(h, "docker_logs.0", levelInfo)
 	in.capture(s)
-	if native {
-		if err := in.watch(); err != nil {
-			t.Fatal(err)
-		}
+	if err := in.watch(); err != nil {
+		t.Fatal(err)
 	}
 	return in, h, s
 }
 
-func TestNativeHandsOverAndCommitsWhatIsInChunks(t *testing.T) {
+func TestHandsOverAndCommitsWhatIsInChunks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in, h, s := newTestInstance(t, true)
+		in, h, s := newTestInstance(t)
 		s.put("", 0, 1)
 		s.put("web", 2)
 		in.collect()
@@ -140,33 +137,24 @@ func TestNativeHandsOverAndCommitsWhatIsInChunks(t *testing.T) {
 
 func TestNothingIsAppendedWhilePaused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for _, native := range []bool{true, false} {
-			in, h, s := newTestInstance(t, native)
-			turn := func() []byte {
-				if native {
-					in.collect()
-					return h.got
-				}
-				return in.take()
-			}
-			in.pause()
-			in.pause()
-			s.put("", 0)
-			if got := turn(); len(got) != 0 {
-				t.Errorf("native %v: %v appended while paused", native, got)
-			}
-			in.resume()
-			if got := turn(); !slices.Equal(got, []byte{0}) {
-				t.Errorf("native %v: got %v after the resume", native, got)
-			}
-			in.close()
+		in, h, s := newTestInstance(t)
+		defer in.close()
+		in.pause()
+		in.pause()
+		s.put("", 0)
+		if in.collect(); len(h.got) != 0 {
+			t.Errorf("%v appended while paused", h.got)
+		}
+		in.resume()
+		if in.collect(); !slices.Equal(h.got, []byte{0}) {
+			t.Errorf("got %v after the resume", h.got)
 		}
 	})
 }
 
 func TestRefusedBatchIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in, h, s := newTestInstance(t, true)
+		in, h, s := newTestInstance(t)
 		defer in.close()
 		h.refuse = true
 		s.put("", 0)
@@ -186,7 +174,7 @@ func TestRefusedBatchIsKept(t *testing.T) {
 
 func TestCallbackIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in, h, s := newTestInstance(t, true)
+		in, h, s := newTestInstance(t)
 		defer in.close()
 		for range 40 {
 			s.put("", make([]byte, 256<<10)...)
@@ -208,24 +196,9 @@ func rings(d *doorbell) bool {
 	return n == 8
 }
 
-func TestStockBufferIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		in, _, s := newTestInstance(t, false)
-		defer in.close()
-		for range 20 {
-			s.put("", make([]byte, 256<<10)...)
-		}
-		for _, want := range []int{maxPoll, maxPoll, 20*256<<10 - 2*maxPoll, 0} {
-			if got := len(in.take()); got != want {
-				t.Errorf("%d bytes, want %d", got, want)
-			}
-		}
-	})
-}
-
 func TestExitDoesNotHang(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in, h, s := newTestInstance(t, true)
+		in, h, s := newTestInstance(t)
 		release := make(chan struct{})
 		s.run = func(context.Context) error { <-release; return nil }
 		in.collect()
@@ -243,7 +216,7 @@ func TestExitDoesNotHang(t *testing.T) {
 
 func TestPanicOfTheCaptureIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in, h, s := newTestInstance(t, true)
+		in, h, s := newTestInstance(t)
 		s.run = func(context.Context) error { panic("boom") }
 		in.collect()
 		synctest.Wait()
@@ -256,7 +229,7 @@ func TestPanicOfTheCaptureIsLogged(t *testing.T) {
 
 func TestRunThatEndsIsSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in, h, s := newTestInstance(t, true)
+		in, h, s := newTestInstance(t)
 		s.run = func(context.Context) error { return errors.New("no engine") }
 		in.collect()
 		synctest.Wait()
@@ -270,7 +243,7 @@ func TestRunThatEndsIsSaid(t *testing.T) {
 func TestTableIsEmptyAtTheEnd(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	in, h, s := newTestInstance(t, true)
+	in, h, s := newTestInstance(t)
 	instances.add(threadID(), in)
 	if current() != in {
 		t.Fatal("not found by its thread")
@@ -286,34 +259,15 @@ func TestTableIsEmptyAtTheEnd(t *testing.T) {
 	if len(instances.byThread) != 0 || !s.closed {
 		t.Errorf("%d instances left, closed %v", len(instances.byThread), s.closed)
 	}
-	if current().collect() != 0 || current().pause() != 0 || current().resume() != 0 || current().take() != nil {
+	if current().collect() != 0 || current().pause() != 0 || current().resume() != 0 {
 		t.Error("a call without an instance had an effect")
-	}
-}
-
-func TestChooseIngest(t *testing.T) {
-	for _, tc := range []struct {
-		want, missing string
-		native        bool
-		err           string
-	}{
-		{"auto", "", true, ""},
-		{"auto", "sym", false, ""},
-		{"native", "", true, ""},
-		{"native", "sym", false, "native needs sym"},
-		{"proxy", "", false, ""},
-	} {
-		native, err := chooseIngest(tc.want, tc.missing, slog.New(slog.DiscardHandler))
-		if native != tc.native || (err == nil) != (tc.err == "") || err != nil && !strings.Contains(err.Error(), tc.err) {
-			t.Errorf("%s, missing %q: %v, %v", tc.want, tc.missing, native, err)
-		}
 	}
 }
 
 // What Fluent Bit's endpoint shows is renewed on events, once a second at most.
 func TestTotalsArePublished(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in, h, s := newTestInstance(t, true)
+		in, h, s := newTestInstance(t)
 		for range 30 { // 3 seconds
 			s.put("", 0)
 			in.collect()
@@ -333,7 +287,7 @@ func TestTotalsArePublished(t *testing.T) {
 
 // However an instance ends, it is hidden from those who ask for metrics.
 func TestCloseHides(t *testing.T) {
-	in, _, _ := newTestInstance(t, true)
+	in, _, _ := newTestInstance(t)
 	hidden := 0
 	in.hide = func() { hidden++ }
 	in.close()

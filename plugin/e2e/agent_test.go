@@ -25,14 +25,14 @@ type options map[string]string
 // setup says how an agent is to run.
 type setup struct {
 	inputs      []options
-	memBufLimit string // of each input, e.g. 5M
-	slow        int64  // bytes per second that the output takes; 0 is unlimited
-	unthreaded  bool   // Threaded Off
-	daemon      bool   // Daemon On
-	logFile     string // Log_File, for a daemon, which has no standard error
-	storage     string // storage.path: chunks are kept on disk, and outlive the process
-	http        string // host:port of the agent's own endpoint, where it has one
-	noMetrics   bool   // the agent exports no calls for metrics; of the host only
+	memBufLimit string   // of each input, e.g. 5M
+	slow        int64    // bytes per second that the output takes; 0 is unlimited
+	unthreaded  bool     // Threaded Off
+	daemon      bool     // Daemon On
+	logFile     string   // Log_File, for a daemon, which has no standard error
+	storage     string   // storage.path: chunks are kept on disk, and outlive the process
+	http        string   // host:port of the agent's own endpoint, where it has one
+	faults      []string // arguments for the host alone, see flbhost -h
 }
 
 // agent is a program that loads the plugin.

@@ -48,7 +48,6 @@ func TestBadValues(t *testing.T) {
 			{"Batch_Size", "1G"},
 			{"Buffer_Limit", "lots"},
 			{"Tag_Template", "<no_such_key>"},
-			{"Ingest", "magic"},
 			{"Resync_Interval", "0s"},
 		} {
 			t.Run(c.key+"="+c.value, func(t *testing.T) {
@@ -81,6 +80,16 @@ func TestUnthreaded(t *testing.T) {
 			t.Errorf("no clear message in\n%s", said)
 		}
 	})
+}
+
+// TestMissingSymbol: without a call that it needs the plugin refuses to run, and names the call.
+func TestMissingSymbol(t *testing.T) {
+	for _, symbol := range []string{"flb_input_log_append", "flb_input_set_collector_event", "flb_input_set_property", "flb_input_name"} {
+		said := refused(t, host{}, setup{inputs: []options{{}}, faults: []string{"--hide", symbol}})
+		if !strings.Contains(said, "needs "+symbol) {
+			t.Errorf("%s is not named in\n%s", symbol, said)
+		}
+	}
 }
 
 // TestDaemon: a fork after the plugin was loaded leaves its Go runtime without threads; the plugin refuses to run then.

@@ -27,9 +27,7 @@ func (host) command(_, out string, s setup) (*exec.Cmd, error) {
 	if s.daemon {
 		args = append(args, "--daemon")
 	}
-	if s.noMetrics {
-		args = append(args, "--no-counter")
-	}
+	args = append(args, s.faults...)
 	args = append(args, pluginPath)
 	for _, in := range s.inputs {
 		args = append(args, "-i")

@@ -179,7 +179,7 @@ func TestNoOwnMetrics(t *testing.T) {
 	t.Parallel()
 	e := enginetest.All(t)[0]
 	name := unique("without")
-	p := start(t, host{}, setup{inputs: []options{input(e, name)}, noMetrics: true})
+	p := start(t, host{}, setup{inputs: []options{input(e, name)}, faults: []string{"--no-counter"}})
 	c := e.Run(t, enginetest.Options{Name: name, Args: []string{"-std=both", "-lines=50", "-size=100"}})
 	c.Wait()
 	want, counts := wanted(c)
