@@ -13,7 +13,8 @@ import (
 //	{"log":"...\n","stream":"stdout","attrs":{...},"time":"2006-01-02T15:04:05.999999999Z"}
 //
 // attrs is there only when log options ask for it. A quote inside a string is
-// escaped, so recordStart never occurs inside of a record.
+// escaped, so recordStart never occurs inside of the text, but attrs may begin
+// like a record.
 const (
 	recordStart = `{"log":"`
 	stdoutField = `","stream":"stdout","time":"`
@@ -68,24 +69,30 @@ func (c *recordCutter) each(b []byte, inode uint64, off int64, f func(*entry) er
 // a truncation left has NULs before it. Everything else is counted as damage.
 func (c *recordCutter) salvage(line []byte, inode uint64, off int64, f func(*entry) error) error {
 	end := off + int64(len(line))
-	line = bytes.TrimLeft(line, "\x00")
-	if len(line) <= 1 {
+	rest := bytes.TrimLeft(line, "\x00")
+	if len(rest) <= 1 {
 		return nil
 	}
 	whole := true
-	for len(line) > 0 {
-		size := len(line)
-		if i := bytes.Index(line[1:], []byte(recordStart)); i >= 0 {
-			size = 1 + i
-		}
-		record := line[:size]
-		line = line[size:]
-		if !c.parse(bytes.TrimSuffix(record, []byte("\n"))) {
+	for len(rest) > 1 {
+		// A record may hold a start itself, in its attrs: how far it goes is up
+		// to its braces, and not to the next start.
+		size := objectSize(rest)
+		if size == 0 || !c.parse(rest[:size]) {
 			whole = false
+			i := bytes.Index(rest[1:], []byte(recordStart))
+			if i < 0 {
+				break
+			}
+			rest = rest[1+i:]
 			continue
 		}
+		if size == len(rest)-1 {
+			size++ // the newline
+		}
+		rest = rest[size:]
 		c.records++
-		c.e.spot = spot{Inode: inode, End: end - int64(len(line)), Size: uint32(size)}
+		c.e.spot = spot{Inode: inode, End: end - int64(len(rest)), Size: uint32(size)}
 		if err := f(&c.e); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -79,6 +80,7 @@ func TestRecordsOfTheEngineAreParsed(t *testing.T) {
 func TestDamagedBytesAreLeftOut(t *testing.T) {
 	ts := time.Unix(1700000000, 123456789)
 	a, b := string(mobyRecord(t, "a \"quoted\"\n", "stdout", ts, "")), string(mobyRecord(t, "b\n", "stderr", ts, ""))
+	attrs := string(mobyRecord(t, "c\n", "stdout", ts, `{"log":"v","tag":"x"}`)) // --log-opt labels=log
 	for _, test := range []struct {
 		in      string
 		want    string // the texts
@@ -93,6 +95,12 @@ func TestDamagedBytesAreLeftOut(t *testing.T) {
 		{a[:40] + "\x00\x00\x00" + b, "b", 1},
 		{a + "garbage\n\xff\xfe\n" + b, `a "quoted"|b`, 2},
 		{a + "\n\n" + b, `a "quoted"|b`, 0},
+		{strings.Repeat("\x00", 300) + attrs + attrs, "c|c", 0},
+		{a[:30] + attrs + b, "c|b", 1},
+		{attrs[:len(attrs)-1] + attrs[:len(attrs)-1] + b, "c|c|b", 0},
+		{attrs[:90] + attrs + b, "c|b", 1},
+		{a[:len(a)-1] + "\x00\x00" + attrs + b, `a "quoted"|c|b`, 1},
+		{`{"log":"a","stream":"stdout","attrs":` + attrs + b, "c|b", 1},
 		{a + `{"log":"x","stream":"stdin","time":"2023-11-14T22:13:20Z"}` + "\n" + b, `a "quoted"|b`, 1},
 		{a + `{"log":"x","stream":"stdout","time":"yesterday"}` + "\n" + b, `a "quoted"|b`, 1},
 	} {
@@ -147,6 +155,84 @@ func FuzzRecordAgainstEncodingJSON(f *testing.F) {
 			t.Fatalf("%q: %+v, not %v, %v", line, c.e, want, err)
 		}
 	})
+}
+
+// salvaged is what is left in a line of pieces of records, found by
+// encoding/json: at each place the object that begins there, if it is a record.
+func salvaged(line []byte) (texts []string) {
+	for i := 0; i < len(line); {
+		var raw json.RawMessage
+		var r struct{ Log, Stream, Time *string }
+		if !bytes.HasPrefix(line[i:], []byte(recordStart)) || json.NewDecoder(bytes.NewReader(line[i:])).Decode(&raw) != nil ||
+			json.Unmarshal(raw, &r) != nil || r.Log == nil || r.Stream == nil || r.Time == nil {
+			i++
+			continue
+		}
+		texts = append(texts, strings.TrimSuffix(*r.Log, "\n"))
+		i += len(raw)
+	}
+	return texts
+}
+
+// Whatever a crash left torn and glued together, all whole records in it are
+// found.
+func FuzzSalvage(f *testing.F) {
+	f.Add(uint64(0x1234), "a", []byte{0x80, 0x21, 0xff})
+	f.Add(uint64(0xffff), `{"log":"x"}`, []byte{30, 90, 255, 2, 7, 128})
+	ts := time.Unix(1700000000, 120000000)
+	f.Fuzz(func(t *testing.T, kinds uint64, text string, cuts []byte) {
+		var line []byte
+		want := 0
+		for i, cut := range cuts[:min(len(cuts), 32)] {
+			kind := kinds >> (2 * i)
+			attrs := []string{"", `{"log":"v"}`, `{"a":"\"{","log":"{\"log\":\"v\"}"}`, `{"log":"v","stream":"stdout"}`}[kind&3]
+			r := bytes.TrimSuffix(mobyRecord(t, fmt.Sprint(text, i, "\n"), "stdout", ts, attrs), []byte("\n"))
+			if int(cut) < len(r) {
+				r = r[:cut] // torn
+			} else {
+				want++
+			}
+			if cut%16 == 7 {
+				r = append(r, "\x00\x00garbage"...)
+			}
+			line = append(line, r...)
+		}
+		oracle := salvaged(line)
+		var c recordCutter
+		var got []string
+		for _, p := range parseAll(&c, append(line, '\n')) {
+			got = append(got, p.Text)
+		}
+		if !slices.Equal(got, oracle) {
+			t.Fatalf("%q:\n got %q\nwant %q", line, got, oracle)
+		}
+		if len(got) > want {
+			t.Fatalf("%q: %d records of %d whole ones", line, len(got), want)
+		}
+		if size := 0; c.damaged == 0 {
+			for _, cut := range cuts[:min(len(cuts), 32)] {
+				size += min(1, int(cut))
+			}
+			if len(got) < size {
+				t.Fatalf("%q: no damage is counted", line)
+			}
+		}
+	})
+}
+
+// A line of nothing but starts of records takes no more time than another.
+func TestSalvageIsLinear(t *testing.T) {
+	for _, piece := range []string{recordStart, recordStart + `a","x":`, recordStart + `a","x":[`, `{"log":"a",`, recordStart + `\`} {
+		line := []byte(strings.Repeat(piece, maxFrame/len(piece)) + "\n")
+		var c recordCutter
+		began := time.Now()
+		if len(parseAll(&c, line)) > 0 || c.damaged != 1 {
+			t.Errorf("%.20q...: %d damaged", line, c.damaged)
+		}
+		if d := time.Since(began); d > 20*time.Second {
+			t.Errorf("%.20q...: %v", line, d)
+		}
+	}
 }
 
 // checkLenient allows no other leniency than in the values that are skipped.

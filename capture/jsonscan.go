@@ -41,6 +41,15 @@ func (p *jsonScanner) str() ([]byte, bool) {
 	return nil, false
 }
 
+// objectSize is how long the JSON object is that b begins with, 0 if with none.
+func objectSize(b []byte) int {
+	p := jsonScanner{b}
+	if len(b) == 0 || b[0] != '{' || !p.skip(0) {
+		return 0
+	}
+	return len(b) - len(p.b)
+}
+
 // maxDepth bounds how deep attrs may be nested; the Engine's are flat.
 const maxDepth = 32
 
