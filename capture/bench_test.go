@@ -83,7 +83,7 @@ func wholePath(tb testing.TB) (read func()) {
 		for {
 			n, err := w.fill(r)
 			if n > 0 {
-				if err := s.deliver(context.Background(), w, false, deliver); err != nil {
+				if err := s.deliverWindow(context.Background(), w, false, deliver); err != nil {
 					tb.Fatal(err)
 				}
 				drainOutbox(s.col.out)

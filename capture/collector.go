@@ -45,6 +45,7 @@ type Collector struct {
 	turns   *rotationLog
 	guard   *fdGuard
 	files   atomic.Int64 // log files that are open
+	cameAt  atomic.Int64 // when Fluent Bit's thread last came by, on the clock of sinceStart; 0 before it did
 
 	mu      sync.Mutex
 	streams streamSet                 // guarded by mu
@@ -172,6 +173,27 @@ func (c *Collector) sayUnwatched(err error) {
 	c.saidNoWatch.Do(func() {
 		c.log.Warn("log files cannot be watched, they are looked at once a second (fs.inotify.max_user_instances, max_user_watches)", "error", err)
 	})
+}
+
+// CameBy says that the thread that delivers can still come. It calls this every
+// few seconds, also while it may take nothing.
+func (c *Collector) CameBy() { c.cameAt.Store(int64(sinceStart())) }
+
+// mayStayAway is how long the thread that delivers may leave records waiting
+// without having come by. It comes once a second where nothing blocks it.
+const mayStayAway = time.Minute
+
+// away is how long the thread that delivers has not come by while there is
+// something to take, 0 if that is no longer than it may be. It waits for no lock.
+func (c *Collector) away() time.Duration {
+	at := c.cameAt.Load()
+	if at == 0 || c.out.held.Load() == 0 {
+		return 0
+	}
+	if away := sinceStart() - time.Duration(at); away > mayStayAway {
+		return away
+	}
+	return 0
 }
 
 // Next returns the oldest batch that was not reported with Appended yet, the

@@ -215,7 +215,7 @@ func (l *fileLog) drain(ctx context.Context) error {
 }
 
 // take delivers the whole records in b and returns how many bytes they are.
-func (l *fileLog) take(ctx context.Context, f *logFile, b []byte) (int, error) {
+func (l *fileLog) take(ctx context.Context, f *logFile, b []byte) (n int, err error) {
 	if len(b) == 0 {
 		return 0, nil
 	}
@@ -223,18 +223,11 @@ func (l *fileLog) take(ctx context.Context, f *logFile, b []byte) (int, error) {
 	if f.zip != nil {
 		inode = 0
 	}
-	o := l.s.col.out
-	if err := l.s.lock(ctx); err != nil {
-		return 0, err
-	}
-	n, _ := l.cut.each(b, inode, f.off, l.deliver)
-	l.s.publish()
-	tell := o.wakes()
-	o.mu.Unlock()
-	if tell {
-		o.notify()
-	}
-	return n, nil
+	err = l.s.deliver(ctx, &l.cut.e, func() (err error) {
+		n, err = l.cut.each(b, inode, f.off, l.deliver)
+		return err
+	})
+	return n, err
 }
 
 // noRecord goes on where the whole buffer holds no line's end: in a hole, in a

@@ -209,7 +209,7 @@ func (f *followReader) records(s *stream, log *openLog, r *resync, follow bool, 
 		n, err := log.fill()
 		eof := errors.Is(err, io.EOF)
 		if n > 0 || eof {
-			if err := s.deliver(log.ctx, log.w, eof, each); err != nil {
+			if err := s.deliverWindow(log.ctx, log.w, eof, each); err != nil {
 				return err
 			}
 			s.opened() // not before: the Engine may answer and then find no log
@@ -245,24 +245,14 @@ func (s *stream) waitRoom(ctx context.Context) error {
 	return nil
 }
 
-// deliver calls each for all whole records in w, with the outbox locked.
-func (s *stream) deliver(ctx context.Context, w *window, eof bool, each func(*entry) error) error {
-	o := s.col.out
-	if o.full() {
+// deliverWindow calls each for all whole records in w, with the outbox locked.
+func (s *stream) deliverWindow(ctx context.Context, w *window, eof bool, each func(*entry) error) error {
+	if s.col.out.full() {
 		if err := s.waitRoom(ctx); err != nil {
 			return err
 		}
 	}
-	if err := s.lock(ctx); err != nil {
-		return err
-	}
-	err := w.each(eof, each)
-	s.publish()
-	tell := o.wakes()
-	o.mu.Unlock()
-	if tell {
-		o.notify()
-	}
+	err := s.deliver(ctx, &w.e, func() error { return w.each(eof, each) })
 	s.task.beat()
 	return err
 }

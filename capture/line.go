@@ -22,6 +22,7 @@ func (s *stream) accept(e *entry) {
 		s.advance(e)
 		return
 	}
+	s.half = true
 	l, cutTS := &s.lines[std], &s.pos.cutTS[std]
 	if s.lineTimes {
 		// A container that exits in the middle of a line leaves it without an
@@ -48,6 +49,7 @@ func (s *stream) accept(e *entry) {
 		s.joinPartial(e, ends)
 	}
 	s.advance(e)
+	s.half = false
 }
 
 // joinPartial adds a partial to the line of its std stream.
@@ -141,17 +143,15 @@ func (s *stream) emit(std uint8, ts int64, text []byte, cut bool) {
 
 // endRun emits what the container left without a line end when it stopped.
 func (s *stream) endRun(ctx context.Context) error {
-	if err := s.lock(ctx); err != nil {
-		return err
-	}
-	for std := range uint8(len(s.lines)) {
-		if s.lines[std].pending {
-			s.endLine(std, false)
+	return s.deliver(ctx, nil, func() error {
+		s.half = true
+		for std := range uint8(len(s.lines)) {
+			if s.lines[std].pending {
+				s.endLine(std, false)
+			}
+			s.pos.cutTS[std] = 0
 		}
-		s.pos.cutTS[std] = 0
-	}
-	s.publish()
-	s.col.out.mu.Unlock()
-	s.col.out.wake()
-	return nil
+		s.half = false
+		return nil
+	})
 }

@@ -15,6 +15,7 @@ type Batch struct {
 	Buf     []byte // msgpack records one after the other
 	Records int
 
+	whole   int              // bytes of Buf that are whole records
 	streams []*stream        // that have records in it, each once
 	commits []positionCommit // made when it is sealed
 }
@@ -42,10 +43,11 @@ type outbox struct {
 	mu       sync.Mutex
 	room     chan struct{} // closed and replaced when bytes fall below limit
 	open     map[string]*Batch
-	order    []*Batch // open ones, oldest first
-	sealed   []*Batch // oldest first
-	bytes    int      // in open and sealed batches
-	waiting  bool     // Next found nothing: notify at the next record
+	order    []*Batch     // open ones, oldest first
+	sealed   []*Batch     // oldest first
+	bytes    int          // in open and sealed batches
+	held     atomic.Int64 // bytes, for those who must not wait for mu
+	waiting  bool         // Next found nothing: notify at the next record
 	notified time.Time
 	timed    bool   // timer runs
 	appended uint64 // records of all batches that were appended
@@ -132,8 +134,12 @@ func (o *outbox) newBatch() *Batch {
 // held.
 func (o *outbox) added(b *Batch, size int) {
 	b.Records++
+	b.whole = len(b.Buf)
 	o.bytes += size
 }
+
+// cutBack takes what there is of half a record off the batch.
+func (b *Batch) cutBack() { b.Buf = b.Buf[:b.whole] }
 
 // seal closes b and notes what positions it stands for. o.mu is held.
 func (o *outbox) seal(b *Batch) {
@@ -158,9 +164,9 @@ func (o *outbox) seal(b *Batch) {
 // as the reading. A line after a silence is never delayed.
 const pace = 5 * time.Millisecond
 
-// wake tells Fluent Bit's thread that there is something to take.
-func (o *outbox) wake() {
-	o.mu.Lock()
+// unlock releases o.mu after records were added, and wakes Fluent Bit's thread.
+func (o *outbox) unlock() {
+	o.held.Store(int64(o.bytes))
 	tell := o.wakes()
 	o.mu.Unlock()
 	if tell {
@@ -168,9 +174,8 @@ func (o *outbox) wake() {
 	}
 }
 
-// wakes says whether notify is to be called now, because Fluent Bit's thread
-// waits and there is something to take. A stream asks when it is about to
-// block. o.mu is held.
+// wakes says whether notify is to be called now: Fluent Bit's thread waits, and
+// there is something to take. o.mu is held.
 func (o *outbox) wakes() bool {
 	if !o.waiting || o.timed || len(o.sealed)+len(o.order) == 0 {
 		return false
@@ -227,11 +232,12 @@ func (o *outbox) appendedFirst() {
 	o.unacked = append(o.unacked, unackedBatch{o.appended, b.commits})
 	full := o.bytes >= o.limit
 	o.bytes -= len(b.Buf)
+	o.held.Store(int64(o.bytes))
 	if full && o.bytes < o.limit {
 		close(o.room)
 		o.room = make(chan struct{})
 	}
-	b.commits, b.Records = nil, 0
+	b.commits, b.Records, b.whole = nil, 0, 0
 	if len(o.spare) < maxSpare && cap(b.Buf) <= 2*o.batchSize {
 		b.Buf = b.Buf[:0]
 		o.spare = append(o.spare, b)

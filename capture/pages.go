@@ -3,7 +3,9 @@ package capture
 import (
 	_ "embed" // the page
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -25,6 +27,13 @@ func (e *endpoint) handler() http.Handler {
 	}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		for _, s := range e.instances() {
+			if away := s.col.away(); away > 0 {
+				w.WriteHeader(http.StatusServiceUnavailable)
+				_, _ = fmt.Fprintf(w, "%s: Fluent Bit has not come by for %s while records wait for it\n", s.name, away.Round(time.Second))
+				return
+			}
+		}
 		_, _ = w.Write([]byte("alive\n"))
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {

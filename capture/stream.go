@@ -58,6 +58,8 @@ type stream struct {
 	pos       position // behind the last record consumed
 	committed position // behind the last record that Fluent Bit holds
 	seen      uint64   // records consumed
+	half      bool     // one is being consumed
+	poison    *poison  // where the last panic was, nil before the first
 	inBatch   *Batch   // the open batch with records of this stream
 	lines     [3]line  // by std
 	tty       bool     // a terminal ends its lines with CR LF
@@ -80,15 +82,10 @@ func newStream(col *Collector, c *container, pos position) *stream {
 		col:     col,
 		poke:    make(chan struct{}, 1),
 		trouble: trouble{what: "reading the log"},
-		skip:    pos.skip,
 	}
 	s.log = s.last.remember(col.log.With("container", c.Name, "id", shortID(c.ID)))
 	s.task = newTask(taskStream, s.log, nil)
-	pos.skip = [3]uint32{}
-	s.pos = pos
-	if s.skip != [3]uint32{} {
-		s.setBase(pos)
-	}
+	s.goOn(pos)
 	s.committed = s.snapshot()
 	s.describe(c)
 	return s

@@ -68,7 +68,8 @@ func (c *Collector) start(ctx context.Context, ctr *container) {
 func (c *Collector) runStream(ctx context.Context, t *streamTask) error {
 	for {
 		err := t.stream.run(ctx)
-		if errors.Is(context.Cause(ctx), errTaskStalled) {
+		var p panicError
+		if errors.Is(context.Cause(ctx), errTaskStalled) || errors.As(err, &p) {
 			return err // the supervisor starts another run, or has done so
 		}
 		t.stream.log.Debug("the stream ended", "reason", err)

@@ -278,12 +278,15 @@ type panicError struct {
 	stack string
 }
 
+// newPanicError is called where the panic was recovered, on its stack.
+func newPanicError(value any) panicError { return panicError{value, string(debug.Stack())} }
+
 func (p panicError) Error() string { return fmt.Sprintf("panic: %v", p.value) }
 
 func guard(f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = panicError{v, string(debug.Stack())}
+			err = newPanicError(v)
 		}
 	}()
 	return f()

@@ -185,14 +185,14 @@ func TestReplacedRunIsFenced(t *testing.T) {
 	cancel(errTaskStalled)
 	w := newWindow(s.container())
 	w.w = copy(w.buf, bytes.Repeat(benchFrame, 10))
-	err := s.deliver(ctx, w, false, func(e *entry) error { s.accept(e); return nil })
+	err := s.deliverWindow(ctx, w, false, func(e *entry) error { s.accept(e); return nil })
 	if !errors.Is(err, errTaskStalled) || s.consumed() != 0 {
 		t.Errorf("%d records were consumed, error %v", s.consumed(), err)
 	}
 	if err := s.endRun(ctx); !errors.Is(err, errTaskStalled) {
 		t.Errorf("endRun: %v", err)
 	}
-	if err := s.deliver(t.Context(), w, false, func(e *entry) error { s.accept(e); return nil }); err != nil || s.consumed() == 0 {
+	if err := s.deliverWindow(t.Context(), w, false, func(e *entry) error { s.accept(e); return nil }); err != nil || s.consumed() == 0 {
 		t.Errorf("the run in charge: %d records, %v", s.consumed(), err)
 	}
 }

@@ -37,6 +37,7 @@ type host interface {
 // source is what an instance needs of a *capture.Collector.
 type source interface {
 	Run(ctx context.Context) error
+	CameBy()
 	Next() *capture.Batch
 	Appended()
 	Ack(total uint64)
@@ -139,6 +140,7 @@ func (in *instance) appended(batch *capture.Batch) {
 func (in *instance) chores() {
 	in.host.KeepSignals()
 	in.start()
+	in.src.CameBy()
 	now := time.Now()
 	if now.Sub(in.ackedAt) >= in.ackInterval() && in.acks.due() {
 		in.ack(now)

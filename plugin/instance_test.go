@@ -63,6 +63,7 @@ type fakeSource struct {
 	acked    uint64
 	closed   bool
 	run      func(context.Context) error
+	cameBy   int
 }
 
 func (s *fakeSource) put(tag string, records ...byte) {
@@ -90,6 +91,7 @@ func (s *fakeSource) Appended() {
 	s.batches = s.batches[1:]
 }
 
+func (s *fakeSource) CameBy()             { s.cameBy++ }
 func (s *fakeSource) Ack(total uint64)    { s.acked = total }
 func (s *fakeSource) Outstanding() uint64 { return s.appended - s.acked }
 func (s *fakeSource) Totals() capture.Totals {
