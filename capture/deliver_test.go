@@ -11,7 +11,8 @@ import (
 )
 
 // spoil makes every record of a container panic while it is made, until mend.
-func (a *agent) spoil(c *dockertest.Ctr) (mend func()) {
+// Its stream starts again after restart.
+func (a *agent) spoil(c *dockertest.Ctr, restart time.Duration) (mend func()) {
 	s := a.col.captured(c.ID)
 	set := func(t *recordTemplate) *recordTemplate {
 		s.col.out.mu.Lock()
@@ -20,6 +21,8 @@ func (a *agent) spoil(c *dockertest.Ctr) (mend func()) {
 		s.tmpl = t
 		return old
 	}
+	s.task.retry.InitialInterval = restart
+	s.task.retry.Reset()
 	old := set(nil)
 	return func() { set(old) }
 }
@@ -55,7 +58,7 @@ func TestPanicWhileARecordIsMade(t *testing.T) {
 				a.waitTexts(sick.ID, "", 10)
 				a.waitTexts(well.ID, "", 10)
 
-				mend := a.spoil(sick)
+				mend := a.spoil(sick, minRestart)
 				place.write(sick)
 				a.waitLog("a panic was caught, the task is started again")
 				mend()
@@ -90,7 +93,7 @@ func TestRecordThatPanicsIsLeftOut(t *testing.T) {
 				sick.Stdout(sequence("out", 0, 10)...)
 				a.waitTexts(sick.ID, "", 10)
 
-				mend := a.spoil(sick)
+				mend := a.spoil(sick, time.Millisecond)
 				place.write(sick)
 				a.waitLog("gap: a record was left out")
 				mend()

@@ -144,8 +144,8 @@ func TestNothingIsAppendedWhilePaused(t *testing.T) {
 		in.pause()
 		in.pause()
 		s.put("", 0)
-		if in.collect(); len(h.got) != 0 {
-			t.Errorf("%v appended while paused", h.got)
+		if in.collect(); len(h.got) != 0 || s.cameBy != 1 {
+			t.Errorf("%v appended while paused, %d times come by", h.got, s.cameBy)
 		}
 		in.resume()
 		if in.collect(); !slices.Equal(h.got, []byte{0}) {
