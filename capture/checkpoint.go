@@ -210,15 +210,16 @@ func (c *Collector) saveLoop(ctx context.Context, t *task) error {
 	due := time.NewTimer(c.cfg.DBSync)
 	defer due.Stop()
 	for {
+		t.rest()
 		select {
 		case <-due.C:
 		case <-c.saveNow:
 		case <-ctx.Done():
 			return nil
 		}
+		t.beat()
 		began := time.Now()
 		c.saveGuarded()
-		t.beat()
 		due.Reset(max(c.cfg.DBSync, savePace*time.Since(began)))
 	}
 }

@@ -72,6 +72,10 @@ const (
 	StartTail
 )
 
+// minTaskTimeout is the least Task_Timeout. The longest that a task may wait
+// without a heartbeat, for one answer of the Engine, must be within it.
+const minTaskTimeout = 2 * callTimeout
+
 // Option is one row of the option table. The table drives ParseConfig,
 // Fluent Bit's config_map, the README and the example configurations.
 type Option struct {
@@ -131,9 +135,9 @@ var options = []Option{
 		func(c *Config, v string) error {
 			return parseDuration(&c.HeartbeatInterval, v, time.Second, time.Hour)
 		}},
-	{"Task_Timeout", "5m", "a duration between 1s and 24h, not below twice Heartbeat_Interval", "A task that gives no heartbeat for so long is cancelled and started again.",
+	{"Task_Timeout", "5m", "a duration between 1m and 24h, not below twice Heartbeat_Interval", "A task that gives no heartbeat for so long is cancelled and started again.",
 		func(c *Config, v string) error {
-			return parseDuration(&c.TaskTimeout, v, time.Second, 24*time.Hour)
+			return parseDuration(&c.TaskTimeout, v, minTaskTimeout, 24*time.Hour)
 		}},
 	{"FD_Warn", "auto", "auto, or a number between 10 and 1000000", "Open file descriptors of the whole process above which a warning is logged; auto: 500 of each 800 of FD_Limit.",
 		func(c *Config, v string) error { return parseAuto(&c.FDWarn, v, 10, 1_000_000) }},

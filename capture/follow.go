@@ -142,6 +142,7 @@ func (f *followReader) scan(ctx context.Context, s *stream, target *position, li
 		return nil, err
 	}
 	defer log.close()
+	s.task.beat()
 	err = f.records(s, log, r, false, func(e *entry) error {
 		if r.feed(e); r.inView() {
 			return errInView
@@ -163,6 +164,7 @@ func (f *followReader) attempt(ctx context.Context, s *stream, r *resync, log *o
 		}
 	}
 	defer log.close()
+	s.task.beat()
 	if follow {
 		f.setOpen(log)
 		defer f.setOpen(nil)

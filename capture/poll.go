@@ -24,6 +24,7 @@ func (p *pollReader) read(ctx context.Context, s *stream, follow bool) error {
 	t := time.NewTimer(0)
 	defer t.Stop()
 	for {
+		s.task.rest() // until it is its turn
 		select {
 		case <-t.C:
 		case <-s.poke:
@@ -33,6 +34,7 @@ func (p *pollReader) read(ctx context.Context, s *stream, follow bool) error {
 		}
 		var wait time.Duration
 		if err := s.col.pollers.do(ctx, func() (err error) {
+			s.task.beat()
 			wait, err = p.poll(ctx, s, plan)
 			return err
 		}); err != nil {

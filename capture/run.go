@@ -106,6 +106,7 @@ func (s *stream) pause(ctx context.Context, d time.Duration) error {
 // done says that there is no more to read.
 func (s *stream) readOnce(ctx context.Context, r *readers) (done bool, err error) {
 	c, err := s.inspect(ctx)
+	s.task.beat() // each answer is given its own time
 	if err == nil {
 		err = s.readLog(ctx, r, c.Running)
 	}

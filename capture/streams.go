@@ -30,6 +30,8 @@ const (
 type streamTask struct {
 	stream *stream
 	cancel context.CancelFunc // of the present run; nil while none runs
+	launch func()             // begins another run
+	ending <-chan struct{}    // closed when the present run is to end
 	again  bool               // start was called during the run
 	gone   bool               // the container was removed
 	goneAt time.Time          // when its stream ended after that
@@ -45,6 +47,7 @@ func (c *Collector) start(ctx context.Context, ctr *container) {
 	if t == nil {
 		t = &streamTask{stream: newStream(c, ctr, c.startPosition(ctr))}
 		t.stream.task.do = func(ctx context.Context) error { return c.runStream(ctx, t) }
+		t.stream.task.dropped = func() { c.dropped(t) }
 		c.streams.byID[ctr.ID] = t
 		delete(c.loaded, ctr.ID)
 		c.unsaved = true
@@ -58,10 +61,17 @@ func (c *Collector) start(ctx context.Context, ctr *container) {
 		t.stream.lookAgain()
 		return
 	}
-	t.stream.known()
-	ctx, t.cancel = context.WithCancel(ctx)
-	c.streams.running.Add(1)
-	c.sup.start(ctx, t.stream.task)
+	t.launch = func() {
+		if ctx.Err() == nil {
+			t.stream.known()
+			var run context.Context
+			run, t.cancel = context.WithCancel(ctx)
+			t.ending = run.Done()
+			c.streams.running.Add(1)
+			c.sup.start(run, t.stream.task)
+		}
+	}
+	t.launch()
 }
 
 // runStream runs the stream until it is done and nobody asked for more.
@@ -90,14 +100,39 @@ func (c *Collector) runAgain(ctx context.Context, t *streamTask, err error) bool
 		t.again = false
 		return true
 	}
+	c.ended(t, gone)
+	return false
+}
+
+// dropped notes that the stream does not run again after a stall or a panic.
+func (c *Collector) dropped(t *streamTask) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	select {
+	case <-t.ending: // not that of a run that was begun since then
+		c.ended(t, false)
+	default:
+	}
+}
+
+// ended notes that the stream does not run any more; gone says that its
+// container was removed. Where it was stopped and is wanted again, another run
+// begins. c.mu is held.
+func (c *Collector) ended(t *streamTask, gone bool) {
+	if t.cancel == nil {
+		return
+	}
 	t.cancel()
 	t.cancel = nil
 	c.streams.running.Add(-1)
-	if gone || t.gone {
+	switch again := t.again; {
+	case gone || t.gone:
 		c.forget(t)
+	case again && !t.dead:
+		t.launch()
 	}
+	t.again = false
 	c.dropGone(0)
-	return false
 }
 
 // removed says that the container is gone; its stream ends by itself when it

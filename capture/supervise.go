@@ -40,6 +40,9 @@ type task struct {
 	kind string // one of the constants task...
 	log  *slog.Logger
 	do   func(ctx context.Context) error
+	// dropped is called, if it is set, when the task was to be started again
+	// after a panic or a stall and will not, because its context is done.
+	dropped func()
 
 	beatAt atomic.Int64 // when the last heartbeat was, on the clock of sinceStart; resting while none is due
 	retry  backoff.ExponentialBackOff
@@ -116,6 +119,12 @@ func (t *task) age() time.Duration {
 	return sinceStart() - time.Duration(at)
 }
 
+func (t *task) drop() {
+	if t.dropped != nil {
+		t.dropped()
+	}
+}
+
 // start keeps t running in a goroutine of its own until it is done or ctx is.
 func (v *supervisor) start(ctx context.Context, t *task) {
 	v.mu.Lock()
@@ -132,7 +141,7 @@ func (v *supervisor) keepRunning(ctx context.Context, t *task) {
 		if left {
 			return
 		}
-		if !again || ctx.Err() != nil {
+		if !again {
 			break
 		}
 		v.metrics.taskRestarts.WithLabelValues(t.kind).Inc()
@@ -141,6 +150,7 @@ func (v *supervisor) keepRunning(ctx context.Context, t *task) {
 		}
 		t.rest()
 		if !sleep(ctx, t.retry.NextBackOff()) {
+			t.drop()
 			break
 		}
 	}
@@ -167,10 +177,11 @@ func (v *supervisor) runOnce(parent context.Context, t *task) (again, left bool)
 func (v *supervisor) ended(r *taskRun, err error, stalled bool) (again, left bool) {
 	v.mu.Lock()
 	delete(v.runs, r)
-	if r.left {
-		v.cameBack(r)
-	}
+	dropped := r.left && v.cameBack(r)
 	v.mu.Unlock()
+	if dropped {
+		r.task.drop()
+	}
 	var p panicError
 	if errors.As(err, &p) {
 		v.metrics.panics.Inc()
@@ -180,14 +191,18 @@ func (v *supervisor) ended(r *taskRun, err error, stalled bool) (again, left boo
 	return stalled, r.left
 }
 
-// cameBack takes a run that was left behind off the account. v.mu is held.
-func (v *supervisor) cameBack(r *taskRun) {
+// cameBack takes a run that was left behind off the account. dropped says that
+// no other has taken its place, and none will. v.mu is held.
+func (v *supervisor) cameBack(r *taskRun) (dropped bool) {
 	v.leaked--
-	if r.task.left--; r.task.left == maxLeft-1 && r.ctx.Err() == nil {
-		v.keep++
-		go v.keepRunning(r.ctx, r.task)
+	if r.task.left--; r.task.left == maxLeft-1 {
+		if dropped = r.ctx.Err() != nil; !dropped {
+			v.keep++
+			go v.keepRunning(r.ctx, r.task)
+		}
 	}
 	r.task.log.Warn("a task that was left behind has returned after all", "task", r.task.kind, "left_behind", r.task.left)
+	return dropped
 }
 
 // watch looks after the tasks until ctx is done and all of them have returned

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"fluent-bit-docker-logs/capture/dockertest"
 )
 
 // supervised runs tasks in a bubble of time until the test's end.
@@ -194,5 +196,101 @@ func TestReplacedRunIsFenced(t *testing.T) {
 	}
 	if err := s.deliverWindow(t.Context(), w, false, func(e *entry) error { s.accept(e); return nil }); err != nil || s.consumed() == 0 {
 		t.Errorf("the run in charge: %d records, %v", s.consumed(), err)
+	}
+}
+
+// A task that is not started again, because it was stopped in the pause before
+// that, says so, and so does one that comes back when it is no longer wanted.
+func TestDroppedTaskIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := supervise(t, time.Minute)
+		ctx, stop := context.WithCancel(s.ctx)
+		release := make(chan struct{})
+		var panicked, hung atomic.Int32
+		panics := newTask("test", s.log, func(context.Context) error { panic("at once") })
+		panics.dropped = func() { panicked.Add(1) }
+		hangs := newTask("test", s.log, func(context.Context) error { <-release; return nil }) // maxLeft times
+		hangs.dropped = func() { hung.Add(1) }
+		s.start(ctx, panics)
+		s.start(ctx, hangs)
+		time.Sleep(time.Hour)
+		if panicked.Load()+hung.Load() != 0 {
+			t.Error("told before they were stopped")
+		}
+		stop()
+		synctest.Wait()
+		if panicked.Load() != 1 || hung.Load() != 0 {
+			t.Errorf("told %d times, and of the one that hangs %d times", panicked.Load(), hung.Load())
+		}
+		close(release)
+		synctest.Wait()
+		if hung.Load() != 1 {
+			t.Errorf("told %d times of the one that came back", hung.Load())
+		}
+		s.end()
+	})
+}
+
+// A stream that was stopped in the pause before its restart, and is wanted
+// again, goes on where it was.
+func TestStreamStoppedInItsRestartPause(t *testing.T) {
+	e := dockertest.Start(t)
+	a := startAgent(t, e.Host(), map[string]string{"Exclude": "*-old"})
+	a.connected()
+	c := e.Run(dockertest.Container{Name: "web"})
+	c.Stdout("one")
+	a.waitTexts(c.ID, "", 1)
+	runs := func() (n int) {
+		a.col.sup.mu.Lock()
+		defer a.col.sup.mu.Unlock()
+		for r := range a.col.sup.runs {
+			if r.task.kind == taskStream {
+				n++
+			}
+		}
+		return n
+	}
+	task := a.col.captured(c.ID).task
+	task.retry.InitialInterval, task.retry.MaxInterval = time.Hour, time.Hour
+	task.retry.Reset()
+	a.col.sup.mu.Lock()
+	for r := range a.col.sup.runs {
+		if r.task == task {
+			r.stalled = time.Now()
+			r.cancel(errTaskStalled)
+		}
+	}
+	a.col.sup.mu.Unlock()
+	a.waitFor("the pause", func() bool { return runs() == 0 })
+	c.Rename("web-old")
+	a.waitFor("the stream to be stopped", func() bool { return a.col.runningCount() == 0 })
+	c.Rename("web")
+	c.Stdout("two")
+	c.Restart()
+	a.waitTexts(c.ID, "", 2)
+	checkSequence(t, "lines", []string{"one", "two"}, a.texts(c.ID, ""))
+}
+
+// What waits by plan needs no heartbeat, however long that is.
+func TestPlannedWaitsRest(t *testing.T) {
+	e := dockertest.Start(t)
+	a := startAgent(t, e.Host(), map[string]string{"Reader": "poll", "DB": t.TempDir() + "/db"}, fast, func(c *Config) {
+		c.PollMax, c.DBSync, c.HeartbeatInterval = time.Hour, time.Hour, time.Hour
+	})
+	a.connected()
+	c := e.Run(dockertest.Container{Name: "web"})
+	c.Stdout("line")
+	a.waitRecords(1)
+	for _, kind := range []string{taskStream, taskCheckpoint, taskGuard} {
+		a.waitFor("a "+kind+" that rests", func() bool {
+			a.col.sup.mu.Lock()
+			defer a.col.sup.mu.Unlock()
+			for r := range a.col.sup.runs {
+				if r.task.kind == kind && r.task.beatAt.Load() == resting {
+					return true
+				}
+			}
+			return false
+		})
 	}
 }

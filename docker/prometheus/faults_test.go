@@ -32,7 +32,7 @@ func TestFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop := runCapture(t, map[string]string{
-		"Docker_Host": e.Host(), "Reader": "follow", "Heartbeat_Interval": "1s", "Task_Timeout": "10s", "Resync_Interval": "1s",
+		"Docker_Host": e.Host(), "Reader": "follow", "Heartbeat_Interval": "1s", "Task_Timeout": "1m", "Resync_Interval": "1s",
 		"Metrics_Listen": addr, "DB": filepath.Join(db, "positions"), "Start_From": "beginning",
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
