@@ -14,15 +14,16 @@ type line struct {
 // emitted before the position moves on: emitting may seal a batch, which
 // notes the position.
 func (s *stream) accept(e *entry) {
+	s.half = true
 	std := e.std
 	s.seen++
 	if s.skip[std] > 0 {
 		s.skip[std]--
 		s.since[std]++
 		s.advance(e)
+		s.half = false
 		return
 	}
-	s.half = true
 	l, cutTS := &s.lines[std], &s.pos.cutTS[std]
 	if s.lineTimes {
 		// A container that exits in the middle of a line leaves it without an
