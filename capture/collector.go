@@ -127,8 +127,9 @@ func (c *Collector) openDB() error {
 func (c *Collector) Run(ctx context.Context) error {
 	defer c.watchFiles()()
 	defer c.pollers.wait()
-	d := &discovery{col: c, log: c.log, looked: make(map[string]bool), created: make(map[string]*container)}
+	d := &discovery{col: c, log: c.log, looked: make(map[string]*container), created: make(map[string]*container)}
 	d.start = func(ctr *container) { c.start(ctx, ctr) }
+	d.look = func(id string) bool { return c.look(ctx, id) }
 	d.task = newTask(taskDiscovery, c.log, d.run)
 	c.sup.start(ctx, d.task)
 	if c.db != nil {

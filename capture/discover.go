@@ -23,8 +23,9 @@ type discovery struct {
 	col    *Collector
 	log    *slog.Logger
 	task   *task
-	start  func(c *container) // Collector.start, for the time of Run
-	looked map[string]bool    // containers that do not run and have nothing to read
+	start  func(c *container)    // Collector.start, for the time of Run
+	look   func(id string) bool  // Collector.look, for the time of Run
+	looked map[string]*container // that do not run and have nothing to read, as they were then
 	// created are containers that did not run yet when they were inspected. With
 	// what is known of them their log is opened at their start without another
 	// question: those that live for milliseconds are gone after it.
@@ -113,7 +114,7 @@ func (d *discovery) session(ctx context.Context) (err error) {
 		cancel(nil)
 	}()
 
-	n, err := d.resync(ctx, startAt)
+	n, err := d.resync(ctx, startAt, true)
 	if err != nil {
 		return err
 	}
@@ -148,7 +149,7 @@ func (d *discovery) session(ctx context.Context) (err error) {
 				tick.Reset(0)
 			}
 		case <-tick.C:
-			n, err := d.resync(ctx, startAt)
+			n, err := d.resync(ctx, startAt, d.col.cfg.ResyncInterval > time.Hour/2)
 			if err != nil {
 				return err
 			}
@@ -192,8 +193,10 @@ func (c *Collector) noteClock(ahead time.Duration) (startAt int64) {
 
 type resyncResult struct{ listed, captured, found int }
 
-// resync compares the list of containers with the streams.
-func (d *discovery) resync(ctx context.Context, startAt int64) (n resyncResult, err error) {
+// resync compares the list of containers with the streams. A container that
+// does not run may have run since it was looked at: those whose last run is
+// long over are asked only with all.
+func (d *discovery) resync(ctx context.Context, startAt int64, all bool) (n resyncResult, err error) {
 	list, err := d.col.api.list(ctx)
 	if err != nil {
 		return n, err
@@ -202,27 +205,33 @@ func (d *discovery) resync(ctx context.Context, startAt int64) (n resyncResult, 
 	listed := make(map[string]bool, len(list))
 	for _, c := range list {
 		listed[c.ID] = true
-		known := d.col.captured(c.ID) != nil
 		if !d.col.cfg.wanted(c, d.col.self) {
 			d.col.stop(c.ID)
 			continue
 		}
-		switch {
-		case c.Running && !d.col.isRunning(c.ID):
+		known, running := d.col.present(c.ID)
+		if c.Running && !running {
 			n.found++
-		case !c.Running && known && d.col.isRunning(c.ID): // its end was not announced
-		case c.Running, known, d.looked[c.ID]:
-			n.captured++
-			continue
 		}
-		if err := d.refresh(ctx, c, startAt, c.Running); err != nil {
-			return n, err
+		switch mayHaveRun := all || c.Running || !c.LongOver; {
+		case known != nil && running:
+			if !c.Running { // its end was not announced
+				known.lookAgain()
+			}
+		case known != nil && mayHaveRun:
+			d.look(c.ID)
+		case known != nil, d.looked[c.ID] != nil && !mayHaveRun:
+		default:
+			if err := d.refresh(ctx, c, startAt, c.Running); err != nil {
+				return n, err
+			}
+			known, _ = d.col.present(c.ID)
 		}
-		if d.col.captured(c.ID) != nil {
+		if known != nil {
 			n.captured++
 		}
 	}
-	maps.DeleteFunc(d.looked, func(id string, _ bool) bool { return !listed[id] })
+	maps.DeleteFunc(d.looked, func(id string, _ *container) bool { return !listed[id] })
 	maps.DeleteFunc(d.created, func(id string, _ *container) bool { return !listed[id] })
 	for _, id := range d.col.capturedIDs() {
 		if !listed[id] {
@@ -240,7 +249,7 @@ func (d *discovery) act(ctx context.Context, a action, startAt int64) error {
 	id := a.ctr.ID
 	switch a.name {
 	case "start":
-		if d.startCreated(id) {
+		if d.startCreated(id) || d.look(id) {
 			return nil
 		}
 	case "kill":
@@ -250,8 +259,11 @@ func (d *discovery) act(ctx context.Context, a action, startAt int64) error {
 		}
 		return nil
 	case "die":
-		if s := d.col.captured(id); s != nil {
+		if s, running := d.col.present(id); running {
 			s.lookAgain()
+			return nil
+		}
+		if d.look(id) {
 			return nil
 		}
 	case "rename":
@@ -263,7 +275,9 @@ func (d *discovery) act(ctx context.Context, a action, startAt int64) error {
 				return nil
 			}
 			s.describe(&renamed)
-			return nil
+			if here, _ := d.col.present(id); here != nil {
+				return nil
+			}
 		}
 	case "destroy":
 		delete(d.looked, id)
@@ -276,9 +290,11 @@ func (d *discovery) act(ctx context.Context, a action, startAt int64) error {
 
 // refresh inspects a container and does what its state asks for.
 //
-//	state            known                     not known
-//	runs             start its stream          start one
-//	stopped, removed its stream ends itself    read it if it ran since we began
+//	state            known                         not known
+//	runs             start its stream              start one
+//	stopped          start its stream, which       read it if it ran since we began
+//	                 reads what the log gained
+//	removed          its stream ends itself        it is missed if it ran
 //
 // ran says that a container that is gone by now did run, so that its lines are
 // lost if it is not known.
@@ -306,15 +322,14 @@ func (d *discovery) refresh(ctx context.Context, seen *container, startAt int64,
 	}
 	if s := d.col.captured(id); s != nil {
 		s.describe(c)
-		if c.Running {
-			d.start(c)
-		} else {
-			s.lookAgain() // a reader of files sees no end of its own
-		}
+		d.start(c)
 		return nil
 	}
-	if !c.Running && c.StartedAt < startAt && !d.col.hasSaved(id) {
-		d.looked[id] = true
+	before := d.looked[id]
+	if ranSince := before != nil && before.lastRun != c.lastRun || c.StartedAt >= startAt; !c.Running && !ranSince && !d.col.hasSaved(id) {
+		if before == nil {
+			d.looked[id] = c
+		}
 		if c.StartedAt == 0 {
 			d.created[id] = c
 		}

@@ -30,15 +30,23 @@ type container struct {
 	Labels map[string]string
 
 	// The rest is known after an inspect only.
-	TTY       bool
-	Running   bool
-	Created   int64  // nanoseconds since 1970
-	StartedAt int64  // nanoseconds since 1970, 0 if it never ran
-	Driver    string // log driver
-	LogPath   string // of the json-file driver, as the Engine's host names it
+	TTY     bool
+	Running bool
+	Created int64 // nanoseconds since 1970
+	lastRun
+	Driver  string // log driver
+	LogPath string // of the json-file driver, as the Engine's host names it
 	// AutoRemove: it is removed as soon as it stops, and its log with it.
 	AutoRemove bool
+
+	// LongOver is known after a list only: it has not run for an hour.
+	LongOver bool
 }
+
+// lastRun is the last run of a container, as the Engine dates it: nanoseconds
+// since 1970, 0 if there was none. Two that differ are two runs; which of them
+// is the later one, a clock that steps would tell wrong.
+type lastRun struct{ StartedAt, FinishedAt int64 }
 
 // Decisions the callers make by errors.Is.
 var (
@@ -174,7 +182,7 @@ func (a *dockerAPI) list(ctx context.Context) ([]*container, error) {
 	cs := make([]*container, 0, len(sums))
 	for i := range sums {
 		s := &sums[i]
-		c := &container{ID: s.ID, Image: s.Image, Labels: s.Labels, Running: isRunning(s.State), Created: s.Created * 1e9}
+		c := &container{ID: s.ID, Image: s.Image, Labels: s.Labels, Running: isRunning(s.State), Created: s.Created * 1e9, LongOver: longOver(s.Status)}
 		for _, n := range s.Names {
 			// A linked container has further names of the form /other/alias.
 			if n = strings.TrimPrefix(n, "/"); !strings.Contains(n, "/") {
@@ -189,6 +197,17 @@ func (a *dockerAPI) list(ctx context.Context) ([]*container, error) {
 
 func isRunning(state string) bool {
 	return state == "running" || state == "paused" || state == "restarting"
+}
+
+// longOver says whether a container's status in a list, as "Exited (0) 3 hours
+// ago", tells of a run that ended at least an hour ago.
+func longOver(status string) bool {
+	for _, unit := range []string{" hour", " day", " week", " month", " year"} {
+		if strings.Contains(status, unit) && strings.HasPrefix(status, "Exited") {
+			return true
+		}
+	}
+	return false
 }
 
 // inspect returns all that is known of one container.
@@ -216,7 +235,7 @@ func (a *dockerAPI) inspect(ctx context.Context, id string) (*container, error) 
 		c.AutoRemove = r.HostConfig.AutoRemove
 	}
 	c.Created = parseEngineTime(r.Created)
-	c.StartedAt = parseEngineTime(r.State.StartedAt)
+	c.lastRun = lastRun{parseEngineTime(r.State.StartedAt), parseEngineTime(r.State.FinishedAt)}
 	return c, nil
 }
 

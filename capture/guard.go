@@ -178,7 +178,8 @@ func (g *fdGuard) park(n int) (parked int) {
 		rate float64
 	}
 	g.parked = slices.DeleteFunc(g.parked, func(s *stream) bool {
-		gone := !g.col.isRunning(s.id)
+		_, running := g.col.present(s.id)
+		gone := !running
 		if gone {
 			s.parked.Store(false)
 		}

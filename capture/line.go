@@ -142,6 +142,13 @@ func (s *stream) emit(std uint8, ts int64, text []byte, cut bool) {
 	s.count.bytes += len(text)
 }
 
+// incomplete says whether a line is.
+func (s *stream) incomplete() bool {
+	s.col.out.mu.Lock()
+	defer s.col.out.mu.Unlock()
+	return s.lines[stdout].pending || s.lines[stderr].pending
+}
+
 // endRun emits what the container left without a line end when it stopped.
 func (s *stream) endRun(ctx context.Context) error {
 	return s.deliver(ctx, nil, func() error {

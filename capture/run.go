@@ -107,6 +107,9 @@ func (s *stream) pause(ctx context.Context, d time.Duration) error {
 func (s *stream) readOnce(ctx context.Context, r *readers) (done bool, err error) {
 	c, err := s.inspect(ctx)
 	s.task.beat() // each answer is given its own time
+	if err == nil && s.isOver(c) {
+		return true, nil
+	}
 	if err == nil {
 		err = s.readLog(ctx, r, c.Running)
 	}
@@ -123,9 +126,22 @@ func (s *stream) readOnce(ctx context.Context, r *readers) (done bool, err error
 		s.log.Warn("the log of this container cannot be read, it is left out until it is created anew", "driver", c.Driver, "error", err)
 		return true, errUnreadable
 	case err == nil && !c.Running:
-		return true, s.endRun(ctx)
+		return s.endOf(ctx, c)
 	}
 	return false, err
+}
+
+// endOf follows a read to the end of the log of a run that is over. What stands
+// there incomplete may be the next run's, which goes on with it.
+func (s *stream) endOf(ctx context.Context, c *container) (done bool, err error) {
+	if s.incomplete() {
+		later, err := s.inspect(ctx)
+		if err != nil && !errors.Is(err, errGone) || err == nil && later.lastRun != c.lastRun {
+			return false, err
+		}
+	}
+	s.over(c)
+	return true, s.endRun(ctx)
 }
 
 // inspect returns the container as it is now. What discovery has just learned

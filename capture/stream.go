@@ -42,6 +42,7 @@ type stream struct {
 	ctr      *container              // guarded by meta
 	fresh    bool                    // ctr is as good as a new inspect; guarded by meta
 	read     bool                    // the log was opened once; guarded by meta
+	ended    lastRun                 // whose log was read to its end; guarded by meta
 	cancel   context.CancelCauseFunc // of the present read; guarded by meta
 	synced   time.Time               // when the present opening of the log had found its position, zero before; guarded by meta
 	perSec   float64                 // records per second as last measured; guarded by meta
@@ -130,6 +131,21 @@ func (s *stream) lookAgain() {
 	case s.poke <- struct{}{}:
 	default:
 	}
+}
+
+// isOver says whether the container's last run is one whose log was read to its
+// end.
+func (s *stream) isOver(c *container) bool {
+	s.meta.Lock()
+	defer s.meta.Unlock()
+	return !c.Running && c.FinishedAt != 0 && c.lastRun == s.ended
+}
+
+// over says that the log of the container's last run was read to its end.
+func (s *stream) over(c *container) {
+	s.meta.Lock()
+	defer s.meta.Unlock()
+	s.ended = c.lastRun
 }
 
 // opened says that the log could be opened.

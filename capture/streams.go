@@ -32,14 +32,14 @@ type streamTask struct {
 	cancel context.CancelFunc // of the present run; nil while none runs
 	launch func()             // begins another run
 	ending <-chan struct{}    // closed when the present run is to end
-	again  bool               // start was called during the run
+	again  bool               // it is to run once more after the present run
 	gone   bool               // the container was removed
 	goneAt time.Time          // when its stream ended after that
 	dead   bool               // its log cannot be read: not started again
 }
 
-// start makes the container's stream run, unless it runs already. It makes
-// the stream when there is none yet.
+// start makes the container's stream run, as look does. It makes the stream
+// when there is none yet. ctr is as good as a new inspect.
 func (c *Collector) start(ctx context.Context, ctr *container) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -53,6 +53,28 @@ func (c *Collector) start(ctx context.Context, ctr *container) {
 		c.unsaved = true
 	}
 	t.gone = false
+	if t.cancel == nil {
+		t.stream.known()
+	}
+	c.runTask(ctx, t)
+}
+
+// look makes the stream of a captured container run, once more if it runs
+// already: its log may have gained a run that is over by now. A stream that
+// finds no such run reads nothing. It says whether the container is captured.
+func (c *Collector) look(ctx context.Context, id string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.streams.byID[id]
+	if t == nil || t.gone {
+		return false
+	}
+	c.runTask(ctx, t)
+	return true
+}
+
+// runTask is look with c.mu held.
+func (c *Collector) runTask(ctx context.Context, t *streamTask) {
 	if t.dead || ctx.Err() != nil {
 		return
 	}
@@ -63,7 +85,6 @@ func (c *Collector) start(ctx context.Context, ctr *container) {
 	}
 	t.launch = func() {
 		if ctx.Err() == nil {
-			t.stream.known()
 			var run context.Context
 			run, t.cancel = context.WithCancel(ctx)
 			t.ending = run.Done()
@@ -205,12 +226,15 @@ func (c *Collector) running() (all []*stream) {
 // runningCount is the number of streams that run.
 func (c *Collector) runningCount() int { return int(c.streams.running.Load()) }
 
-// isRunning says whether the container's stream runs, or never will.
-func (c *Collector) isRunning(id string) bool {
+// present returns the stream of a container that is captured, and whether it
+// runs or never will; nil if the container is not captured, or was removed.
+func (c *Collector) present(id string) (s *stream, running bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := c.streams.byID[id]
-	return t != nil && (t.cancel != nil || t.dead)
+	if t := c.streams.byID[id]; t != nil && !t.gone {
+		return t.stream, t.cancel != nil || t.dead
+	}
+	return nil, false
 }
 
 // capturedIDs returns the ids of all containers that have a stream.

@@ -28,6 +28,8 @@ var scenarios = []struct {
 	{"content", testContent},
 	{"partials are joined per std stream", testPartialsAreJoinedPerStdStream},
 	{"long line is cut, flagged and counted", testLongLineIsCutFlaggedAndCounted},
+	{"short runs", testShortRuns},
+	{"short runs that nothing announces", testShortRunsUnannounced},
 }
 
 // TestReaders is the conformance suite.
@@ -43,10 +45,17 @@ func TestReaders(t *testing.T) {
 
 // run runs a container whose log the reader can read.
 func (r readerCase) run(t *testing.T, e *dockertest.Engine, spec dockertest.Container) *dockertest.Ctr {
+	c := r.create(t, e, spec)
+	c.Start()
+	return c
+}
+
+// create is run without the start.
+func (r readerCase) create(t *testing.T, e *dockertest.Engine, spec dockertest.Container) *dockertest.Ctr {
 	if r.file && spec.Driver == "" {
 		spec.LogDir = t.TempDir()
 	}
-	return e.Run(spec)
+	return e.Create(spec)
 }
 
 // agent starts an agent that uses the reader for every container it can.

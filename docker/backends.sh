@@ -1,70 +1,79 @@
 #!/usr/bin/env bash
-# A real Loki and a real Kafka for `make e2e`, on the loopback interface.
+# A VictoriaLogs and a Kafka for `make e2e` and the tests, on the loopback interface.
 #
-#   docker/backends.sh up             build what is missing (once), start both; prints the two addresses
-#   docker/backends.sh down           stop both, and remove what they wrote
-#   docker/backends.sh stop NAME      loki or kafka alone
-#   docker/backends.sh start NAME     again, on the data that it had
-#   docker/backends.sh status         one line each; exit 0 when both answer
-#   docker/backends.sh missing        what this machine lacks to build and run them; exit 3 when there is something
+#   docker/backends.sh up [NAME]       build or fetch what is missing (once) and start it; prints the address of each
+#   docker/backends.sh down            stop both, and remove what they wrote
+#   docker/backends.sh stop NAME       victorialogs or kafka alone
+#   docker/backends.sh start NAME      again, on the data that it had
+#   docker/backends.sh status          one line each; exit 0 when both answer
+#   docker/backends.sh missing [NAME]  what this machine lacks to build and run them; exit 3 when there is something
 #
-# Loki is built with Go from its module into $CACHE. Kafka comes from Maven Central into $CACHE and runs in KRaft mode, one
-# broker that is its own controller. What they write is in $STATE.
+# VictoriaLogs is built with Go from its module into $CACHE. Kafka comes from Maven Central into $CACHE and runs in KRaft
+# mode, one broker that is its own controller. What they write is in $STATE.
 set -euo pipefail
 
 cmd=${1:-} name=${2:-}
-case "$cmd $name" in "up " | "down " | "status " | "missing " | "start loki" | "start kafka" | "stop loki" | "stop kafka") ;; *)
-	sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
-	exit 2
-	;;
+case "$cmd $name" in
+"up " | "down " | "status " | "missing ") ;;
+"up "* | "missing "* | "start "* | "stop "*) case "$name" in victorialogs | kafka) ;; *) cmd= ;; esac ;;
+*) cmd= ;;
 esac
+if [ -z "$cmd" ]; then
+	sed -n '2,12s/^# \{0,1\}//p' "$0" >&2
+	exit 2
+fi
+# shellcheck disable=SC2206 # one word, or both
+names=(${name:-victorialogs kafka})
 
 STATE=${XDG_STATE_HOME:-/var/lib}/docker-logs-test/backends
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/docker-logs-test/backends
-LOKI_PORT=${LOKI_PORT:-33100}   # and the next one
+VICTORIALOGS_PORT=${VICTORIALOGS_PORT:-33100}
 KAFKA_PORT=${KAFKA_PORT:-33092} # and the next one
 
-LOKI=v3.7.8
+VICTORIALOGS=v1.52.1
 KAFKA=4.1.1
 
 # shellcheck source=docker/daemon.sh
 . "$(dirname "$0")/daemon.sh"
 
 missing() {
-	local program none=0
-	for program in curl $([ -x "$CACHE/loki-$LOKI" ] || echo go) java $([ -f "$CACHE/kafka-$KAFKA/complete" ] || echo mvn); do
-		command -v "$program" >/dev/null && continue
-		none=3
-		case "$program" in
-		java) say "java is missing, Kafka runs on it (Debian: default-jre-headless)" ;;
-		mvn) say "mvn is missing, it fetches Kafka (Debian: maven)" ;;
-		*) say "$program is missing" ;;
-		esac
+	local wanted program none=0
+	for wanted in "$@"; do
+		for program in $("needs_$wanted"); do
+			command -v "$program" >/dev/null && continue
+			none=3
+			case "$program" in
+			java) say "java is missing, Kafka runs on it (Debian: default-jre-headless)" ;;
+			mvn) say "mvn is missing, it fetches Kafka (Debian: maven)" ;;
+			*) say "$program is missing" ;;
+			esac
+		done
 	done
 	return $none
 }
 
-# As a dependency Loki's replace directives are void, so they are taken over into the module that it is built in; those
-# that name a directory are of Loki's own modules, whose published versions will do.
-build_loki() {
-	[ -x "$CACHE/loki-$LOKI" ] && return
-	local module=github.com/grafana/loki/v3 dir=$CACHE/src/loki start=$SECONDS
-	say "building Loki $LOKI (once; about ten minutes)"
+needs_victorialogs() { echo curl; [ -x "$CACHE/victorialogs-$VICTORIALOGS" ] || echo go; }
+needs_kafka() { echo java; [ -f "$CACHE/kafka-$KAFKA/complete" ] || echo mvn; }
+
+# In a module of its own: its requirements and ours do not move each other.
+get_victorialogs() {
+	[ -x "$CACHE/victorialogs-$VICTORIALOGS" ] && return
+	local module=github.com/VictoriaMetrics/VictoriaLogs dir=$CACHE/src/victorialogs start=$SECONDS
+	say "building VictoriaLogs $VICTORIALOGS (once; less than a minute)"
 	mkdir -p "$dir"
 	rm -f "$dir/go.mod" "$dir/go.sum"
 	(
 		cd "$dir"
 		export GOFLAGS=-buildvcs=false GOWORK=off CGO_ENABLED=0
 		go mod init tool
-		grep -E '^replace .* => [^.]' "$(go mod download -json $module@$LOKI | sed -n 's/.*"GoMod": "\(.*\)",*/\1/p')" >>go.mod
-		go get -tool $module/cmd/loki@$LOKI
-		go build -trimpath -ldflags "-s -w" -o loki $module/cmd/loki
-		mv loki "$CACHE/loki-$LOKI"
+		go get -tool $module/app/victoria-logs@$VICTORIALOGS
+		go build -trimpath -ldflags "-s -w" -o victoria-logs $module/app/victoria-logs
+		mv victoria-logs "$CACHE/victorialogs-$VICTORIALOGS"
 	) >"$dir/build.log" 2>&1 || { tail -n 15 "$dir/build.log" >&2; return 1; }
 	say "  $((SECONDS - start)) s"
 }
 
-fetch_kafka() {
+get_kafka() {
 	local dir=$CACHE/kafka-$KAFKA
 	[ -f "$dir/complete" ] && return
 	say "fetching Kafka $KAFKA (once; 43 MB)"
@@ -84,28 +93,17 @@ fetch_kafka() {
 	touch "$dir/complete"
 }
 
-answers_loki() { curl -sf -m 5 "http://127.0.0.1:$LOKI_PORT/ready"; }
+answers_victorialogs() { curl -sf -m 5 "http://127.0.0.1:$VICTORIALOGS_PORT/health"; }
 answers_kafka() { (: <"/dev/tcp/127.0.0.1/$KAFKA_PORT") 2>/dev/null; }
 
-# Loki with its own limits, as a user meets them, but more time between its parts: on a busy machine it would else refuse
-# what it has taken, and get it again.
-start_loki() {
-	mkdir -p "$STATE/loki"
-	cat >"$STATE/loki.yaml" <<-END
-		auth_enabled: false
-		server: {http_listen_address: 127.0.0.1, http_listen_port: $LOKI_PORT, grpc_listen_address: 127.0.0.1, grpc_listen_port: $((LOKI_PORT + 1)), log_level: warn}
-		common:
-		  path_prefix: $STATE/loki
-		  instance_addr: 127.0.0.1
-		  replication_factor: 1
-		  ring: {kvstore: {store: inmemory}}
-		  storage: {filesystem: {chunks_directory: $STATE/loki/chunks, rules_directory: $STATE/loki/rules}}
-		ingester_client: {remote_timeout: 30s}
-		schema_config:
-		  configs: [{from: 2024-01-01, store: tsdb, object_store: filesystem, schema: v13, index: {prefix: index_, period: 24h}}]
-		analytics: {reporting_enabled: false}
-	END
-	start loki "$CACHE/loki-$LOKI" -config.file="$STATE/loki.yaml"
+address_victorialogs() { echo "http://127.0.0.1:$VICTORIALOGS_PORT"; }
+address_kafka() { echo "127.0.0.1:$KAFKA_PORT"; }
+
+# Its own defaults, as a user meets them, but less memory for its caches than 60 % of the machine's.
+start_victorialogs() {
+	mkdir -p "$STATE/victorialogs"
+	start victorialogs "$CACHE/victorialogs-$VICTORIALOGS" -storageDataPath="$STATE/victorialogs" \
+		-httpListenAddr="127.0.0.1:$VICTORIALOGS_PORT" -memory.allowedBytes=256MB -loggerLevel=WARN
 }
 
 start_kafka() {
@@ -142,13 +140,19 @@ down_one() {
 	rm -f "$STATE/$1.pid"
 }
 
-# what NAME ADDRESS: one line of status.
+# what NAME: one line of status.
 what() {
 	local pid
-	if pid=$(ours "$1") && "answers_$1" >/dev/null; then echo "$1 answers at $2 (pid $pid)"; else
+	if pid=$(ours "$1") && "answers_$1" >/dev/null; then echo "$1 answers at $("address_$1") (pid $pid)"; else
 		echo "$1 does not run"
 		return 1
 	fi
+}
+
+# Earlier versions of this script built Loki, which is under the AGPL.
+forget_loki() {
+	down_one loki
+	rm -rf "$STATE"/loki* "$CACHE"/loki-* "$CACHE/src/loki"
 }
 
 [ "$cmd" != down ] || [ -d "$STATE" ] || exit 0 # nothing was started here
@@ -156,26 +160,30 @@ mkdir -p "$STATE" "$CACHE"
 exec 9>"$STATE/lock"
 flock 9
 case "$cmd" in
-missing) missing ;;
+missing) missing "${names[@]}" ;;
 up)
-	missing || exit $?
-	build_loki
-	fetch_kafka
-	up_one loki
-	up_one kafka
-	echo "http://127.0.0.1:$LOKI_PORT 127.0.0.1:$KAFKA_PORT"
+	missing "${names[@]}" || exit $?
+	forget_loki
+	# The cache is shared with those whose $STATE is another.
+	exec 8>"$CACHE/lock"
+	flock 8
+	for name in "${names[@]}"; do "get_$name"; done
+	exec 8>&-
+	for name in "${names[@]}"; do up_one "$name"; done
+	for name in "${names[@]}"; do "address_$name"; done
 	;;
 down)
-	down_one kafka
-	down_one loki
-	rm -rf "$STATE/loki" "$STATE/kafka"
+	forget_loki
+	for name in "${names[@]}"; do
+		down_one "$name"
+		rm -rf "${STATE:?}/$name"
+	done
 	;;
 start) up_one "$name" ;;
 stop) down_one "$name" ;;
 status)
 	status=0
-	what loki "http://127.0.0.1:$LOKI_PORT" || status=1
-	what kafka "127.0.0.1:$KAFKA_PORT" || status=1
+	for name in "${names[@]}"; do what "$name" || status=1; done
 	exit $status
 	;;
 esac

@@ -19,6 +19,7 @@ type Options struct {
 	Args       []string
 	TTY        bool
 	AutoRemove bool
+	Retries    int // by a restart policy, when it fails
 	Labels     map[string]string
 	LogDriver  string // empty: json-file
 	LogOpts    map[string]string
@@ -42,14 +43,22 @@ func (e *Engine) Create(ctx context.Context, o Options) (string, error) {
 			// Loggen talks to nobody, and an Engine started by engine.sh has no bridge.
 			NetworkMode: "none",
 			// An Engine built without libseccomp refuses its own default profile.
-			SecurityOpt: []string{"seccomp=unconfined"},
-			AutoRemove:  o.AutoRemove,
-			LogConfig:   container.LogConfig{Type: driver, Config: o.LogOpts},
+			SecurityOpt:   []string{"seccomp=unconfined"},
+			AutoRemove:    o.AutoRemove,
+			RestartPolicy: restarts(o.Retries),
+			LogConfig:     container.LogConfig{Type: driver, Config: o.LogOpts},
 		}, nil, nil, o.Name)
 	if err != nil {
 		return "", fmt.Errorf("create container %s: %w", o.Name, err)
 	}
 	return created.ID, nil
+}
+
+func restarts(n int) container.RestartPolicy {
+	if n == 0 {
+		return container.RestartPolicy{}
+	}
+	return container.RestartPolicy{Name: container.RestartPolicyOnFailure, MaximumRetryCount: n}
 }
 
 // Container is a container of a test. Its methods fail the test when the Engine refuses.
