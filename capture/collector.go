@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -85,6 +86,9 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer, notify func())
 	}
 	c.pollers = newPollers(c.conn, maxOpens)
 	c.log = c.last.remember(log)
+	if host, ok := strings.CutPrefix(cfg.DockerHost, "tcp://"); ok && !cfg.TLS.On && !onLoopback(host) {
+		c.log.Warn("option Docker_Host: tcp without TLS is neither encrypted nor authenticated, see Docker_TLS_Verify", "value", cfg.DockerHost)
+	}
 	c.turns = newRotationLog(&cfg, c.log)
 	c.savedAt.Store(c.began.UnixNano())
 	if cfg.ExcludeSelf {

@@ -49,8 +49,10 @@ type Config struct {
 
 // TLSConfig names the files for a tcp:// Engine that wants TLS.
 type TLSConfig struct {
+	On            bool // TLS is spoken
 	CA, Cert, Key string
 	Verify        bool
+	Skip          bool // the certificate is not verified unless the option says so
 }
 
 // Start says where the capture of a container begins that already ran when
@@ -94,15 +96,15 @@ func Options() []Option { return options }
 
 var options = []Option{
 	{"Docker_Host", "", "unix:///path, or tcp://host:port",
-		"The Engine's address; not set: $DOCKER_HOST, else the local socket.",
-		func(c *Config, v string) error { return parseHost(&c.DockerHost, v) }},
+		"The Engine's address; not set: $DOCKER_HOST, else that of the Docker context in use, else the local socket, of root or of the user.",
+		func(c *Config, v string) error { return parseHost(c, v) }},
 	{"Docker_TLS_CA", "", "a file's path", "Certificate authority of a tcp:// Engine (PEM).",
 		func(c *Config, v string) error { return parseFile(&c.TLS.CA, v) }},
 	{"Docker_TLS_Cert", "", "a file's path", "Client certificate for a tcp:// Engine (PEM).",
 		func(c *Config, v string) error { return parseFile(&c.TLS.Cert, v) }},
 	{"Docker_TLS_Key", "", "a file's path", "Key of the client certificate (PEM).",
 		func(c *Config, v string) error { return parseFile(&c.TLS.Key, v) }},
-	{"Docker_TLS_Verify", "on", "on or off", "Verify the Engine's certificate when TLS is used.",
+	{"Docker_TLS_Verify", "on", "on or off", "Verify the Engine's certificate; on, with tcp://, asks for TLS, as do the files above, port 2376 and the variables DOCKER_TLS_VERIFY and DOCKER_CERT_PATH.",
 		func(c *Config, v string) error { return parseBool(&c.TLS.Verify, v) }},
 	{"Reader", "auto", "auto, file, follow or poll",
 		"How logs are read: the json-file driver's own files, follow streams of the API, the API asked now and then, or auto: the files where possible, else follow streams for containers that write and polls for quiet ones.",
@@ -191,6 +193,7 @@ var options = []Option{
 // is allowed.
 func ParseConfig(get func(key string) string) (Config, error) {
 	var c Config
+	verify := strings.TrimSpace(get("Docker_TLS_Verify"))
 	for _, o := range options {
 		v := strings.TrimSpace(get(o.Key))
 		given := v != ""
@@ -205,7 +208,7 @@ func ParseConfig(get func(key string) string) (Config, error) {
 			if !given {
 				return Config{}, fmt.Errorf("option %s (not set)%s; allowed: %s", o.Key, detail, o.Allowed)
 			}
-			return Config{}, fmt.Errorf("option %s: value %q is not allowed%s; allowed: %s", o.Key, v, detail, o.Allowed)
+			return Config{}, fmt.Errorf("option %s: value %q is not allowed%s; allowed: %s", o.Key, redact(v), detail, o.Allowed)
 		}
 	}
 	if c.Reader == readerFile && !strings.HasPrefix(c.DockerHost, "unix://") {
@@ -220,11 +223,8 @@ func ParseConfig(get func(key string) string) (Config, error) {
 	if c.FDLimit != 0 && c.FDLimit < c.FDWarn {
 		return Config{}, fmt.Errorf("option FD_Limit: value \"%d\" is not allowed; allowed: not below FD_Warn, %d", c.FDLimit, c.FDWarn)
 	}
-	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
-		return Config{}, errors.New("options Docker_TLS_Cert and Docker_TLS_Key: set both or none")
-	}
-	if c.TLS.CA+c.TLS.Cert != "" && !strings.HasPrefix(c.DockerHost, "tcp://") {
-		return Config{}, fmt.Errorf("option Docker_TLS_CA / Docker_TLS_Cert: TLS needs Docker_Host tcp://host:port, not %q", c.DockerHost)
+	if err := c.useTLS(verify); err != nil {
+		return Config{}, err
 	}
 	return c, nil
 }

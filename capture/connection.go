@@ -21,7 +21,7 @@ func isNetError(err error) bool {
 // transport is what the client of one connect uses.
 func (a *dockerAPI) transport() (*http.Transport, error) {
 	t := &http.Transport{MaxIdleConns: maxOpens, MaxIdleConnsPerHost: maxOpens, IdleConnTimeout: idleTimeout}
-	if a.tls.CA == "" && a.tls.Cert == "" {
+	if !a.tls.On {
 		return t, nil
 	}
 	conf, err := tlsConfig(a.tls)

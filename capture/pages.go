@@ -1,10 +1,14 @@
 package capture
 
 import (
+	"context"
 	_ "embed" // the page
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,16 +19,15 @@ import (
 //go:embed page.html
 var page []byte
 
-// maxScrapes bounds the requests for metrics that are worked on at a time.
-const maxScrapes = 4
+// busyTime is how long a request waits while maxRequests others are worked on.
+const busyTime = 5 * time.Second
 
 // handler serves what can be asked for; it only reads.
 func (e *endpoint) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(prometheus.GathererFunc(e.gather), promhttp.HandlerOpts{
-		ErrorHandling:       promhttp.ContinueOnError, // one metric that fails hides no other
-		MaxRequestsInFlight: maxScrapes,
-	}))
+	mux.Handle("GET /metrics", e.inTurn(promhttp.HandlerFor(prometheus.GathererFunc(e.gather), promhttp.HandlerOpts{
+		ErrorHandling: promhttp.ContinueOnError, // one metric that fails hides no other
+	}).ServeHTTP))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		for _, s := range e.instances() {
@@ -36,17 +39,17 @@ func (e *endpoint) handler() http.Handler {
 		}
 		_, _ = w.Write([]byte("alive\n"))
 	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+	mux.Handle("GET /readyz", e.inTurn(func(w http.ResponseWriter, _ *http.Request) {
 		ready := e.readiness()
 		code := http.StatusOK
 		if !ready.Ready {
 			code = http.StatusServiceUnavailable
 		}
 		writeJSON(w, code, ready)
-	})
-	mux.HandleFunc("GET /streams", func(w http.ResponseWriter, _ *http.Request) {
+	}))
+	mux.Handle("GET /streams", e.inTurn(func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, e.streams())
-	})
+	}))
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
@@ -55,11 +58,51 @@ func (e *endpoint) handler() http.Handler {
 	return e.guarded(mux)
 }
 
-// guarded answers 500 where h panics.
+// inTurn bounds the requests that are worked on at a time. /healthz, which costs
+// nothing, is not among them: who asks much cannot make it fail.
+func (e *endpoint) inTurn(h http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), busyTime)
+		defer cancel()
+		release, err := e.busy.acquire(ctx)
+		if err != nil {
+			http.Error(w, "too many requests at a time", http.StatusTooManyRequests)
+			return
+		}
+		defer release()
+		h(w, r)
+	})
+}
+
+// named says whether the request is for a name that this machine may have. What
+// comes through the loopback interface for any other was sent by a web page: its
+// own name was made to lead here (DNS rebinding), so that it may read the answer.
+func (e *endpoint) named(r *http.Request) bool {
+	here, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	if !ok || !here.IP.IsLoopback() {
+		return true
+	}
+	name := r.Host
+	if host, _, err := net.SplitHostPort(name); err == nil {
+		name = host
+	}
+	if name == "" || net.ParseIP(strings.Trim(name, "[]")) != nil || strings.EqualFold(name, "localhost") {
+		return true // an address is what no name leads to
+	}
+	configured, _, _ := net.SplitHostPort(e.name)
+	own, _ := os.Hostname()
+	return strings.EqualFold(name, configured) || strings.EqualFold(name, own)
+}
+
+// guarded refuses what has the wrong name, and answers 500 where h panics.
 func (e *endpoint) guarded(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
+		if !e.named(r) {
+			http.Error(w, "this is not the machine of that name", http.StatusMisdirectedRequest)
+			return
+		}
 		err := guard(func() error { h.ServeHTTP(w, r); return nil })
 		if err == nil {
 			return

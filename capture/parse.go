@@ -15,23 +15,6 @@ import (
 // The ways in which the option table reads values. Each returns errNotAllowed
 // where the table's own words say enough.
 
-const defaultHost = "unix:///var/run/docker.sock"
-
-func parseHost(dst *string, v string) error {
-	if v == "" {
-		v = os.Getenv("DOCKER_HOST")
-	}
-	if v == "" {
-		v = defaultHost
-	}
-	scheme, rest, ok := strings.Cut(v, "://")
-	if !ok || rest == "" || (scheme != "unix" && scheme != "tcp") {
-		return fmt.Errorf("%q is no address of an Engine", v)
-	}
-	*dst = v
-	return nil
-}
-
 func parseFile(dst *string, v string) error {
 	if v == "" {
 		return nil

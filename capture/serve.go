@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,10 +15,13 @@ import (
 // process that name it: there is only one port to scrape. It is closed with the
 // last of them, so that after a hot reload the address is free again.
 type endpoint struct {
-	address string
-	server  *http.Server
-	ended   chan struct{}
-	conns   atomic.Int64
+	name   string // as Metrics_Listen has it
+	log    *slog.Logger
+	server *http.Server
+	conns  connTable
+	busy   semaphore // held by requests that cost something
+	stop   context.CancelFunc
+	ended  chan struct{}
 
 	mu    sync.Mutex
 	shown []*shown // guarded by mu
@@ -40,7 +42,7 @@ var endpoints = struct {
 
 // Bounds of what a client may cost.
 const (
-	maxConns      = 64
+	maxRequests   = 4 // that are worked on at a time
 	maxHeader     = 16 << 10
 	requestTime   = 10 * time.Second
 	responseTime  = 30 * time.Second
@@ -48,10 +50,13 @@ const (
 	closeTime     = time.Second
 )
 
+// listenAgain is the pause before an address is tried again that could not be
+// used.
+const listenAgain = 5 * time.Second
+
 // Show has metrics and health of the instance called name served at
 // Metrics_Listen until hide is called, which returns when the address is free,
-// unless others are shown there. Where that cannot be, it is said and the
-// capture does without.
+// unless others are shown there. While that cannot be, the capture does without.
 func (c *Collector) Show(name string, metrics prometheus.Gatherer) (hide func()) {
 	addr := c.cfg.MetricsListen
 	if addr == "" {
@@ -61,18 +66,13 @@ func (c *Collector) Show(name string, metrics prometheus.Gatherer) (hide func())
 	defer endpoints.mu.Unlock()
 	e := endpoints.byAddr[addr]
 	if e == nil {
-		var err error
-		if e, err = listen(addr); err != nil {
-			c.log.Warn("option Metrics_Listen: the address cannot be used, metrics are not served; name another one, or off", "value", addr, "error", err)
-			return func() {}
-		}
+		e = newEndpoint(addr, c.log)
 		endpoints.byAddr[addr] = e
 	}
 	if !e.add(&shown{name, c, metrics}) {
 		c.log.Warn("two inputs have the same name, metrics are served for the first one only; give each an alias of its own", "name", name)
 		return func() {}
 	}
-	c.log.Info("metrics are served", "url", "http://"+e.address+"/")
 	return sync.OnceFunc(func() {
 		endpoints.mu.Lock()
 		defer endpoints.mu.Unlock()
@@ -83,42 +83,53 @@ func (c *Collector) Show(name string, metrics prometheus.Gatherer) (hide func())
 	})
 }
 
-func listen(addr string) (*endpoint, error) {
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, err
-	}
-	e := &endpoint{address: l.Addr().String(), ended: make(chan struct{})}
+// newEndpoint serves at the address as soon as that can be used, until close.
+func newEndpoint(addr string, log *slog.Logger) *endpoint {
+	ctx, stop := context.WithCancel(context.Background())
+	e := &endpoint{name: addr, log: log, busy: make(semaphore, maxRequests), stop: stop, ended: make(chan struct{})}
 	e.server = &http.Server{
 		Handler:        e.handler(),
 		ReadTimeout:    requestTime,
 		WriteTimeout:   responseTime,
 		IdleTimeout:    keepAliveTime,
 		MaxHeaderBytes: maxHeader,
-		ConnState:      e.connState,
+		ConnState:      e.conns.state,
 		ErrorLog:       slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // clients that go away
 	}
+	l := e.listen(true)
 	go func() {
 		defer close(e.ended)
-		_ = guard(func() error { return e.server.Serve(l) }) // until close
+		for ; ctx.Err() == nil; l = e.listen(l != nil) {
+			if l == nil {
+				sleep(ctx, listenAgain)
+				continue
+			}
+			_ = guard(func() error { return e.server.Serve(l) }) // until close
+		}
+		if l != nil {
+			_ = l.Close() // as Serve has done, unless it was never called
+		}
 	}()
-	return e, nil
+	return e
 }
 
-// connState turns connections away that are too many: each is a descriptor.
-func (e *endpoint) connState(c net.Conn, s http.ConnState) {
-	switch s {
-	case http.StateNew:
-		if e.conns.Add(1) > maxConns {
-			_ = c.Close()
-		}
-	case http.StateClosed, http.StateHijacked:
-		e.conns.Add(-1)
+// listen tries once; nil if the address cannot be used, for which say asks for a
+// word in the log.
+func (e *endpoint) listen(say bool) net.Listener {
+	l, err := net.Listen("tcp", e.name)
+	if err == nil {
+		e.log.Info("metrics are served", "url", "http://"+l.Addr().String()+"/")
+		return l
 	}
+	if say {
+		e.log.Warn("option Metrics_Listen: the address cannot be used, metrics are not served, it is tried again; name another one, or off", "value", e.name, "error", err)
+	}
+	return nil
 }
 
 // close frees the address.
 func (e *endpoint) close() {
+	e.stop()
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
 	if e.server.Shutdown(ctx) != nil {

@@ -1,14 +1,18 @@
 package capture
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -89,12 +93,16 @@ func TestTakenAddressIsAWarning(t *testing.T) {
 	a.waitLog("option Metrics_Listen: the address cannot be used")
 	a.waitLog(l.Addr().String())
 	a.connected()
+	must(t, l.Close())
+	a.waitLog("metrics are served") // as soon as it is free
+	if code, _ := ask(t, "GET", "http://"+l.Addr().String()+"/healthz"); code != 200 {
+		t.Errorf("/healthz: %d", code)
+	}
 
 	b := startAgent(t, e.Host(), map[string]string{"Metrics_Listen": "127.0.0.1:0"})
 	b.show("same")
 	b.show("same")
 	b.waitLog("two inputs have the same name")
-	must(t, l.Close())
 
 	off := startAgent(t, e.Host(), map[string]string{"Metrics_Listen": "off"})
 	off.show("docker_logs.0")
@@ -178,39 +186,147 @@ func TestPanicsStayInside(t *testing.T) {
 	}
 }
 
-// Connections beyond the bound are turned away, and their end makes room.
+// Connections that idle make room for others, at any number.
 func TestConnectionsAreBounded(t *testing.T) {
 	e := dockertest.Start(t)
 	addr := freeAddress(t)
 	a := startAgent(t, e.Host(), map[string]string{"Metrics_Listen": addr})
 	a.show("docker_logs.0")
+	p := endpoints.byAddr[addr]
 	var open []net.Conn
-	for range maxConns + 1 {
+	for i := range 2 * maxConns {
 		conn, err := net.Dial("tcp", addr)
 		must(t, err)
 		open = append(open, conn)
+		if i%2 == 0 { // some have asked for something before
+			_, err = conn.Write([]byte("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+			must(t, err)
+		}
 	}
-	closed := make(chan struct{}, len(open))
-	for _, conn := range open {
-		go func() {
-			_, _ = conn.Read(make([]byte, 1))
-			closed <- struct{}{}
-		}()
+	for range 10 {
+		if code, _ := ask(t, "GET", "http://"+addr+"/healthz"); code != 200 {
+			t.Errorf("/healthz: %d", code)
+		}
 	}
-	select {
-	case <-closed:
-	case <-time.After(waitTime):
-		t.Error("all connections are kept")
+	if n := p.conns.len(); n > maxConns+reserveConns {
+		t.Errorf("%d connections are open", n)
 	}
 	for _, conn := range open {
 		_ = conn.Close()
 	}
-	for range len(open) - 1 {
-		<-closed
+	a.waitFor("room", func() bool { return p.conns.len() == 0 })
+}
+
+// addrConn is a connection from one address to another that does nothing.
+type addrConn struct {
+	net.Conn
+	from, to string
+	closed   bool
+}
+
+func (c *addrConn) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.ParseIP(c.from)} }
+func (c *addrConn) LocalAddr() net.Addr  { return &net.TCPAddr{IP: net.ParseIP(c.to)} }
+func (c *addrConn) Close() error         { c.closed = true; return nil }
+
+// While others keep all connections busy, a health check of this machine has its
+// own.
+func TestReserveOfConnections(t *testing.T) {
+	var table connTable
+	come := func(from string) *addrConn {
+		c := &addrConn{from: from, to: "10.0.0.1"}
+		table.state(c, http.StateNew)
+		table.state(c, http.StateActive)
+		if c.closed {
+			table.state(c, http.StateClosed)
+		}
+		return c
 	}
-	p := endpoints.byAddr[addr]
-	a.waitFor("room", func() bool { return p.conns.Load() == 0 })
-	if code, _ := ask(t, "GET", "http://"+addr+"/healthz"); code != 200 {
-		t.Errorf("/healthz: %d", code)
+	for range maxConns {
+		if come("10.0.0.9").closed {
+			t.Fatal("turned away within the bound")
+		}
+	}
+	if !come("10.0.0.9").closed {
+		t.Error("one too many is kept")
+	}
+	for range reserveConns / 2 {
+		if come("127.0.0.1").closed || come("10.0.0.1").closed {
+			t.Fatal("turned away though it is of this machine")
+		}
+	}
+	if !come("127.0.0.1").closed || table.len() != maxConns+reserveConns {
+		t.Errorf("%d are kept", table.len())
+	}
+}
+
+// On loopback only names of this machine are answered: any other is a web page's.
+func TestHostIsChecked(t *testing.T) {
+	e := dockertest.Start(t)
+	addr := freeAddress(t)
+	a := startAgent(t, e.Host(), map[string]string{"Metrics_Listen": addr})
+	a.show("docker_logs.0")
+	own, err := os.Hostname()
+	must(t, err)
+	for host, code := range map[string]int{
+		"evil.example": 421, "evil.example:8001": 421, "localhost.evil.example": 421,
+		"": 200, "localhost": 200, "LOCALHOST:8001": 200, "127.0.0.1": 200, "[::1]:8001": 200, addr: 200, own: 200,
+	} {
+		for _, path := range []string{"/streams", "/", "/healthz", "/metrics"} {
+			req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+addr+path, nil)
+			must(t, err)
+			req.Host = host
+			res, err := asking.Do(req)
+			must(t, err)
+			must(t, res.Body.Close())
+			if res.StatusCode != code {
+				t.Errorf("Host %q, %s: %d, want %d", host, path, res.StatusCode, code)
+			}
+		}
+	}
+}
+
+// Of what costs something only a few requests are worked on at a time.
+func TestRequestsAreBounded(t *testing.T) {
+	e := &endpoint{busy: make(semaphore, maxRequests)}
+	release := make(chan struct{})
+	var working, most atomic.Int32
+	h := e.inTurn(func(http.ResponseWriter, *http.Request) {
+		if n := working.Add(1); n > most.Load() {
+			most.Store(n)
+		}
+		<-release
+		working.Add(-1)
+	})
+	var wg sync.WaitGroup
+	for range 10 * maxRequests {
+		wg.Go(func() { h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil)) })
+	}
+	for working.Load() < maxRequests {
+		runtime.Gosched()
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // as busyTime does
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil).WithContext(ctx))
+	if w.Code != http.StatusTooManyRequests {
+		t.Errorf("one more: %d", w.Code)
+	}
+	close(release)
+	wg.Wait()
+	if most.Load() > maxRequests {
+		t.Errorf("%d at a time", most.Load())
+	}
+	mux := (&endpoint{busy: make(semaphore)}).handler() // as if all were taken
+	for path, code := range map[string]int{"/healthz": 200, "/": 200} {
+		w := httptest.NewRecorder()
+		if mux.ServeHTTP(w, httptest.NewRequest("GET", path, nil)); w.Code != code {
+			t.Errorf("%s: %d", path, w.Code)
+		}
+	}
+	for _, path := range []string{"/metrics", "/readyz", "/streams"} {
+		w := httptest.NewRecorder()
+		if mux.ServeHTTP(w, httptest.NewRequest("GET", path, nil).WithContext(ctx)); w.Code != http.StatusTooManyRequests {
+			t.Errorf("%s: %d", path, w.Code)
+		}
 	}
 }
