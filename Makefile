@@ -1,5 +1,9 @@
 # What a developer types. `make help` lists it. Nothing has to be done before on a Debian machine with Go, and root for the
-# tests: what is missing (a C compiler, Docker) is installed by apt.
+# tests: what is missing (a C compiler, Docker, shellcheck) is installed by apt.
+
+# What fails in the middle of a pipe has failed.
+SHELL       = /bin/bash
+.SHELLFLAGS = -euo pipefail -c
 
 GOLANGCI_VERSION = v2.15.0
 
@@ -14,17 +18,19 @@ GO_SOURCES   = $(shell find plugin capture -name '*.go' ! -name '*_test.go' ! -p
 C_SOURCES    = $(wildcard plugin/*.c plugin/*.h)
 HOST_SOURCES = $(wildcard plugin/host/*.c)
 
+SCRIPTS = $(shell find docker -name '*.sh') .ci/run
+
 export CGO_ENABLED = 1
 
 .DELETE_ON_ERROR:
-.PHONY: help build run test e2e soak lint bench up down .compose image-test clean
+.PHONY: help build run test e2e soak lint bench up down .go .compose image-test clean
 
 help: ## list the targets (default)
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 build: $(PLUGIN) $(HOST) ## build/in_docker_logs.so and build/flbhost
 
-$(PLUGIN): $(GO_SOURCES) $(C_SOURCES) go.mod go.sum | build/.compiler
+$(PLUGIN): $(GO_SOURCES) $(C_SOURCES) go.mod go.sum | .go build/.compiler
 	go build -trimpath -buildmode=c-shared -o $@ ./plugin
 	@rm -f $(@:.so=.h) # cgo writes a header that nobody includes
 	@touch $@ # go leaves a file alone that it finds up to date
@@ -34,10 +40,12 @@ $(HOST): $(HOST_SOURCES) $(wildcard plugin/host/*.h) | build/.compiler
 
 build/.compiler:
 	@mkdir -p build
-	@echo '#include <stdio.h>' | $(CC) -E - >/dev/null 2>&1 || { \
-		echo "installing a C compiler"; \
-		apt-get update -qq >/dev/null && apt-get install -qq -y --no-install-recommends gcc libc6-dev >/dev/null; }
+	@echo '#include <stdio.h>' | $(CC) -E - >/dev/null 2>&1 || docker/debian/install.sh gcc libc6-dev
 	@touch $@
+
+# A Go that is older fetches the one that go.mod names, from 1.21 on.
+.go:
+	$(if $(shell go list -m 2>/dev/null),,$(error Go $(shell sed -n 's/^go //p' go.mod) or newer is needed, and $(or $(shell go version 2>/dev/null),no go on the PATH) is what is here: see https://go.dev/doc/install))
 
 run: build ## print the records of all containers as JSON lines until Ctrl-C, or DURATION=10s
 	@docker/run.sh
@@ -54,12 +62,13 @@ soak: build ## half an hour of capture with checkpoints, verdict and report; DUR
 	go build -o build/soak ./docker/soak/cmd/soak
 	@build/soak $(foreach v,DURATION CONTAINERS CHECKPOINTS ROTATE OUT,$(if $($v),-$(shell echo $v | tr A-Z a-z) $($v)))
 
-lint: $(LINT) | build/.compiler ## golangci-lint, and shellcheck where it is installed
+lint: $(LINT) | .go build/.compiler ## golangci-lint and shellcheck
 	$(LINT) run ./...
-	@! grep -rln --include='*.go' '^import "C"' capture docker plugin/*/ || { echo "cgo belongs into plugin alone"; false; } # depguard does not see it
-	@command -v shellcheck >/dev/null && shellcheck -x docker/*.sh .ci/run || echo "no shellcheck here; the scripts were not checked"
+	@test "$$(go list -f '{{if .CgoFiles}}{{.ImportPath}}{{end}}' ./...)" = "$$(go list ./plugin)" || { echo "cgo belongs into plugin alone"; false; } # depguard does not see it
+	@command -v shellcheck >/dev/null || docker/debian/install.sh shellcheck
+	shellcheck -x $(SCRIPTS)
 
-$(LINT):
+$(LINT): | .go
 	@mkdir -p build/tools
 	@echo "building golangci-lint $(GOLANGCI_VERSION) (once; a few minutes)"
 	GOBIN=$(CURDIR)/build/tools CGO_ENABLED=0 go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)

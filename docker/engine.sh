@@ -61,16 +61,7 @@ find_host() {
 
 install_debian() {
 	command -v dockerd >/dev/null && command -v containerd >/dev/null && return
-	command -v apt-get >/dev/null || { say "no dockerd and no apt-get here"; exit 3; }
-	say "installing Debian's docker.io (about a minute)"
-	local log=$STATE/apt.log
-	# RUNLEVEL=1 keeps a machine without systemd from starting a daemon of its own.
-	if ! { apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
-		-o DPkg::Lock::Timeout=300 docker.io curl; } >"$log" 2>&1; then
-		say "apt-get failed; the end of $log:"
-		tail -n 5 "$log" >&2
-		exit 3
-	fi
+	"$(dirname "$0")/debian/install.sh" docker.io curl
 }
 
 built() { [ "$version" = debian ] || [ -f "$CACHE/bin/complete-$MOBY-$CONTAINERD-$RUNC" ]; }
@@ -184,7 +175,8 @@ host) find_host || { say "no Engine answers"; exit 1; } ;;
 built) built ;;
 status)
 	if h=$(find_host); then
-		by=$(ours dockerd >/dev/null && [ "$h" = "unix://$SOCK" ] && echo "started by this script" || echo "not started by this script")
+		by="not started by this script"
+		if [ "$h" = "unix://$SOCK" ] && ours dockerd >/dev/null; then by="started by this script"; fi
 		echo "Engine $(version_of "$h") at $h, $by"
 	else
 		echo "no Engine answers"

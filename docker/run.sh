@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
-# make run: prints the records of all containers as JSON lines until Ctrl-C, or for DURATION (e.g. 10s).
+# make run: prints the records of all containers as JSON lines until Ctrl-C, or for DURATION (e.g. 10s) from the first one on.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 say() { echo "run: $*" >&2; }
+
+DURATION=${DURATION:-0} # 0 is for ever, as with timeout
+[[ $DURATION =~ ^[0-9]+(\.[0-9]+)?[smhd]?$ ]] || { say "DURATION is '$DURATION'; a time such as 10s is needed"; exit 2; }
 
 helpers=()
 scratch=$(mktemp -d)
@@ -15,37 +18,80 @@ cleanup() {
 	rm -rf "$scratch"
 }
 trap cleanup EXIT
-trap ':' INT TERM
+trap 'exit 130' INT
+trap 'exit 143' HUP TERM
+mkfifo "$scratch"/{stdin,cast,records,first}
 
-if host=$(docker/engine.sh up); then
+say "looking for a Docker Engine"
+status=0
+host=$(docker/engine.sh up) || status=$?
+case $status in
+0)
 	engine="Engine at $host"
+	say "building the demonstration's container, in case that no other runs"
 	go build -o build/demo ./docker/enginetest/cmd/demo
-	build/demo -host "$host" &
-	helpers+=($!)
-else
-	[ $? = 3 ] || exit 1
-	go build -o build/fakeengine ./capture/dockertest/cmd/fakeengine
+	cast=(build/demo -host "$host")
+	;;
+3)
 	host=unix://$scratch/engine.sock
 	engine="no Docker Engine here, so a FAKE one with a few chatty containers"
-	build/fakeengine -socket "$scratch/engine.sock" >/dev/null &
-	helpers+=($!)
-	for _ in $(seq 100); do [ -S "$scratch/engine.sock" ] && break; sleep 0.05; done
-fi
+	say "no Docker Engine can be had here; building a fake one"
+	go build -o build/fakeengine ./capture/dockertest/cmd/fakeengine
+	cast=(build/fakeengine -socket "$scratch/engine.sock")
+	;;
+*) exit "$status" ;;
+esac
 
-if fluent_bit=$(command -v fluent-bit); then
-	say "$(fluent-bit --version | head -n 1) ($fluent_bit), $engine"
+# Its first line says that there are containers, and of the demonstration whose they are.
+"${cast[@]}" >"$scratch/cast" &
+helpers+=($!)
+exec 4<"$scratch/cast"
+read -r -u 4 whose || exit 1
+
+if fluent_bit=$(docker/debian/fluent-bit.sh); then
+	say "$("$fluent_bit" --version | head -n 1) ($fluent_bit), $engine"
 	command=("$fluent_bit" -f 1 -e build/in_docker_logs.so
 		-i docker_logs -p "Docker_Host=$host" -t docker -o stdout -m '*' -p format=json_lines)
 else
-	say "no fluent-bit on the PATH, so the project's host; $engine"
+	say "no fluent-bit on the PATH or in /opt/fluent-bit, so the project's host; $engine"
 	command=(build/flbhost -o stdout -t docker build/in_docker_logs.so "Docker_Host=$host")
 fi
 say "records follow on standard output; Ctrl-C ends it"
 
-# timeout gives 124 at the end of DURATION; --foreground keeps Ctrl-C with the agent and SIGCONT, which makes Fluent Bit
-# dump its state, away from it. The host reads commands from its standard input and ends with it.
-mkfifo "$scratch/stdin"
+# show passes the records on, and says once that the first one is out, or that none will come.
+show() {
+	local record
+	if IFS= read -r record; then printf '%s\n' "$record"; fi
+	echo >&5
+	exec cat
+}
+exec 5<>"$scratch/first"
+show <"$scratch/records" &
+shown=$!
+
+# The host reads commands from its standard input and ends with it. In a session of its own the agent is told to end once, from
+# here, and not by Ctrl-C as well.
 exec 3<>"$scratch/stdin"
+setsid "${command[@]}" <&3 >"$scratch/records" 3<&- 4<&- 5<&- &
+agent=$!
+stop() { kill "$agent" 2>/dev/null || true; }
+trap stop INT HUP TERM
+
 status=0
-timeout --foreground -s TERM "${DURATION:-0}" "${command[@]}" <&3 || status=$?
-case $status in 0 | 124 | 130 | 143) ;; *) exit "$status" ;; esac
+if [ "$DURATION" != 0 ]; then
+	patience=120
+	if [ "$whose" = theirs ]; then patience=10; fi # they may have nothing to say
+	if read -r -t "$patience" -u 5 || [ "$whose" = theirs ]; then
+		sleep "$DURATION" &
+		helpers+=($!)
+		wait -n "$agent" $! || true # or a signal ends it
+	elif kill -0 "$agent" 2>/dev/null; then
+		say "no record came in $patience s"
+		status=1
+	fi
+	stop
+fi
+while kill -0 "$agent" 2>/dev/null; do wait "$agent" || true; done
+wait "$agent" || status=$?
+wait "$shown" || true
+case $status in 0 | 130 | 143) ;; *) exit "$status" ;; esac

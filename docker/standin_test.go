@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"fluent-bit-docker-logs/docker/debian"
 )
 
 // Stand-ins for the images that the Dockerfile starts from, of the same layout, made from what is on this machine. They stay
@@ -44,8 +46,8 @@ func makeGoStandin(t *testing.T, d docker, release string) (name, version string
 	if d.has(image) {
 		return name, version
 	}
-	if _, err := exec.LookPath("debootstrap"); err != nil {
-		run(t, exec.Command("apt-get", "install", "-qq", "-y", "--no-install-recommends", "debootstrap"))
+	if _, err := debian.Program(t.Context(), "debootstrap", "debootstrap"); err != nil {
+		t.Fatal(err)
 	}
 	root := filepath.Join(t.TempDir(), "root")
 	run(t, exec.Command("debootstrap", "--variant=minbase", "--include=gcc,libc6-dev", release, root))
@@ -73,9 +75,9 @@ var libraryPath = regexp.MustCompile(`(/[^ ]+) \(0x`)
 // nothing else: no shell, as there.
 func makeFluentBitStandin(t *testing.T, d docker, version string) {
 	t.Helper()
-	path, err := exec.LookPath("fluent-bit")
-	if err != nil {
-		t.Skip("no fluent-bit on the PATH: a stand-in for its image cannot be made")
+	path, ok := debian.FluentBit()
+	if !ok {
+		t.Skip("no fluent-bit here: a stand-in for its image cannot be made")
 	}
 	ldd, err := exec.Command("ldd", path).Output()
 	if err != nil {

@@ -11,11 +11,12 @@ import (
 	"syscall"
 	"time"
 
+	"fluent-bit-docker-logs/docker/debian"
 	"fluent-bit-docker-logs/docker/enginetest"
 	"fluent-bit-docker-logs/docker/prometheus"
 )
 
-// agent is the program that runs the plugin: Fluent Bit where it is on the PATH, else the project's host.
+// agent is the program that runs the plugin: Fluent Bit where this machine has one, else the project's host.
 type agent struct {
 	Name      string // and version
 	Plugin    string // host:port of the plugin's endpoint
@@ -46,7 +47,7 @@ func startAgent(s settings) (*agent, error) {
 	if a.Plugin, err = prometheus.FreeAddr(); err != nil {
 		return nil, err
 	}
-	if path, err := exec.LookPath("fluent-bit"); err == nil {
+	if path, ok := debian.FluentBit(); ok {
 		err = a.fluentBit(path, plugin, s)
 		if err != nil {
 			return nil, err

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"fluent-bit-docker-logs/docker/debian"
 	"fluent-bit-docker-logs/docker/enginetest"
 )
 
@@ -66,7 +67,7 @@ func (f *fluentBit) start() {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	cmd := exec.Command("fluent-bit", "-c", filepath.Join(f.dir, "fluent-bit.conf"))
+	cmd := exec.Command(program(), "-c", filepath.Join(f.dir, "fluent-bit.conf"))
 	cmd.Stdout, cmd.Stderr = log, log
 	host, port, _ := strings.Cut(strings.TrimPrefix(theLoki.url, "http://"), ":")
 	cmd.Env = append(os.Environ(), "LOKI_HOST="+host, "LOKI_PORT="+port, "KAFKA_BROKERS="+kafkaAddress, "METRICS_LISTEN=off")
@@ -120,4 +121,12 @@ func configure(conf, dir, engine, prefix string, more ...setting) (string, error
 		return "", fmt.Errorf("%d sections of docker_logs", n)
 	}
 	return name.ReplaceAllString(conf, "$0\n    Docker_Host "+engine+"\n    Include name="+prefix+"*\n    Start_From beginning"), nil
+}
+
+// program is Fluent Bit's path, or its name where there is none.
+func program() string {
+	if path, ok := debian.FluentBit(); ok {
+		return path
+	}
+	return "fluent-bit"
 }

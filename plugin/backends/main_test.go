@@ -57,7 +57,7 @@ func prepare() (err error) {
 		return err
 	}
 	_, missing := script("missing")
-	version, err := exec.Command("fluent-bit", "--version").Output()
+	version, err := exec.Command(program(), "--version").Output()
 	if missing = errors.Join(missing, err); missing != nil {
 		return fmt.Errorf("it cannot run here:\n%w", missing)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"fluent-bit-docker-logs/docker/debian"
 	"fluent-bit-docker-logs/docker/enginetest"
 )
 
@@ -41,7 +42,7 @@ func prepare() error {
 	pluginPath = filepath.Join(root, "build", "in_docker_logs.so")
 	hostPath = filepath.Join(root, "build", "flbhost")
 	names := []string{}
-	if path, err := exec.LookPath("fluent-bit"); err == nil {
+	if path, ok := debian.FluentBit(); ok {
 		version, err := exec.Command(path, "--version").Output()
 		if err != nil {
 			return fmt.Errorf("%s --version: %w", path, err)
@@ -50,7 +51,7 @@ func prepare() error {
 		agents = append(agents, fluentBit{path})
 		names = append(names, fmt.Sprintf("%s (%s)", line, path))
 	} else {
-		names = append(names, "no fluent-bit on the PATH")
+		names = append(names, "no fluent-bit here")
 	}
 	agents = append(agents, host{})
 	fmt.Fprintln(os.Stderr, "e2e: through", strings.Join(append(names, "the project's host"), "; "))

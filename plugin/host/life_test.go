@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"fluent-bit-docker-logs/docker/debian"
 )
 
 // order is what Fluent Bit 5.1.1 calls for one instance from start over hot
@@ -43,9 +45,9 @@ func TestOrder(t *testing.T) {
 }
 
 func TestOrderOfFluentBit(t *testing.T) {
-	bin, err := exec.LookPath("fluent-bit")
-	if err != nil {
-		t.Skip("no fluent-bit on the PATH: the recorded order stands unchecked")
+	bin, ok := debian.FluentBit()
+	if !ok {
+		t.Skip("no fluent-bit here: the recorded order stands unchecked")
 	}
 	t.Parallel()
 	conf := filepath.Join(t.TempDir(), "fluent-bit.yaml")

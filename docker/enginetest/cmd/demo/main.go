@@ -1,5 +1,6 @@
 // Demo gives a newcomer something to see: where no container runs on an Engine, it starts one that writes a few lines a
-// second, and removes it when it is told to end by SIGTERM or SIGINT.
+// second, and removes it when it is told to end by SIGTERM or SIGINT. Once containers run it prints whose they are: theirs or
+// ours.
 package main
 
 import (
@@ -38,6 +39,7 @@ func run(ctx context.Context, host string) error {
 	}
 	if len(running) > 0 {
 		fmt.Fprintf(os.Stderr, "run: containers that run: %d; their new lines follow\n", len(running))
+		fmt.Println("theirs")
 		return nil
 	}
 	id, err := e.Create(ctx, enginetest.Options{
@@ -58,6 +60,7 @@ func run(ctx context.Context, host string) error {
 		return fmt.Errorf("start the demonstration's container: %w", err)
 	}
 	fmt.Fprintln(os.Stderr, "run: no container ran, so one was started that writes a few lines a second; it is removed at the end")
+	fmt.Println("ours")
 	<-ctx.Done()
 	return nil
 }
