@@ -63,7 +63,7 @@ soak: build ## half an hour of capture with checkpoints, verdict and report; DUR
 	@build/soak $(foreach v,DURATION CONTAINERS CHECKPOINTS ROTATE OUT,$(if $($v),-$(shell echo $v | tr A-Z a-z) $($v)))
 
 lint: $(LINT) | .go build/.compiler ## golangci-lint and shellcheck
-	$(LINT) run ./...
+	$(LINT) run --allow-serial-runners ./... # waits for one that runs already
 	@test "$$(go list -f '{{if .CgoFiles}}{{.ImportPath}}{{end}}' ./...)" = "$$(go list ./plugin)" || { echo "cgo belongs into plugin alone"; false; } # depguard does not see it
 	@command -v shellcheck >/dev/null || docker/debian/install.sh shellcheck
 	shellcheck -x $(SCRIPTS)
