@@ -14,7 +14,7 @@ LINT   = build/tools/golangci-lint-$(GOLANGCI_VERSION)
 CFLAGS = -O2 -g -Wall -Wextra -Werror -pthread
 
 # Files that go into the plugin: a change of a test or of another program builds nothing.
-GO_SOURCES   = $(shell find plugin capture -name '*.go' ! -name '*_test.go' ! -path 'plugin/e2e/*' ! -path 'capture/dockertest/*')
+GO_SOURCES   = $(shell find plugin capture -name '*.go' ! -name '*_test.go' ! -path 'plugin/e2e/*' ! -path 'plugin/backends/*' ! -path 'capture/dockertest/*')
 C_SOURCES    = $(wildcard plugin/*.c plugin/*.h)
 HOST_SOURCES = $(wildcard plugin/host/*.c)
 
@@ -54,7 +54,7 @@ test: build ## every test with the race detector, on a real Engine and, where in
 	@docker/engine.sh up >/dev/null || [ $$? = 3 ]
 	go test -race -timeout 20m -p 1 -parallel 2 ./... # a package has the machine for itself
 
-e2e: build ## Fluent Bit, Loki and Kafka, all real: what came of 200,000 lines, and through faults; builds Loki once
+e2e: build ## Fluent Bit, VictoriaLogs and Kafka, all real: what came of 200,000 lines, and through faults; LOKI_URL=http://host:port for a Loki
 	@docker/engine.sh up >/dev/null
 	E2E=1 go test -v -count=1 -timeout 30m ./plugin/backends
 

@@ -91,7 +91,8 @@ func install(t *testing.T, file string, edit func(string) string) (path string) 
 // environment is what the examples take from it: outputs that nobody serves, and no endpoint, whose port is another's.
 func environment() []string {
 	return append(os.Environ(), "LOKI_HOST=127.0.0.1", "LOKI_PORT=9", "KAFKA_BROKERS=127.0.0.1:9",
-		"LOKI_PASSWORD=secret", "KAFKA_PASSWORD=secret", "METRICS_LISTEN=off")
+		"VICTORIALOGS_HOST=127.0.0.1", "VICTORIALOGS_PORT=9",
+		"LOKI_PASSWORD=secret", "KAFKA_PASSWORD=secret", "VICTORIALOGS_PASSWORD=secret", "METRICS_LISTEN=off")
 }
 
 // agent is a running Fluent Bit and what it has printed.

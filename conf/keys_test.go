@@ -42,7 +42,7 @@ var listed = map[string][]string{
 	},
 	"output loki": {
 		"compress", "drop_single_key", "host", "http_passwd", "http_user", "labels", "port", "remove_keys",
-		"structured_metadata", "tenant_id", "tls", "tls.ca_file",
+		"structured_metadata", "tenant_id", "tls", "tls.ca_file", "uri",
 	},
 	"output stdout": {"format", "json_date_format", "json_date_key"},
 }

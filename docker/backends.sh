@@ -155,12 +155,15 @@ forget_loki() {
 	rm -rf "$STATE"/loki* "$CACHE"/loki-* "$CACHE/src/loki"
 }
 
+if [ "$cmd" = missing ]; then
+	missing "${names[@]}"
+	exit
+fi
 [ "$cmd" != down ] || [ -d "$STATE" ] || exit 0 # nothing was started here
 mkdir -p "$STATE" "$CACHE"
 exec 9>"$STATE/lock"
 flock 9
 case "$cmd" in
-missing) missing "${names[@]}" ;;
 up)
 	missing "${names[@]}" || exit $?
 	forget_loki

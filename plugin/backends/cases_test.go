@@ -11,35 +11,56 @@ import (
 // configuration is what users get, and what is tested.
 const configuration = "loki-kafka.conf"
 
+// ten containers are a case's.
+func ten(lines int, rate float64) volume { return volume{10, lines, rate} }
+
 // begin starts Fluent Bit and a load of containers.
-func begin(t *testing.T, what, short string, lines int, rate float64, more ...setting) (*fluentBit, *load) {
+func begin(t *testing.T, what, short string, v volume, more ...setting) (*fluentBit, *load) {
 	t.Helper()
 	if !asked {
 		t.Skip("make e2e runs this")
 	}
+	reader, err := readKafka(kafkaAddress)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(reader.close)
 	e := enginetest.First(t)
-	f := newFluentBit(t, e, configuration, shortPrefix(short), more...)
+	env := append(theLogs.env(), "KAFKA_BROKERS="+kafkaAddress)
+	f := newFluentBit(t, e.Host, configuration, shortPrefix(short), env, append(more, theLogs.settings...)...)
 	f.start()
-	return f, startLoad(t, e, what, short, lines, rate)
+	return f, startLoad(t, e, what, short, v, theLogs.pace, theLogs.backend, reader)
 }
 
 // TestCalm: nothing happens.
 func TestCalm(t *testing.T) {
-	_, l := begin(t, "calm", "calm", 10000, 100)
+	_, l := begin(t, "calm", "calm", ten(10000, 100))
 	l.judge(exact, exact)
 }
 
-// TestLokiDown: Loki is stopped for a minute.
-func TestLokiDown(t *testing.T) {
-	_, l := begin(t, "Loki down for a minute", "loki", 5000, 50)
+// TestLogsDown: where the logs go is stopped for a minute.
+func TestLogsDown(t *testing.T) {
+	needsOurs(t)
+	_, l := begin(t, theLogs.name()+" down for a minute", "down", ten(5000, 50))
 	time.Sleep(10 * time.Second)
-	pause(t, "loki", time.Minute)
+	pause(t, theLogs.script, time.Minute)
+	l.judge(complete, complete)
+}
+
+// TestLogsRestarted: where the logs go is stopped and started at once, three times.
+func TestLogsRestarted(t *testing.T) {
+	needsOurs(t)
+	_, l := begin(t, theLogs.name()+" restarted 3 times", "again", ten(3000, 80))
+	for range 3 {
+		time.Sleep(10 * time.Second)
+		pause(t, theLogs.script, 0)
+	}
 	l.judge(complete, complete)
 }
 
 // TestKafkaRestarted: Kafka's only broker is stopped and started.
 func TestKafkaRestarted(t *testing.T) {
-	_, l := begin(t, "Kafka restarted", "kafka", 5000, 80)
+	_, l := begin(t, "Kafka restarted", "kafka", ten(5000, 80))
 	time.Sleep(10 * time.Second)
 	pause(t, "kafka", 10*time.Second)
 	l.judge(complete, complete)
@@ -47,7 +68,7 @@ func TestKafkaRestarted(t *testing.T) {
 
 // TestKafkaQueueFull: Kafka is away for longer than the queue of its client has room.
 func TestKafkaQueueFull(t *testing.T) {
-	_, l := begin(t, "Kafka away, its client's queue full", "queue", 4000, 80, setting{"rdkafka.queue.buffering.max.messages", "10000"})
+	_, l := begin(t, "Kafka away, its client's queue full", "queue", ten(4000, 80), setting{"rdkafka.queue.buffering.max.messages", "10000", ""})
 	time.Sleep(5 * time.Second)
 	pause(t, "kafka", 10*time.Second)
 	l.judge(complete, complete)
@@ -55,7 +76,7 @@ func TestKafkaQueueFull(t *testing.T) {
 
 // TestFluentBitRestarted: Fluent Bit is stopped and started, three times.
 func TestFluentBitRestarted(t *testing.T) {
-	f, l := begin(t, "Fluent Bit restarted 3 times", "agent", 5000, 80)
+	f, l := begin(t, "Fluent Bit restarted 3 times", "agent", ten(5000, 80))
 	for range 3 {
 		time.Sleep(10 * time.Second)
 		say("  Fluent Bit is stopped")
@@ -70,7 +91,7 @@ func TestFluentBitRestarted(t *testing.T) {
 // TestFluentBitKilled: Fluent Bit is killed three times. What it handed to Kafka's client is gone with it: out_kafka calls a
 // chunk delivered when that queue has it.
 func TestFluentBitKilled(t *testing.T) {
-	f, l := begin(t, "Fluent Bit killed 3 times", "killed", 4000, 80)
+	f, l := begin(t, "Fluent Bit killed 3 times", "killed", ten(4000, 80))
 	for range 3 {
 		time.Sleep(10 * time.Second)
 		f.end(syscall.SIGKILL)
@@ -83,7 +104,7 @@ func TestFluentBitKilled(t *testing.T) {
 // TestStoppedWithoutKafka: Fluent Bit is stopped while Kafka is away. What waits in the queue of Kafka's client is given up
 // after Grace.
 func TestStoppedWithoutKafka(t *testing.T) {
-	f, l := begin(t, "Fluent Bit stopped while Kafka is away", "grace", 4000, 80, setting{"Grace", "5"})
+	f, l := begin(t, "Fluent Bit stopped while Kafka is away", "grace", ten(4000, 80), setting{"Grace", "5", ""})
 	time.Sleep(5 * time.Second)
 	say("  Kafka is stopped")
 	if _, err := script("stop", "kafka"); err != nil {
@@ -97,6 +118,14 @@ func TestStoppedWithoutKafka(t *testing.T) {
 	say("  Kafka is there again, and Fluent Bit is started again")
 	f.start()
 	l.judge(complete, shown)
+}
+
+// needsOurs skips the test where the logs go to what somebody else runs.
+func needsOurs(t *testing.T) {
+	t.Helper()
+	if asked && theLogs.script == "" {
+		t.Skip("Loki of LOKI_URL is its user's: it is not stopped")
+	}
 }
 
 // pause stops a backend and starts it again later.

@@ -12,27 +12,27 @@ import (
 	"time"
 
 	"fluent-bit-docker-logs/docker/debian"
-	"fluent-bit-docker-logs/docker/enginetest"
 )
 
 // fluentBit is Fluent Bit with one of the project's own configurations, in which only places and containers are changed.
 type fluentBit struct {
 	t    testing.TB
 	dir  string // its configuration, storage, positions and log
+	env  []string
 	cmd  *exec.Cmd
 	done chan struct{} // closed when the process was waited for
 }
 
-// newFluentBit makes the configuration conf/NAME for the containers whose names begin with prefix. The process is killed
-// when the test ends.
-func newFluentBit(t testing.TB, e *enginetest.Engine, name, prefix string, more ...setting) *fluentBit {
+// newFluentBit makes the configuration conf/NAME for the containers of an Engine whose names begin with prefix. Addresses
+// come from env. The process is killed when the test ends.
+func newFluentBit(t testing.TB, engine, name, prefix string, env []string, more ...setting) *fluentBit {
 	t.Helper()
-	f := &fluentBit{t: t, dir: t.TempDir()}
+	f := &fluentBit{t: t, dir: t.TempDir(), env: env}
 	text, err := os.ReadFile(filepath.Join(root, "conf", name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	conf, err := configure(string(text), f.dir, e.Host, prefix, more...)
+	conf, err := configure(string(text), f.dir, engine, prefix, more...)
 	if err != nil {
 		t.Fatalf("conf/%s: %v", name, err)
 	}
@@ -69,8 +69,7 @@ func (f *fluentBit) start() {
 	}
 	cmd := exec.Command(program(), "-c", filepath.Join(f.dir, "fluent-bit.conf"))
 	cmd.Stdout, cmd.Stderr = log, log
-	host, port, _ := strings.Cut(strings.TrimPrefix(theLoki.url, "http://"), ":")
-	cmd.Env = append(os.Environ(), "LOKI_HOST="+host, "LOKI_PORT="+port, "KAFKA_BROKERS="+kafkaAddress, "METRICS_LISTEN=off")
+	cmd.Env = append(append(os.Environ(), "METRICS_LISTEN=off"), f.env...)
 	if err := cmd.Start(); err != nil {
 		f.t.Fatal(err)
 	}
@@ -98,29 +97,39 @@ func (f *fluentBit) end(sig syscall.Signal) time.Duration {
 	return time.Since(begin).Round(100 * time.Millisecond)
 }
 
-// setting is a key of a configuration and its value.
-type setting struct{ key, value string }
+// setting is a key of a configuration and its value. Where under is the name of a section's plugin the key is added there,
+// else it stands in the configuration once and is changed, or removed where there is no value.
+type setting struct{ key, value, under string }
 
-// configure changes a configuration of the classic format: what it writes goes into dir, and it captures the containers of
-// an Engine whose names begin with prefix. What else is to be changed must stand there once.
+// configure changes a configuration of the classic format: what it writes goes into dir, it captures the containers of an
+// Engine whose names begin with prefix, and more.
 func configure(conf, dir, engine, prefix string, more ...setting) (string, error) {
 	settings := append([]setting{
-		{"Plugins_File", filepath.Join(dir, "plugins.conf")},
-		{"storage.path", filepath.Join(dir, "storage")},
-		{"DB", filepath.Join(dir, "positions.json")},
+		{"Plugins_File", filepath.Join(dir, "plugins.conf"), ""},
+		{"storage.path", filepath.Join(dir, "storage"), ""},
+		{"DB", filepath.Join(dir, "positions.json"), ""},
+		{"Docker_Host", engine, "docker_logs"},
+		{"Include", "name=" + prefix + "*", "docker_logs"},
+		{"Start_From", "beginning", "docker_logs"},
 	}, more...)
 	for _, set := range settings {
-		line := regexp.MustCompile(`(?m)^( *` + regexp.QuoteMeta(set.key) + ` +)\S.*$`)
-		if n := len(line.FindAllString(conf, -1)); n != 1 {
-			return "", fmt.Errorf("%s stands there %d times", set.key, n)
+		line, key := `( *`+regexp.QuoteMeta(set.key)+` +)\S.*`, set.key
+		with := "${1}" + strings.ReplaceAll(set.value, "$", "$$")
+		if set.under != "" {
+			line, key = `( *)Name +`+set.under+` *`, "section "+set.under
+			with = "$0\n${1}" + set.key + " " + strings.ReplaceAll(set.value, "$", "$$")
 		}
-		conf = line.ReplaceAllString(conf, "${1}"+set.value)
+		end := "$"
+		if set.value == "" {
+			end, with = `\n`, ""
+		}
+		pattern := regexp.MustCompile(`(?m)^` + line + end)
+		if n := len(pattern.FindAllString(conf, -1)); n != 1 {
+			return "", fmt.Errorf("%s stands there %d times", key, n)
+		}
+		conf = pattern.ReplaceAllString(conf, with)
 	}
-	name := regexp.MustCompile(`(?m)^( *Name +)docker_logs *$`)
-	if n := len(name.FindAllString(conf, -1)); n != 1 {
-		return "", fmt.Errorf("%d sections of docker_logs", n)
-	}
-	return name.ReplaceAllString(conf, "$0\n    Docker_Host "+engine+"\n    Include name="+prefix+"*\n    Start_From beginning"), nil
+	return conf, nil
 }
 
 // program is Fluent Bit's path, or its name where there is none.

@@ -5,11 +5,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"fluent-bit-docker-logs/docker/enginetest"
+	"fluent-bit-docker-logs/plugin/e2e"
 )
 
 // message is one Kafka message.
@@ -87,16 +91,39 @@ func parseMessage(r *kgo.Record) (message, error) {
 	return m, nil
 }
 
-// count returns how many messages of the containers came so far.
-func (k *kafka) count(ids []string) int {
+func (k *kafka) name() string { return "Kafka" }
+
+func (k *kafka) count(_ context.Context, l *load) (int, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	n := 0
-	for _, id := range ids {
-		n += k.byID[id]
+	for _, c := range l.containers {
+		n += k.byID[c.ID]
 	}
-	return n
+	return n, nil
 }
+
+// lines are an error where one is not in the topic and the partition of all of its container, with its key and its fields.
+func (k *kafka) lines(_ context.Context, l *load, c *enginetest.Container) ([]e2e.Line, error) {
+	messages, err := k.of(c.ID)
+	if err != nil {
+		return nil, err
+	}
+	var lines []e2e.Line
+	fields := l.fields(c, "")
+	for _, m := range messages {
+		text, std := m.fields["log"], m.fields["stream"]
+		fields["log"], fields["stream"] = text, std
+		if m.topic != l.topic(c.Name) || m.partition != messages[0].partition || m.key != c.ID || !maps.Equal(m.fields, fields) {
+			return nil, fmt.Errorf("message in %s/%d with key %s is\n  %v, want it in %s/%d with key %s and\n  %v",
+				m.topic, m.partition, m.key, m.fields, l.topic(c.Name), messages[0].partition, c.ID, fields)
+		}
+		lines = append(lines, e2e.Line{Container: c.Name, Std: std, Text: text, Time: m.at})
+	}
+	return lines, nil
+}
+
+func (k *kafka) hidden(context.Context, *load) (int, error) { return 0, nil }
 
 // of returns the messages of one container, each partition in its order.
 func (k *kafka) of(id string) ([]message, error) {

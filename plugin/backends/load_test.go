@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,20 +15,18 @@ import (
 	"fluent-bit-docker-logs/docker/enginetest"
 )
 
-// containers is how many write at the same time.
-const containers = 10
-
 // load is a number of containers that write, and what is known of how far it came.
 type load struct {
-	t      testing.TB
-	engine *enginetest.Engine
-	kafka  *kafka
-	what   string // the case, in words
-	prefix string // of the containers' names
-	total  int    // lines of all containers
-	began  time.Time
-	host   string // as records name this machine
-	image  string
+	t        testing.TB
+	engine   *enginetest.Engine
+	backends []backend
+	what     string // the case, in words
+	prefix   string // of the containers' names
+	total    int    // lines of all containers
+	began    time.Time
+	pace     time.Duration // how often it is counted what arrived
+	host     string        // as records name this machine
+	image    string
 
 	containers []*enginetest.Container
 	labels     map[string]map[string]string // of each container, by its name
@@ -35,18 +34,19 @@ type load struct {
 	watchers   sync.WaitGroup
 
 	mu      sync.Mutex
-	ended   time.Time            // guarded by mu, as what follows
-	reached map[string]time.Time // when a backend had as many lines as were written
+	ended   time.Time             // guarded by mu, as what follows
+	reached map[backend]time.Time // when it had as many lines as were written
 }
 
-// startLoad starts the containers: each writes lines on each of its std streams, at rate lines a second. Most belong to
-// one of two Compose projects.
-func startLoad(t testing.TB, e *enginetest.Engine, what, short string, lines int, rate float64) *load {
+// volume is how much a load writes: so many containers, each lines on each of its std streams, at rate lines a second.
+type volume struct {
+	containers, lines int
+	rate              float64
+}
+
+// startLoad starts the containers. Most belong to one of two Compose projects.
+func startLoad(t testing.TB, e *enginetest.Engine, what, short string, v volume, pace time.Duration, backends ...backend) *load {
 	t.Helper()
-	reader, err := readKafka(kafkaAddress)
-	if err != nil {
-		t.Fatal(err)
-	}
 	host, err := os.Hostname()
 	if err != nil {
 		t.Fatal(err)
@@ -57,12 +57,12 @@ func startLoad(t testing.TB, e *enginetest.Engine, what, short string, lines int
 	}
 	l := &load{
 		host: host, image: image,
-		t: t, engine: e, kafka: reader, what: what,
-		prefix: shortPrefix(short), total: 2 * lines * containers, began: time.Now(),
-		labels: map[string]map[string]string{}, written: make(chan struct{}), reached: map[string]time.Time{},
+		t: t, engine: e, backends: backends, what: what,
+		prefix: shortPrefix(short), total: 2 * v.lines * v.containers, began: time.Now(), pace: pace,
+		labels: map[string]map[string]string{}, written: make(chan struct{}), reached: map[backend]time.Time{},
 	}
-	say("%s: %d containers, %s lines, %s a second", what, containers, thousands(l.total), thousands(int(2*rate*containers)))
-	for i := range containers {
+	say("%s: %d containers, %s lines, %s a second", what, v.containers, thousands(l.total), thousands(2*int(v.rate)*v.containers))
+	for i := range v.containers {
 		name := fmt.Sprint(l.prefix, i)
 		labels := map[string]string{}
 		if i >= 2 {
@@ -71,7 +71,7 @@ func startLoad(t testing.TB, e *enginetest.Engine, what, short string, lines int
 		}
 		l.labels[name] = labels
 		l.containers = append(l.containers, e.Run(t, enginetest.Options{Name: name, Labels: labels, Args: []string{
-			"-std=both", fmt.Sprint("-lines=", lines), fmt.Sprint("-rate=", rate), "-size=120", "-long=20000", "-every=1000",
+			"-std=both", fmt.Sprint("-lines=", v.lines), fmt.Sprint("-rate=", v.rate), "-size=120", "-long=20000", fmt.Sprint("-every=", min(1000, v.lines/2)),
 		}}))
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -80,13 +80,13 @@ func startLoad(t testing.TB, e *enginetest.Engine, what, short string, lines int
 	t.Cleanup(func() {
 		cancel()
 		l.watchers.Wait()
-		reader.close()
 	})
 	return l
 }
 
-// await closes written when the last container has ended.
+// await closes written when the last container has ended, or cannot be waited for.
 func (l *load) await(ctx context.Context) {
+	defer close(l.written)
 	for _, c := range l.containers {
 		results, errs := l.engine.ContainerWait(ctx, c.ID, container.WaitConditionNotRunning)
 		select {
@@ -101,68 +101,65 @@ func (l *load) await(ctx context.Context) {
 	l.mu.Lock()
 	l.ended = time.Now()
 	l.mu.Unlock()
-	close(l.written)
 }
 
 // shortPrefix begins the names of the containers of a case.
 func shortPrefix(short string) string { return fmt.Sprintf("e2e-%d-%s-", os.Getpid(), short) }
 
-// selector is the streams of all containers in Loki.
-func (l *load) selector() string { return `{container_name=~"` + l.prefix + `.*"}` }
-
-// pace is how often it is counted what arrived: for Loki a query over all of it, which would slow it down.
-const pace = 5 * time.Second
+// saidEach is how often it is said what arrived.
+const saidEach = 5 * time.Second
 
 // watch counts what arrived, and says it.
 func (l *load) watch(ctx context.Context) {
-	var ids []string
-	for _, c := range l.containers {
-		ids = append(ids, c.ID)
-	}
-	tick := time.NewTicker(pace)
+	tick := time.NewTicker(l.pace)
 	defer tick.Stop()
+	said := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		inLoki, err := theLoki.count(ctx, l.selector())
-		inKafka := l.kafka.count(ids)
-		l.mu.Lock()
-		for name, n := range map[string]int{"Loki": inLoki, "Kafka": inKafka} {
-			if l.reached[name].IsZero() && n >= l.total {
-				l.reached[name] = time.Now()
+		text := ""
+		for _, b := range l.backends {
+			n, err := b.count(ctx, l)
+			if err == nil && n >= l.total && !l.has(b) {
+				l.mu.Lock()
+				l.reached[b] = time.Now()
+				l.mu.Unlock()
 			}
+			has := thousands(n)
+			if err != nil {
+				has = "does not answer"
+			}
+			text += fmt.Sprintf("  %s %-15s", b.name(), has)
 		}
-		both := len(l.reached) == 2
-		l.mu.Unlock()
-		said := thousands(inLoki)
-		if err != nil {
-			said = "does not answer"
+		all := !slices.ContainsFunc(l.backends, func(b backend) bool { return !l.has(b) })
+		if all || time.Since(said) >= saidEach {
+			say("  %3d s %s", int(time.Since(l.began).Seconds()), text)
+			said = time.Now()
 		}
-		say("  %3d s   Loki %-15s  Kafka %s", int(time.Since(l.began).Seconds()), said, thousands(inKafka))
-		if both {
+		if all {
 			return
 		}
 	}
 }
 
 // has tells whether a backend had as many lines as were written.
-func (l *load) has(backend string) bool {
+func (l *load) has(b backend) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return !l.reached[backend].IsZero()
+	return !l.reached[b].IsZero()
 }
 
 // late is how long after the last line a backend had as many as were written.
-func (l *load) late(backend string) time.Duration {
+func (l *load) late(b backend) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.reached[backend].IsZero() {
+	if l.reached[b].IsZero() {
 		return 0
 	}
-	return max(0, l.reached[backend].Sub(l.ended))
+	return max(0, l.reached[b].Sub(l.ended))
 }
 
 // topic is where the messages of a container belong.

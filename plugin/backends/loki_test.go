@@ -9,15 +9,10 @@ import (
 	"net/url"
 	"strconv"
 	"time"
-)
 
-// entry is one log entry as Loki gives it.
-type entry struct {
-	labels   map[string]string // of its stream
-	metadata map[string]string // structured metadata
-	at       time.Time
-	text     string
-}
+	"fluent-bit-docker-logs/docker/enginetest"
+	"fluent-bit-docker-logs/plugin/e2e"
+)
 
 // loki asks the HTTP API at its address.
 type loki struct {
@@ -71,10 +66,11 @@ func (l *loki) page(ctx context.Context, selector string, from time.Time) ([]ent
 	return parseEntries(body)
 }
 
-// count returns how many entries of the matching streams Loki has of the last hour, one that it was sent twice counted once
-// or twice as it comes: a sign of progress, no verdict.
-func (l *loki) count(ctx context.Context, selector string) (int, error) {
-	body, err := l.get(ctx, "query", url.Values{"query": {"sum(count_over_time(" + selector + "[1h]))"}})
+func (l *loki) name() string { return "Loki" }
+
+// count is of the last hour. An entry that Loki was sent twice is counted once or twice, as it comes.
+func (l *loki) count(ctx context.Context, of *load) (int, error) {
+	body, err := l.get(ctx, "query", url.Values{"query": {fmt.Sprintf("sum(count_over_time({container_name=~%q}[1h]))", of.prefix+".*")}})
 	if err != nil {
 		return 0, err
 	}
@@ -91,6 +87,24 @@ func (l *loki) count(ctx context.Context, selector string) (int, error) {
 	}
 	text, _ := answer.Data.Result[0].Value[1].(string)
 	return strconv.Atoi(text)
+}
+
+func (l *loki) lines(ctx context.Context, of *load, c *enginetest.Container) ([]e2e.Line, error) {
+	return of.logLines(c, func(std string) ([]entry, error) {
+		entries, err := l.entries(ctx, fmt.Sprintf(`{container_name=%q,stream=%q}`, c.Name, std), of.began)
+		for _, e := range entries {
+			// These two are Loki's own guesses.
+			delete(e.labels, "service_name")
+			delete(e.metadata, "detected_level")
+		}
+		return entries, err
+	})
+}
+
+// hidden: a query of lines gives one of two entries that are equal in labels, time and text, a query of numbers counts both.
+func (l *loki) hidden(ctx context.Context, of *load) (int, error) {
+	stored, err := l.count(ctx, of)
+	return max(0, stored-of.total), err
 }
 
 func (l *loki) get(ctx context.Context, path string, query url.Values) ([]byte, error) {

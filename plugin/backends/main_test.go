@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,11 +18,12 @@ import (
 
 var (
 	root         string // directory of the module
-	theLoki      loki
+	theLogs      target // of `make e2e`
 	kafkaAddress string
 )
 
-// asked tells whether the backends are asked for: by `make e2e`, which sets E2E. Without it only what needs none is tested.
+// asked tells whether both backends are asked for: by `make e2e`, which sets E2E. Without it only what needs no Kafka is
+// tested.
 var asked = os.Getenv("E2E") == "1"
 
 func TestMain(m *testing.M) {
@@ -39,10 +41,9 @@ type runner struct{ enginetest.M }
 func (r runner) Run() int {
 	status := r.M.Run()
 	if !asked {
-		fmt.Println("backends: Loki and Kafka are tested by `make e2e`, not here")
 		return status
 	}
-	theLoki.http.CloseIdleConnections()
+	theLogs.close()
 	if _, err := script("down"); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		status = 1
@@ -56,7 +57,19 @@ func prepare() (err error) {
 	if root, err = enginetest.Root(); err != nil || !asked {
 		return err
 	}
-	_, missing := script("missing")
+	wanted := []string{"kafka", "victorialogs"}
+	address := os.Getenv("LOKI_URL")
+	if address != "" {
+		if theLogs, err = lokiTarget(address); err != nil {
+			return err
+		}
+		wanted = wanted[:1]
+	}
+	var missing error
+	for _, name := range wanted {
+		_, err := script("missing", name)
+		missing = errors.Join(missing, err)
+	}
 	version, err := exec.Command(program(), "--version").Output()
 	if missing = errors.Join(missing, err); missing != nil {
 		return fmt.Errorf("it cannot run here:\n%w", missing)
@@ -70,24 +83,33 @@ func prepare() (err error) {
 	if _, err := script("down"); err != nil { // a run before this one may have been killed
 		return err
 	}
-	addresses, err := script("up")
-	if err != nil {
-		return err
+	up := map[string]string{}
+	for _, name := range wanted {
+		printed, err := script("up", name)
+		if err != nil {
+			return err
+		}
+		up[name] = strings.TrimSpace(printed)
 	}
-	if _, err := fmt.Sscan(addresses, &theLoki.url, &kafkaAddress); err != nil {
-		return fmt.Errorf("addresses %q: %w", addresses, err)
+	kafkaAddress = up["kafka"]
+	if address == "" {
+		theLogs = victoriaLogsTarget(up["victorialogs"])
 	}
-	say("Loki at %s, Kafka at %s", theLoki.url, kafkaAddress)
+	say("%s at %s, Kafka at %s", theLogs.name(), theLogs.url, kafkaAddress)
 	return nil
 }
 
 // script runs docker/backends.sh and returns what it prints.
-func script(args ...string) (string, error) {
+func script(args ...string) (string, error) { return scriptWith(nil, args...) }
+
+// scriptWith runs it in an environment that has more than ours.
+func scriptWith(env []string, args ...string) (string, error) {
 	var out, messages bytes.Buffer
 	cmd := exec.Command(filepath.Join(root, "docker", "backends.sh"), args...)
+	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdout, cmd.Stderr = &out, &messages
 	if args[0] == "up" {
-		cmd.Stderr = os.Stderr // building takes its time
+		cmd.Stderr = io.MultiWriter(os.Stderr, &messages) // building takes its time
 	}
 	if err := cmd.Run(); err != nil {
 		return "", fmt.Errorf("docker/backends.sh %s: %w\n%s", strings.Join(args, " "), err, messages.String())

@@ -51,6 +51,28 @@ func TestEntries(t *testing.T) {
 	}
 }
 
+// TestParseRows: rows come in the order of their times, and what is neither the stream's nor VictoriaLogs' own is metadata.
+func TestParseRows(t *testing.T) {
+	entries, err := parseRows([]byte(`{"_time":"2026-01-02T03:04:05.000000043Z","_stream_id":"1","_stream":"{a=\"b\",c=\"d\\\"}, e\"}","_msg":"second","a":"b","c":"d\"}, e","id":"x"}
+{"_time":"2026-01-02T03:04:05.000000042Z","_stream_id":"1","_stream":"{a=\"b\"}","_msg":"first","a":"b"}
+`))
+	if err != nil || len(entries) != 2 {
+		t.Fatalf("%d entries, %v", len(entries), err)
+	}
+	first, second := entries[0], entries[1]
+	if first.text != "first" || !first.at.Equal(time.Date(2026, 1, 2, 3, 4, 5, 42, time.UTC)) || len(first.labels) != 1 || len(first.metadata) != 0 {
+		t.Errorf("the first is %+v", first)
+	}
+	if second.text != "second" || second.labels["c"] != `d"}, e` || len(second.labels) != 2 || second.metadata["id"] != "x" || len(second.metadata) != 1 {
+		t.Errorf("the second is %+v", second)
+	}
+	for _, bad := range []string{"x", `{"_stream":"{}"}`, `{"_time":"2026-01-02T03:04:05Z"}`, `{"_time":"2026-01-02T03:04:05Z","_stream":"{a=b}"}`} {
+		if _, err := parseRows([]byte(bad)); err == nil {
+			t.Errorf("%s is a row", bad)
+		}
+	}
+}
+
 // TestParseMessage: the time leaves the fields, to the nanosecond; what is no record is an error.
 func TestParseMessage(t *testing.T) {
 	m, err := parseMessage(&kgo.Record{Topic: "shop", Key: []byte("id"), Value: []byte(`{"timestamp":"2026-01-02T03:04:05.000000042Z","log":"x"}`)})
@@ -70,14 +92,17 @@ func TestConfigure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conf, err := configure(string(text), "/scratch", "unix:///engine", "mine-")
+	conf, err := configure(string(text), "/scratch", "unix:///engine", "mine-", setting{"Uri", pushPath, "loki"}, setting{"Flush", "0.2", ""}, setting{"Compress", "", ""})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"/scratch/plugins.conf\n", "/scratch/storage\n", "/scratch/positions.json\n", " Docker_Host unix:///engine\n", " Include name=mine-*\n"} {
+	for _, want := range []string{"/scratch/plugins.conf\n", "/scratch/storage\n", "/scratch/positions.json\n", " Docker_Host unix:///engine\n", " Include name=mine-*\n", " Uri /insert/", " Flush                      0.2\n"} {
 		if strings.Count(conf, want) != 1 {
 			t.Errorf("%q is not once in\n%s", want, conf)
 		}
+	}
+	if strings.Contains(conf, "Compress") {
+		t.Errorf("Compress was to be removed from\n%s", conf)
 	}
 	if _, err := configure("[INPUT]\n    Name docker_logs\n", "/scratch", "", ""); err == nil {
 		t.Error("a configuration without places was accepted")

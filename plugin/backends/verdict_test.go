@@ -2,11 +2,8 @@ package backends
 
 import (
 	"context"
-	"fmt"
-	"maps"
 	"time"
 
-	"fluent-bit-docker-logs/docker/enginetest"
 	"fluent-bit-docker-logs/plugin/e2e"
 )
 
@@ -22,8 +19,8 @@ const (
 	exact                  // each line once, in order, with its time
 )
 
-// judge compares what arrived with what the Engine has, and fails the test where a demand is not met.
-func (l *load) judge(loki, kafka demand) {
+// judge compares what arrived with what the Engine has, and fails the test where a demand on a backend is not met.
+func (l *load) judge(demands ...demand) {
 	l.t.Helper()
 	<-l.written
 	want := map[string][]e2e.Line{}
@@ -31,18 +28,21 @@ func (l *load) judge(loki, kafka demand) {
 		for _, line := range c.Logs() {
 			want[c.ID] = append(want[c.ID], e2e.Line{Container: c.Name, Std: line.Std, Text: line.Text, Time: line.Time})
 		}
-		if n := len(want[c.ID]); n != l.total/containers {
-			l.t.Errorf("%s wrote %d lines, not %d", c.Name, n, l.total/containers)
+		if n := len(want[c.ID]); n != l.total/len(l.containers) {
+			l.t.Errorf("%s wrote %d lines, not %d", c.Name, n, l.total/len(l.containers))
 		}
 	}
-	r, bad := l.compare("Loki", want, l.fromLoki, loki)
-	r.doubled += l.storedTwice()
-	if loki == exact && r.doubled > 0 {
-		l.t.Errorf("Loki holds %d lines too many", r.doubled)
+	for i, b := range l.backends {
+		r, bad := l.compare(b, want, demands[i])
+		hidden, err := b.hidden(context.Background(), l)
+		if err != nil {
+			l.t.Error(err)
+		}
+		if r.doubled += hidden; demands[i] == exact && hidden > 0 {
+			l.t.Errorf("%s holds %d lines too many", b.name(), hidden)
+		}
+		l.demand(demands[i], r, bad)
 	}
-	l.demand(loki, r, bad)
-	r, bad = l.compare("Kafka", want, l.fromKafka, kafka)
-	l.demand(kafka, r, bad)
 }
 
 func (l *load) demand(d demand, r row, bad []e2e.Verdict) {
@@ -56,7 +56,7 @@ func (l *load) demand(d demand, r row, bad []e2e.Verdict) {
 }
 
 // compare judges one backend, again and again until nothing is missing there or patience is at its end.
-func (l *load) compare(name string, want map[string][]e2e.Line, read func(*enginetest.Container) ([]e2e.Line, error), d demand) (row, []e2e.Verdict) {
+func (l *load) compare(b backend, want map[string][]e2e.Line, d demand) (row, []e2e.Verdict) {
 	l.t.Helper()
 	wait := patience
 	if d == shown {
@@ -64,13 +64,13 @@ func (l *load) compare(name string, want map[string][]e2e.Line, read func(*engin
 	}
 	for {
 		last := time.Since(l.ended) > wait
-		r := row{what: l.what, backend: name, after: l.late(name)}
+		r := row{what: l.what, backend: b.name(), after: l.late(b)}
 		var bad []e2e.Verdict
-		if last || l.has(name) {
+		if last || l.has(b) {
 			for _, c := range l.containers {
-				got, err := read(c)
+				got, err := b.lines(context.Background(), l, c)
 				if err != nil {
-					l.t.Errorf("%s: %v", name, err)
+					l.t.Errorf("%s: %v", b.name(), err)
 					return r, nil
 				}
 				for _, v := range e2e.Compare(want[c.ID], got) {
@@ -84,65 +84,6 @@ func (l *load) compare(name string, want map[string][]e2e.Line, read func(*engin
 				return r, bad
 			}
 		}
-		time.Sleep(time.Second)
+		time.Sleep(l.pace)
 	}
-}
-
-// storedTwice is how many entries Loki holds twice: a query of lines gives one of two that are equal in labels, time and
-// text, a query of numbers counts both.
-func (l *load) storedTwice() int {
-	l.t.Helper()
-	stored, err := theLoki.count(context.Background(), l.selector())
-	if err != nil {
-		l.t.Error(err)
-	}
-	return max(0, stored-l.total)
-}
-
-func (l *load) fromLoki(c *enginetest.Container) ([]e2e.Line, error) {
-	var lines []e2e.Line
-	for _, std := range []string{"stdout", "stderr"} {
-		entries, err := theLoki.entries(context.Background(), fmt.Sprintf(`{container_name=%q,stream=%q}`, c.Name, std), l.began)
-		if err != nil {
-			return nil, err
-		}
-		labels := l.fields(c, std)
-		labels["job"] = "docker"
-		metadata := map[string]string{}
-		for _, key := range []string{"container_id", "compose_project", "image"} {
-			if v, ok := labels[key]; ok {
-				metadata[key] = v
-				delete(labels, key)
-			}
-		}
-		for _, e := range entries {
-			// These two are Loki's own guesses.
-			delete(e.labels, "service_name")
-			delete(e.metadata, "detected_level")
-			if !maps.Equal(e.labels, labels) || !maps.Equal(e.metadata, metadata) {
-				return nil, fmt.Errorf("%q has\n  labels %v, metadata %v, want\n  labels %v, metadata %v", e.text, e.labels, e.metadata, labels, metadata)
-			}
-			lines = append(lines, e2e.Line{Container: c.Name, Std: std, Text: e.text, Time: e.at})
-		}
-	}
-	return lines, nil
-}
-
-func (l *load) fromKafka(c *enginetest.Container) ([]e2e.Line, error) {
-	messages, err := l.kafka.of(c.ID)
-	if err != nil {
-		return nil, err
-	}
-	var lines []e2e.Line
-	fields := l.fields(c, "")
-	for _, m := range messages {
-		text, std := m.fields["log"], m.fields["stream"]
-		fields["log"], fields["stream"] = text, std
-		if m.topic != l.topic(c.Name) || m.partition != messages[0].partition || m.key != c.ID || !maps.Equal(m.fields, fields) {
-			return nil, fmt.Errorf("message in %s/%d with key %s is\n  %v, want it in %s/%d with key %s and\n  %v",
-				m.topic, m.partition, m.key, m.fields, l.topic(c.Name), messages[0].partition, c.ID, fields)
-		}
-		lines = append(lines, e2e.Line{Container: c.Name, Std: std, Text: text, Time: m.at})
-	}
-	return lines, nil
 }
