@@ -3,7 +3,9 @@ package backends
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
+	"net/http"
 	"time"
 
 	"fluent-bit-docker-logs/docker/enginetest"
@@ -56,4 +58,18 @@ func (l *load) logLines(c *enginetest.Container, read func(std string) ([]entry,
 		}
 	}
 	return lines, nil
+}
+
+// ask returns what a backend answers to a request.
+func ask(client *http.Client, name string, req *http.Request) ([]byte, error) {
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s: %s", name, resp.Status, body)
+	}
+	return body, err
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -84,6 +85,54 @@ func TestVictoriaLogs(t *testing.T) {
 	startLoad(t, e, "VictoriaLogs, calm", "victoria", volume{4, 500, 250}, 200*time.Millisecond, v.backend).judge(exact)
 }
 
+// TestVictoriaLogsDrops: what VictoriaLogs answers as taken and does not hold as it was.
+func TestVictoriaLogsDrops(t *testing.T) {
+	needs(t, "victorialogs")
+	t.Parallel()
+	v := &victoriaLogs{url: ownScript(t)("up", "victorialogs")}
+	t.Cleanup(v.http.CloseIdleConnections)
+	now := time.Now()
+	const day = 24 * time.Hour
+	for after, text := range map[time.Duration]string{
+		-9 * day: "too old", 4 * day: "too new", 0: strings.Repeat("x", 2<<20), 1: "", 2: strings.Repeat("x", 1<<20), 3: `{"a":"b"}`,
+	} {
+		v.push(t, now.Add(after), text)
+	}
+	l := &load{began: now.Add(-30 * day)}
+	await(t, "three lines", func() bool { n, _ := v.count(t.Context(), l); return n >= 3 })
+	body, err := v.query(t.Context(), "*", l.began)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := parseRows(body)
+	if err != nil || len(entries) != 3 {
+		t.Fatalf("%d entries, %v", len(entries), err)
+	}
+	if !strings.HasPrefix(entries[0].text, "missing _msg field") {
+		t.Errorf("the empty line is %.100q", entries[0].text)
+	}
+	if n := len(entries[1].text); n != 1<<20 {
+		t.Errorf("the line of 1 MB has %d bytes", n)
+	}
+	if entries[2].text != `{"a":"b"}` || len(entries[2].metadata) > 0 {
+		t.Errorf("the line of JSON is %+v", entries[2])
+	}
+}
+
+// push sends one line, which must be answered as taken.
+func (v *victoriaLogs) push(t *testing.T, at time.Time, text string) {
+	t.Helper()
+	body := fmt.Sprintf(`{"streams":[{"stream":{"container_name":"web"},"values":[["%d",%q]]}]}`, at.UnixNano(), text)
+	resp, err := v.http.Post(v.url+pushPath, "application/json", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusNoContent {
+		t.Errorf("%.40q is answered with %s", text, resp.Status)
+	}
+}
+
 // TestLokiURL: the way of `make e2e` with LOKI_URL, to the Loki of the tests: each line once, with its time, labels and
 // structured metadata.
 func TestLokiURL(t *testing.T) {
@@ -155,12 +204,7 @@ func TestScript(t *testing.T) {
 	if n, err := v.count(t.Context(), l); n != 0 || err != nil {
 		t.Errorf("it holds %d lines, %v", n, err)
 	}
-	line := fmt.Sprintf(`{"streams":[{"stream":{"container_name":"web"},"values":[["%d","a line"]]}]}`, time.Now().UnixNano())
-	resp, err := v.http.Post(address+pushPath, "application/json", strings.NewReader(line))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = resp.Body.Close()
+	v.push(t, time.Now(), "a line")
 	await(t, "the line", func() bool { n, _ := v.count(t.Context(), l); return n == 1 })
 	run("stop", "victorialogs")
 	if _, err := v.count(t.Context(), l); err == nil {

@@ -17,9 +17,7 @@ func ten(lines int, rate float64) volume { return volume{10, lines, rate} }
 // begin starts Fluent Bit and a load of containers.
 func begin(t *testing.T, what, short string, v volume, more ...setting) (*fluentBit, *load) {
 	t.Helper()
-	if !asked {
-		t.Skip("make e2e runs this")
-	}
+	needsE2E(t)
 	reader, err := readKafka(kafkaAddress)
 	if err != nil {
 		t.Fatal(err)
@@ -120,10 +118,19 @@ func TestStoppedWithoutKafka(t *testing.T) {
 	l.judge(complete, shown)
 }
 
-// needsOurs skips the test where the logs go to what somebody else runs.
+// needsE2E skips the test where `make e2e` does not run it.
+func needsE2E(t *testing.T) {
+	t.Helper()
+	if !asked {
+		t.Skip("make e2e runs this")
+	}
+}
+
+// needsOurs skips the test also where the logs go to what somebody else runs.
 func needsOurs(t *testing.T) {
 	t.Helper()
-	if asked && theLogs.script == "" {
+	needsE2E(t)
+	if theLogs.script == "" {
 		t.Skip("Loki of LOKI_URL is its user's: it is not stopped")
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -114,16 +113,7 @@ func (l *loki) get(ctx context.Context, path string, query url.Values) ([]byte, 
 	}
 	// Else structured metadata is mixed into the labels of the stream.
 	req.Header.Set("X-Loki-Response-Encoding-Flags", "categorize-labels")
-	resp, err := l.http.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("loki: %s: %s", resp.Status, body)
-	}
-	return body, err
+	return ask(&l.http, l.name(), req)
 }
 
 // parseEntries reads the answer of query_range about one stream, or none.

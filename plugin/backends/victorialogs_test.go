@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -59,23 +58,14 @@ func (v *victoriaLogs) query(ctx context.Context, query string, from time.Time) 
 	form := url.Values{
 		"query": {query},
 		"start": {from.UTC().Format(time.RFC3339Nano)},
-		"end":   {time.Now().Add(time.Minute).UTC().Format(time.RFC3339Nano)},
+		"end":   {time.Now().AddDate(0, 1, 0).UTC().Format(time.RFC3339Nano)}, // also what is ahead of its time
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, v.url+"/select/logsql/query", strings.NewReader(form.Encode()))
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	resp, err := v.http.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("victorialogs: %s: %s", resp.Status, body)
-	}
-	return body, err
+	return ask(&v.http, v.name(), req)
 }
 
 // parseRows reads rows and puts them into the order of their times, which is the only one that VictoriaLogs keeps.

@@ -42,11 +42,10 @@ type Loki struct {
 	server *httptest.Server
 
 	mu      sync.Mutex
-	limits  Limits  // guarded by mu, as what follows
-	answers []int   // to the next pushes, one each; 0 leaves it to the limits
-	every   int     // to those after them, likewise
-	entries []Entry // in the order in which they came
-	pushes  []Push  // likewise
+	limits  Limits            // guarded by mu, as what follows
+	decide  func([]Entry) int // nil: only the limits decide
+	entries []Entry           // in the order in which they came
+	pushes  []Push            // likewise
 	streams map[string]*stream
 	all     bucket
 	changed chan struct{} // closed, and replaced, after each push
@@ -66,19 +65,26 @@ func Start(t testing.TB, limits Limits) *Loki {
 	return l
 }
 
-// Answer answers the next pushes with these statuses, one each, and takes nothing of them; 0 leaves one to the limits.
-func (l *Loki) Answer(statuses ...int) {
+// Decide asks f for the answer to each push from here on; nothing is taken of one whose answer is not 0, which leaves it to
+// the limits. It is called for one push at a time, and must not call this Loki.
+func (l *Loki) Decide(f func(push []Entry) (status int)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.answers = statuses
+	l.decide = f
 }
 
-// AnswerAll answers all pushes from here on with this status, and takes nothing; 0 leaves them to the limits again.
-func (l *Loki) AnswerAll(status int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.every = status
+// InTurn gives these answers to pushes, one each, and leaves the later ones to the limits.
+func InTurn(statuses ...int) func([]Entry) int {
+	return func([]Entry) (status int) {
+		if len(statuses) > 0 {
+			status, statuses = statuses[0], statuses[1:]
+		}
+		return status
+	}
 }
+
+// Always gives this answer to every push.
+func Always(status int) func([]Entry) int { return func([]Entry) int { return status } }
 
 // Limit sets other limits; streams and what was taken stay.
 func (l *Loki) Limit(limits Limits) {
@@ -130,9 +136,9 @@ func (l *Loki) servePush(w http.ResponseWriter, r *http.Request) {
 	streams, size, err := readPush(r)
 	l.mu.Lock()
 	p := Push{Status: http.StatusBadRequest}
-	status := l.every
-	if len(l.answers) > 0 {
-		status, l.answers = l.answers[0], l.answers[1:]
+	status := 0
+	if l.decide != nil {
+		status = l.decide(slices.Concat(streams...))
 	}
 	switch {
 	case status != 0:

@@ -141,18 +141,26 @@ func TestStreams(t *testing.T) {
 	}
 }
 
-// TestAnswer: answers that were ordered come in their order and take nothing, then the limits decide again.
-func TestAnswer(t *testing.T) {
+// TestDecide: what is decided of a push comes before the limits, and takes nothing.
+func TestDecide(t *testing.T) {
 	l := lokitest.Start(t, lokitest.Defaults())
-	l.Answer(500, 0, 429)
-	want := []int{500, 204, 429, 204, 503, 503, 204}
-	for i, status := range want {
-		l.AnswerAll(map[int]int{4: 503, 5: 503}[i])
-		if got, _ := push(t, l, web, value{time.Now(), "x", nil}); got != status {
-			t.Errorf("push %d is answered with %d, want %d", i, got, status)
+	send := func(text string, want ...int) {
+		t.Helper()
+		for _, status := range want {
+			if got, _ := push(t, l, web, value{time.Now(), text, nil}); got != status {
+				t.Errorf("%s is answered with %d, want %d", text, got, status)
+			}
 		}
 	}
-	if n := len(l.Entries()); n != 3 {
+	send("a", 204)
+	l.Decide(lokitest.InTurn(500, 0, 429))
+	send("b", 500, 204, 429, 204)
+	l.Decide(lokitest.Always(503))
+	send("c", 503, 503)
+	l.Decide(func(entries []lokitest.Entry) int { return map[string]int{"d": 401}[entries[0].Text] })
+	send("d", 401)
+	send("e", 204)
+	if n := len(l.Entries()); n != 4 {
 		t.Errorf("%d entries", n)
 	}
 }
