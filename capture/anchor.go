@@ -9,7 +9,7 @@ const anchorDepth = 8
 
 // mark stands for a run of equal records that follow each other in a log.
 type mark struct {
-	TS    int64  `json:"ts"`   // nanoseconds since 1970
+	TS    int64  `json:"ts"`   // nanoseconds since 1970, or undated
 	Hash  uint64 `json:"hash"` // xxhash64 of the text without its line end
 	Size  uint32 `json:"size"` // of the text in bytes
 	Std   uint8  `json:"std"`  // stdout or stderr
@@ -72,6 +72,16 @@ func (a *anchor) agree(target *anchor) uint8 {
 		}
 	}
 	return n
+}
+
+// time is the timestamp of the newest mark that has one, 0 if none has.
+func (a *anchor) time() int64 {
+	for i := range a.n {
+		if m := a.at(i); m.TS != undated {
+			return m.TS
+		}
+	}
+	return 0
 }
 
 // newest returns the newest mark, the zero mark for the zero anchor.

@@ -36,12 +36,14 @@ func newReaders(c *Collector) *readers {
 // readerNotes is what a stream remembers of its reads, so that it says each
 // thing once.
 type readerNotes struct {
-	mu         sync.Mutex
-	reader     string    // how the log is read; guarded by mu
-	saidAPI    bool      // guarded by mu
-	saidDamage bool      // guarded by mu
-	saidGap    time.Time // guarded by mu
-	gaps       int       // since saidGap; guarded by mu
+	mu          sync.Mutex
+	reader      string    // how the log is read; guarded by mu
+	saidAPI     bool      // guarded by mu
+	saidDamage  bool      // guarded by mu
+	saidUndated bool      // guarded by mu
+	saidSkipped bool      // guarded by mu
+	saidGap     time.Time // guarded by mu
+	gaps        int       // since saidGap; guarded by mu
 }
 
 // readBy reads the log in the way that the option Reader and the container
@@ -118,6 +120,16 @@ func (n *readerNotes) note(reader string) (changed bool) {
 	changed = n.reader != reader
 	n.reader = reader
 	return changed
+}
+
+// sayOnce calls say unless it was called for the same note before.
+func (n *readerNotes) sayOnce(said *bool, say func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !*said {
+		*said = true
+		say()
+	}
 }
 
 // now is how the log is read, "" before it was.

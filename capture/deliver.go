@@ -73,7 +73,7 @@ func (s *stream) leaveOut(at *entry, m mark) {
 	}
 	s.settle()
 	s.col.metrics.gaps.Inc()
-	s.log.Error("gap: a record was left out, it made the capture panic each time it was read", "at", time.Unix(0, s.pos.anchor.newest().TS).UTC())
+	s.log.Error("gap: a record was left out, it made the capture panic each time it was read", "at", time.Unix(0, s.pos.anchor.time()).UTC())
 }
 
 // goOn makes p the place from which the stream reads next. out.mu is held.

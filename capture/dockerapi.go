@@ -34,6 +34,7 @@ type container struct {
 	Running bool
 	Created int64 // nanoseconds since 1970
 	lastRun
+	SeenAt  int64  // when it was asked for, by our clock
 	Driver  string // log driver
 	LogPath string // of the json-file driver, as the Engine's host names it
 	// AutoRemove: it is removed as soon as it stops, and its log with it.
@@ -214,6 +215,7 @@ func longOver(status string) bool {
 func (a *dockerAPI) inspect(ctx context.Context, id string) (*container, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	asked := time.Now()
 	r, err := a.cli.Load().ContainerInspect(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("inspecting: %w", classify(err))
@@ -236,6 +238,7 @@ func (a *dockerAPI) inspect(ctx context.Context, id string) (*container, error) 
 	}
 	c.Created = parseEngineTime(r.Created)
 	c.lastRun = lastRun{parseEngineTime(r.State.StartedAt), parseEngineTime(r.State.FinishedAt)}
+	c.SeenAt = asked.UnixNano()
 	return c, nil
 }
 

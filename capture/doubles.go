@@ -40,6 +40,10 @@ func (d *doubleFilter) drop(e *entry) bool {
 		return true
 	}
 	d.at = -1
+	if e.ts == undated { // equal ones may well be two
+		d.note(m)
+		return false
+	}
 	if e.ts < d.lastTS[e.std] || (e.ts == d.lastTS[e.std] && e.newline && len(e.text) < chunkSize) {
 		if i := d.find(m); i >= 0 {
 			d.at = i
@@ -48,13 +52,18 @@ func (d *doubleFilter) drop(e *entry) bool {
 		}
 	}
 	d.lastTS[e.std] = e.ts
+	d.note(m)
+	return false
+}
+
+// note takes a record as delivered.
+func (d *doubleFilter) note(m doubleMark) {
 	if len(d.seen) < doubleWindow {
 		d.seen = append(d.seen, m)
 	} else {
 		d.seen[d.next] = m
 	}
 	d.next = (d.next + 1) % doubleWindow
-	return false
 }
 
 // step moves on to the record behind the one just found, -1 behind the last.

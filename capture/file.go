@@ -307,11 +307,8 @@ func (l *fileLog) noteDamage() error {
 	l.s.col.metrics.damaged.Add(float64(l.cut.damaged))
 	l.cut.damaged = 0
 	notes := &l.s.notes
-	notes.mu.Lock()
-	defer notes.mu.Unlock()
-	if !notes.saidDamage {
-		notes.saidDamage = true
+	notes.sayOnce(&notes.saidDamage, func() {
 		l.s.log.Warn("the log file has damaged records, which are left out and counted", "path", l.path)
-	}
+	})
 	return nil
 }

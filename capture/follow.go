@@ -143,6 +143,7 @@ func (f *followReader) scan(ctx context.Context, s *stream, target *position, li
 	}
 	defer log.close()
 	s.task.beat()
+	log.w.expect(&r.target.anchor)
 	err = f.records(s, log, r, false, func(e *entry) error {
 		if r.feed(e); r.inView() {
 			return errInView
@@ -165,6 +166,7 @@ func (f *followReader) attempt(ctx context.Context, s *stream, r *resync, log *o
 	}
 	defer log.close()
 	s.task.beat()
+	log.w.expect(&r.target.anchor)
 	if follow {
 		f.setOpen(log)
 		defer f.setOpen(nil)
@@ -254,7 +256,12 @@ func (s *stream) deliverWindow(ctx context.Context, w *window, eof bool, each fu
 			return err
 		}
 	}
-	err := s.deliver(ctx, &w.e, func() error { return w.each(eof, each) })
+	err := s.deliver(ctx, &w.e, func() error {
+		before := s.seen
+		err := w.each(eof, each)
+		s.noteDamage(w, before)
+		return err
+	})
 	s.task.beat()
 	return err
 }

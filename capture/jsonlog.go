@@ -2,7 +2,6 @@ package capture
 
 import (
 	"bytes"
-	"time"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -261,7 +260,8 @@ func hex4(s []byte) (r rune, ok bool) {
 	return r, true
 }
 
-// parseAny parses a record whose fields stand in any order or are more.
+// parseAny parses a record whose fields stand in any order or are more, or
+// whose time is missing or none of the usual form.
 func (c *recordCutter) parseAny(line []byte) bool {
 	p := jsonScanner{line}
 	var log, stream, ts []byte
@@ -305,38 +305,7 @@ func (c *recordCutter) parseAny(line []byte) bool {
 	default:
 		return false
 	}
-	var ok bool
-	if c.e.ts, ok = parseShortTime(ts); !ok {
-		if c.e.ts, ok = parseZonedTime(ts); !ok {
-			return false
-		}
-	}
+	// The Engine's own reader sends a record without a time, too.
+	c.e.ts, _ = parseAnyTime(ts)
 	return c.setText(log)
-}
-
-// minTimeSize is the length of a timestamp without a fraction.
-const minTimeSize = len("2006-01-02T15:04:05Z")
-
-// parseShortTime reads a timestamp as the Engine stores it: RFC 3339 in UTC
-// with as many digits of the fraction as are not zeros at its end.
-func parseShortTime(b []byte) (int64, bool) {
-	if len(b) == timeSize {
-		return parseTime(b)
-	}
-	if len(b) < minTimeSize || len(b) > timeSize || b[len(b)-1] != 'Z' || len(b) == minTimeSize+1 {
-		return 0, false
-	}
-	full := [timeSize]byte([]byte("0000-00-00T00:00:00.000000000Z"))
-	copy(full[:], b[:len(b)-1])
-	return parseTime(full[:])
-}
-
-// parseZonedTime reads a timestamp of another time zone, which no Engine
-// writes by itself.
-func parseZonedTime(b []byte) (int64, bool) {
-	t, err := time.Parse(time.RFC3339Nano, string(b))
-	if err != nil || t.UTC().Year() < 1970 || t.UTC().Year() > 2105 {
-		return 0, false
-	}
-	return t.UnixNano(), true
 }

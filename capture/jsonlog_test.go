@@ -102,7 +102,9 @@ func TestDamagedBytesAreLeftOut(t *testing.T) {
 		{a[:len(a)-1] + "\x00\x00" + attrs + b, `a "quoted"|c|b`, 1},
 		{`{"log":"a","stream":"stdout","attrs":` + attrs + b, "c|b", 1},
 		{a + `{"log":"x","stream":"stdin","time":"2023-11-14T22:13:20Z"}` + "\n" + b, `a "quoted"|b`, 1},
-		{a + `{"log":"x","stream":"stdout","time":"yesterday"}` + "\n" + b, `a "quoted"|b`, 1},
+		{a + `{"log":"x","stream":"stdout","time":"yesterday"}` + "\n" + b, `a "quoted"|x|b`, 0},
+		{a + `{"log":"x","stream":"stdout"}` + "\n" + b, `a "quoted"|x|b`, 0},
+		{a + `{"log":"x","time":"2023-11-14T22:13:20Z"}` + "\n" + b, `a "quoted"|b`, 1},
 	} {
 		var c recordCutter
 		var texts []string
@@ -149,10 +151,30 @@ func FuzzRecordAgainstEncodingJSON(f *testing.F) {
 		}
 		log, _ := want["log"].(string)
 		text, newline := strings.CutSuffix(log, "\n")
-		when, err := time.Parse(time.RFC3339Nano, want["time"].(string))
+		stamp, _ := want["time"].(string)
 		std := map[any]uint8{"stdout": stdout, "stderr": stderr}[want["stream"]]
-		if err != nil || string(c.e.text) != text || c.e.newline != newline || c.e.ts != when.UnixNano() || c.e.std != std {
-			t.Fatalf("%q: %+v, not %v, %v", line, c.e, want, err)
+		if string(c.e.text) != text || c.e.newline != newline || c.e.ts != timeOf(stamp) || c.e.std != std {
+			t.Fatalf("%q: %+v, not %v, %v", line, c.e, want, stamp)
+		}
+	})
+}
+
+// timeOf is what time.Parse reads, where that is a time for a record.
+func timeOf(stamp string) int64 {
+	when, err := time.Parse(time.RFC3339Nano, strings.ToUpper(stamp))
+	if err != nil || len(stamp) > maxTimeSize || when.Unix() < 0 || when.UTC().Year() > 2105 {
+		return undated
+	}
+	return when.UnixNano()
+}
+
+func FuzzAnyTime(f *testing.F) {
+	for _, s := range []string{"2006-01-02T15:04:05Z", "2006-01-02t15:04:05.1z", "2024-02-29T23:59:59.000000001+14:00", "0001-01-01T00:00:00Z", "2006-01-02T15:04:05.-07:00"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if ts, ok := parseAnyTime([]byte(s)); ts != timeOf(s) || (!ok && ts != undated) {
+			t.Fatalf("%q: %d, %v; not %d", s, ts, ok, timeOf(s))
 		}
 	})
 }

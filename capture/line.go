@@ -1,6 +1,9 @@
 package capture
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // line is an incomplete line of one std stream.
 type line struct {
@@ -71,7 +74,10 @@ func (s *stream) joinPartial(e *entry, ends bool) {
 	case len(e.text) > room:
 		s.endLine(e.std, true)
 		if !ends {
-			s.pos.cutTS[e.std] = max(e.ts, 1)
+			s.pos.cutTS[e.std] = e.ts
+			if e.ts == 0 {
+				s.pos.cutTS[e.std] = 1
+			}
 		}
 	case ends:
 		l.text = s.trimTerminal(l.text, e.newline)
@@ -134,6 +140,9 @@ func (s *stream) emit(std uint8, ts int64, text []byte, cut bool) {
 		text = text[:min(len(text), s.col.cfg.MaxLineSize)]
 		s.count.cut++
 	}
+	if ts == undated {
+		ts = s.date()
+	}
 	b := s.col.out.batch(s.tag, s, s.tmpl.size(len(text)))
 	before := len(b.Buf)
 	b.Buf = s.tmpl.append(b.Buf, ts, std, text, cut)
@@ -147,6 +156,22 @@ func (s *stream) incomplete() bool {
 	s.col.out.mu.Lock()
 	defer s.col.out.mu.Unlock()
 	return s.lines[stdout].pending || s.lines[stderr].pending
+}
+
+// date is the time of a line that has none of its own: that of the line before,
+// or the present if there is none.
+func (s *stream) date() int64 {
+	s.count.undated++
+	switch at := s.pos.anchor.time(); {
+	case at != 0:
+		s.dated = at
+	case s.dated == 0:
+		s.dated = time.Now().UnixNano() + s.col.ahead.Load()
+	}
+	s.notes.sayOnce(&s.notes.saidUndated, func() {
+		s.log.Warn("lines have no time, or one outside of 1970 to 2105; they come with that of the line before, and are counted")
+	})
+	return s.dated
 }
 
 // endRun emits what the container left without a line end when it stopped.

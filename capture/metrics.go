@@ -17,7 +17,7 @@ const metricsNamespace = "log_capturer"
 type metrics struct {
 	lines, bytes, partials, truncated prometheus.Counter
 	gaps                              prometheus.Counter
-	doubles                           prometheus.Counter
+	doubles, undated                  prometheus.Counter
 	rotations, rotationErrors         prometheus.Counter
 	stalls                            prometheus.Counter
 	taskStalls, taskRestarts          *prometheus.CounterVec
@@ -34,7 +34,7 @@ type metrics struct {
 
 // lineCounts is what a stream counted since it last added it to the metrics,
 // so that a line costs no atomic operation.
-type lineCounts struct{ lines, bytes, partials, cut, doubles int }
+type lineCounts struct{ lines, bytes, partials, cut, doubles, undated int }
 
 func newMetrics(reg prometheus.Registerer, c *Collector) (*metrics, error) {
 	r := registration{reg: reg}
@@ -45,7 +45,8 @@ func newMetrics(reg prometheus.Registerer, c *Collector) (*metrics, error) {
 		truncated:        r.counter("truncated_lines_total", "Lines cut at Max_Line_Size."),
 		gaps:             r.counter("gaps_total", "Times that lines were lost at the source before they could be read."),
 		doubles:          r.counter("doubles_dropped_total", "Records that the Engine sent twice and that were dropped."),
-		damaged:          r.counter("damaged_records_total", "Places in log files that held no record and were left out."),
+		undated:          r.counter("undated_lines_total", "Lines without a time, or with one outside of 1970 to 2105, that came with the time of the line before."),
+		damaged:          r.counter("damaged_records_total", "Places in log files, or in what the Engine sent, that held no record and were left out."),
 		missed:           r.counter("missed_containers_total", "Containers that were removed before their log could be opened."),
 		rotations:        r.counter("stream_rotations_total", "Stream rotations: logs opened anew and closed as they were."),
 		rotationErrors:   r.counter("stream_rotation_errors_total", "Stream rotations that were left out because the log could not be opened a second time."),
@@ -156,7 +157,7 @@ func reconnectReason(err error) string {
 		return "stalled"
 	case errors.Is(err, errRecycled):
 		return "recycled"
-	case errors.Is(err, errBadFrame), errors.Is(err, errBadTime):
+	case errors.Is(err, errBadFrame):
 		return "bad_data"
 	}
 	var se systemError

@@ -36,7 +36,7 @@ func (f *followReader) request(ctx context.Context, s *stream, follow bool, limi
 		cut(nil)
 		return nil, err
 	}
-	return &openLog{ctx: ctx, cut: cut, body: body, limit: limit, w: newWindow(s.container())}, nil
+	return &openLog{ctx: ctx, cut: cut, body: body, limit: limit, w: s.window()}, nil
 }
 
 // close may be called more than once.
@@ -165,6 +165,7 @@ func (f *followReader) behind(ctx context.Context, s *stream) (bool, error) {
 	}
 	defer log.close()
 	target, behind := s.position(), false
+	log.w.expect(&target.anchor)
 	for eof := false; !eof; {
 		_, err := log.w.fill(log.body)
 		if eof = errors.Is(err, io.EOF); err != nil && !eof {

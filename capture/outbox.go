@@ -267,7 +267,7 @@ func (o *outbox) ack(total uint64) {
 func (o *outbox) observe(now time.Time, commits []positionCommit) {
 	newest := int64(0)
 	for i := range commits {
-		newest = max(newest, commits[i].pos.anchor.newest().TS)
+		newest = max(newest, commits[i].pos.anchor.time())
 	}
 	if o.latency != nil && newest > 0 {
 		o.latency.Observe(max(0, now.Sub(time.Unix(0, newest-o.ahead.Load()))).Seconds())

@@ -82,7 +82,7 @@ type resync struct {
 	seen   int    // records fed
 	found  bool
 
-	firstTS, lastTS int64 // of what was fed
+	firstTS, lastTS int64 // of what was fed and has a time
 }
 
 func newResync(target *position, limit int) *resync {
@@ -103,14 +103,16 @@ func (r *resync) feed(e *entry) (deliver, short bool) {
 		return true, false
 	}
 	r.seen++
-	r.lastTS = e.ts
-	if r.seen == 1 {
-		r.firstTS = e.ts
+	first := r.firstTS == 0
+	if e.ts != undated {
+		if r.lastTS = e.ts; first {
+			r.firstTS = e.ts
+		}
 	}
 	if r.target.kind == fromTime {
 		if e.ts >= r.target.ts {
 			// Only a record before it proves that none in between is missing.
-			if r.seen == 1 && !r.whole {
+			if first && !r.whole {
 				return false, true
 			}
 			r.found = true
@@ -128,7 +130,8 @@ func (r *resync) feed(e *entry) (deliver, short bool) {
 	// A log that begins well after the anchor's time does not reach back to it.
 	// After a step of the clock that may be wrong: then the next attempt is
 	// longer than it had to be.
-	late := r.seen == firstTail/2 && !r.whole && r.firstTS > r.target.anchor.newest().TS+inversion
+	at := r.target.anchor.time()
+	late := r.seen == firstTail/2 && !r.whole && at != 0 && r.firstTS > at+inversion
 	return false, late || r.seen >= r.limit
 }
 
@@ -137,10 +140,10 @@ func (r *resync) feed(e *entry) (deliver, short bool) {
 func (r *resync) estimate() int {
 	want := r.target.ts
 	if r.target.kind == fromAnchor {
-		want = r.target.anchor.newest().TS
+		want = r.target.anchor.time()
 	}
 	span, dist := r.lastTS-r.firstTS, r.lastTS-want
-	if r.seen < 2 || span <= 0 || dist <= 0 {
+	if r.seen < 2 || span <= 0 || dist <= 0 || want == 0 {
 		return 0
 	}
 	guess := float64(r.seen) * float64(dist) / float64(span) * 1.25

@@ -32,6 +32,7 @@ func (s *stream) run(ctx context.Context) error {
 		}
 		began, before := time.Now(), s.consumed()
 		done, err := s.readOnce(ctx, r)
+		s.rough.Store(errors.Is(err, errBadFrame) && s.consumed() == before)
 		var p panicError
 		if done || ctx.Err() != nil || errors.As(err, &p) {
 			return err

@@ -93,7 +93,7 @@ func (s *stream) status(state string) StreamStatus {
 	st.Rotations = st.ages.count
 	s.col.out.mu.Lock()
 	st.Lines = s.emitted
-	movedAt, last := s.movedAt, s.pos.anchor.newest().TS
+	movedAt, last := s.movedAt, s.pos.anchor.time()
 	s.col.out.mu.Unlock()
 	if last != 0 {
 		at := time.Unix(0, last).UTC()

@@ -37,6 +37,7 @@ type stream struct {
 	parked  atomic.Bool // the FD guard wants no log of it open
 	quiet   atomic.Bool // it is polled until it writes more
 	turned  atomic.Bool // it was rotated before
+	rough   atomic.Bool // what is no frame is left out of the present read
 
 	meta     sync.Mutex
 	ctr      *container              // guarded by meta
@@ -73,6 +74,7 @@ type stream struct {
 	since, skip [3]uint32
 	count       lineCounts // since the last publish
 	emitted     uint64     // lines, until then
+	dated       int64      // what the last line without a time was given for one
 	movedAt     time.Time  // of the last publish
 }
 
@@ -221,7 +223,7 @@ func (s *stream) reportGap(ctx context.Context, a *anchor) error {
 		return err
 	}
 	defer s.col.out.mu.Unlock()
-	last := a.newest().TS
+	last := a.time()
 	s.col.metrics.gaps.Inc()
 	s.log.Error("gap: lines were lost, the Engine no longer keeps the last line that was delivered (rotated away or truncated)",
 		"last_delivered", time.Unix(0, last).UTC())
@@ -243,10 +245,11 @@ func (s *stream) publish() {
 	m := s.col.metrics
 	m.lines.Add(float64(s.count.lines))
 	m.bytes.Add(float64(s.count.bytes))
-	if s.count.partials+s.count.cut+s.count.doubles > 0 {
+	if s.count.partials+s.count.cut+s.count.doubles+s.count.undated > 0 {
 		m.partials.Add(float64(s.count.partials))
 		m.truncated.Add(float64(s.count.cut))
 		m.doubles.Add(float64(s.count.doubles))
+		m.undated.Add(float64(s.count.undated))
 	}
 	s.emitted += uint64(s.count.lines)
 	s.movedAt = time.Now()

@@ -30,6 +30,8 @@ var scenarios = []struct {
 	{"long line is cut, flagged and counted", testLongLineIsCutFlaggedAndCounted},
 	{"short runs", testShortRuns},
 	{"short runs that nothing announces", testShortRunsUnannounced},
+	{"records that cannot be dated", testRecordsThatCannotBeDated},
+	{"times of every form", testTimesOfEveryForm},
 }
 
 // TestReaders is the conformance suite.

@@ -1,18 +1,81 @@
 package capture
 
+import (
+	"bytes"
+	"strings"
+	"time"
+)
+
+// undated is the timestamp of a record whose own cannot be read, or is none
+// that a record of Fluent Bit can have.
+const undated = -1
+
 // timeSize is the length of the timestamp that the Engine puts before each
 // record (jsonmessage.RFC3339NanoFixed, always UTC):
 // 2006-01-02T15:04:05.000000000Z
 const timeSize = 30
 
-// cutTime splits "timestamp SP text". It is written by hand because
+// maxTimeSize is that of the longest form of RFC 3339 that is read, with a zone.
+const maxTimeSize = len("2006-01-02T15:04:05.000000000+00:00")
+
+// cutTime splits "timestamp SP text". What does not begin with a timestamp is
+// text as a whole, and undated. The Engine's usual form is read by hand because
 // time.Parse takes ten times as long; a fuzz test holds it to time.Parse.
 func cutTime(b []byte) (ts int64, text []byte, ok bool) {
-	if len(b) < timeSize+1 || b[timeSize] != ' ' {
-		return 0, nil, false
+	if len(b) > timeSize && b[timeSize] == ' ' {
+		if ts, ok = parseTime(b[:timeSize]); ok {
+			return ts, b[timeSize+1:], true
+		}
 	}
-	ts, ok = parseTime(b[:timeSize])
-	return ts, b[timeSize+1:], ok
+	return cutAnyTime(b)
+}
+
+// cutAnyTime is cutTime for any form of RFC 3339: Podman stamps whole seconds,
+// or with a zone, and the Engine keeps the zone that another program wrote into
+// a log file.
+func cutAnyTime(b []byte) (ts int64, text []byte, ok bool) {
+	if n := bytes.IndexByte(b[:min(len(b), maxTimeSize+1)], ' '); n >= 0 {
+		if ts, ok = parseAnyTime(b[:n]); ok {
+			return ts, b[n+1:], true
+		}
+	}
+	return undated, b, false
+}
+
+// parseAnyTime reads a timestamp in any form of RFC 3339. ok says that it is
+// one; outside of the years 1970 to 2105 it is undated.
+func parseAnyTime(b []byte) (ts int64, ok bool) {
+	if ts, ok = parseShortTime(b); ok {
+		return ts, true
+	}
+	if len(b) > maxTimeSize {
+		return undated, false
+	}
+	t, err := time.Parse(time.RFC3339Nano, strings.ToUpper(string(b)))
+	switch {
+	case err != nil:
+		return undated, false
+	case t.Unix() < 0 || t.UTC().Year() > 2105:
+		return undated, true
+	}
+	return t.UnixNano(), true
+}
+
+// minTimeSize is the length of a timestamp without a fraction.
+const minTimeSize = len("2006-01-02T15:04:05Z")
+
+// parseShortTime reads a timestamp as the Engine stores it in a file: RFC 3339
+// in UTC with as many digits of the fraction as are not zeros at its end.
+func parseShortTime(b []byte) (int64, bool) {
+	if len(b) == timeSize {
+		return parseTime(b)
+	}
+	if len(b) < minTimeSize || len(b) > timeSize || b[len(b)-1] != 'Z' || len(b) == minTimeSize+1 {
+		return 0, false
+	}
+	full := [timeSize]byte([]byte("0000-00-00T00:00:00.000000000Z"))
+	copy(full[:], b[:len(b)-1])
+	return parseTime(full[:])
 }
 
 // parseTime reads a timestamp of timeSize bytes as nanoseconds since 1970.

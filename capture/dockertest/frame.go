@@ -50,18 +50,27 @@ type encoder struct {
 
 func (x *encoder) append(dst []byte, r record) []byte {
 	data := r.data
+	if r.raw {
+		return append(dst, data...)
+	}
 	if x.dropEnd && len(data) > 0 && data[len(data)-1] == '\n' {
 		data = data[:len(data)-1]
 	}
 	if x.frames {
 		n := len(data)
 		if x.timestamps {
-			n += timeLen + 1
+			n += len(r.stamp) + 1
+			if r.stamp == "" {
+				n += timeLen
+			}
 		}
 		dst = appendHeader(dst, r.std, uint32(n))
 	}
 	if x.timestamps {
-		dst = append(x.appendTime(dst, r.ts), ' ')
+		if r.stamp == "" {
+			dst = x.appendTime(dst, r.ts)
+		}
+		dst = append(append(dst, r.stamp...), ' ')
 	}
 	return append(dst, data...)
 }

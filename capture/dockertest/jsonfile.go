@@ -155,7 +155,10 @@ func compressFile(name string, last time.Time) error {
 func appendJSON(dst []byte, r record) []byte {
 	dst = appendString(append(dst, `{"log":`...), r.data)
 	dst = append(append(append(dst, `,"stream":"`...), r.std.String()...), `","time":"`...)
-	dst = time.Unix(0, r.ts).UTC().AppendFormat(dst, time.RFC3339Nano)
+	if r.stamp == "" {
+		dst = time.Unix(0, r.ts).UTC().AppendFormat(dst, time.RFC3339Nano)
+	}
+	dst = append(dst, r.stamp...)
 	return append(dst, "\"}\n"...)
 }
 

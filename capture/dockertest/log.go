@@ -17,6 +17,9 @@ type record struct {
 	ts   int64 // unix ns
 	std  Std
 	data []byte // points into an arena, never changes
+	// stamp is sent and stored instead of ts when it is not empty.
+	stamp string
+	raw   bool // data is sent as it is, and stored nowhere else
 }
 
 // logStore is the log of one container: the records, the unfinished lines, the followers, and the json-file if there is one.
@@ -30,6 +33,7 @@ type logStore struct {
 
 	mu        sync.Mutex
 	running   bool
+	stamp     string // of the records that are being stored; see Stamped
 	recs      []record
 	base      uint64 // number of records forgotten = sequence number of recs[0]
 	arena     []byte
@@ -86,6 +90,24 @@ func (c *Ctr) Write(std Std, b []byte) bool {
 // WriteAt is Write at a given time instead of the clock's.
 func (c *Ctr) WriteAt(ts time.Time, std Std, b []byte) bool {
 	return c.log.with(func() { c.log.write(std, b, &ts) })
+}
+
+// Stamped stores lines with a timestamp as it is given, in the file and for log requests: as another program wrote it, or an Engine that is
+// not Docker's.
+func (c *Ctr) Stamped(stamp string, std Std, lines ...string) bool {
+	return c.log.with(func() {
+		c.log.stamp = stamp
+		for _, s := range lines {
+			c.log.write(std, []byte(s+"\n"), nil)
+		}
+		c.log.stamp = ""
+	})
+}
+
+// Raw stores bytes that log requests are sent as they are, in the place of a record: what a proxy, a damaged store or a foreign driver makes of
+// one. The file does not get them.
+func (c *Ctr) Raw(b []byte) bool {
+	return c.log.with(func() { c.log.add(record{ts: c.log.clock().UnixNano(), std: Stdout, data: b, raw: true}) })
 }
 
 // Flood stores n lines cheaply. line appends the i-th line without line end to dst and returns it.
@@ -182,16 +204,16 @@ func (l *logStore) store(std Std, p *pending, b []byte, at *time.Time) {
 		p.buf = append(p.buf, b...)
 		b = p.buf
 	}
-	l.add(record{ts: p.ts, std: std, data: b})
+	l.add(record{ts: p.ts, std: std, data: b, stamp: l.stamp})
 	p.buf = p.buf[:0]
 }
 
 // add copies the record in; the json-file keeps count of what it holds, since what falls off the last file is gone for the API too.
 func (l *logStore) add(r record) {
-	if l.file != nil {
+	if l.file != nil && !r.raw {
 		l.forget(l.file.add(r))
 	}
-	if l.sanitise && !utf8.Valid(r.data) {
+	if l.sanitise && !r.raw && !utf8.Valid(r.data) {
 		r.data = appendValid(nil, r.data)
 	}
 	if cap(l.arena)-len(l.arena) < len(r.data) {

@@ -1,0 +1,172 @@
+package capture
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// ttyCutter cuts records out of the log of a container with a TTY, which has
+// no frames: "timestamp text\r\n" one after the other. Two kinds of records have
+// no newline, so that the next timestamp follows in the middle of the text: the
+// partials of a long line, each with the timestamp of the line, and what a
+// container left unterminated when it ended.
+//
+// The second kind cannot be told for certain from a text that holds such a
+// timestamp itself. A record that was cut before is cut the same again, or its
+// position would not be found; else a timestamp in the text has to be possible
+// as that of the next record. In doubt it is text, so that no byte is lost.
+type ttyCutter struct {
+	known *anchor // records that were cut before; may be nil
+	// from and to bound the timestamps of records that are followed by others of
+	// the same run, since it was seen to run at to: nothing was left
+	// unterminated among them.
+	from, to int64
+	now      func() int64 // by the Engine's clock
+	rough    bool         // what has no timestamp is a line all the same
+
+	lineEnd, stamps int // bytes of the text at hand that were searched for them
+	partial         bool
+	rest            bool  // b goes on with the text of a record that was too long
+	ts              int64 // of the record before
+}
+
+// ttyError is how the Engine's own errors begin in such a log.
+const ttyError = "Error grabbing logs: "
+
+// cut cuts the first record off b and returns how many bytes it took: 0 when
+// b does not hold a whole record yet. At the end of the log (eof) what is
+// left is the last record.
+func (t *ttyCutter) cut(b []byte, eof bool) (e entry, n int, err error) {
+	ts, text := t.ts, b
+	switch ok := true; {
+	case len(b) == 0, !eof && !t.rest && !stampComplete(b):
+		return entry{}, 0, nil
+	case !t.rest:
+		if ts, text, ok = cutTime(b); !ok && bytes.HasPrefix(b, []byte(ttyError)) {
+			return entry{}, len(b), systemError(bytes.TrimSpace(b))
+		} else if !ok && !t.rough {
+			return entry{}, 0, fmt.Errorf("%w: no timestamp at the beginning of %.60q", errBadFrame, b)
+		}
+	}
+	head := len(b) - len(text)
+	end := t.end(b[:head], text, ts, eof)
+	switch {
+	case end >= 0 && end <= maxFrame:
+		e = entry{std: stdout, ts: ts, text: text[:end], newline: end < len(text) && text[end] == '\n'}
+	case len(text) > maxFrame:
+		e = entry{std: stdout, ts: ts, text: text[:maxFrame]}
+	default:
+		return entry{}, 0, nil
+	}
+	n = head + len(e.text)
+	if e.newline {
+		n++
+	}
+	*t = ttyCutter{known: t.known, from: t.from, to: t.to, now: t.now, rough: t.rough, ts: ts,
+		partial: !e.newline && len(e.text) >= chunkSize, rest: !e.newline && len(e.text) == maxFrame}
+	return e, n, nil
+}
+
+// stampComplete says whether all of the timestamp that b begins with is there,
+// if it begins with one.
+func stampComplete(b []byte) bool {
+	b = b[:min(len(b), maxTimeSize+1)]
+	return len(b) > maxTimeSize || bytes.ContainsAny(b, " \n")
+}
+
+// end is how long the text of the first record is, -1 if that cannot be said
+// yet. prefix is its timestamp and a space.
+func (t *ttyCutter) end(prefix, text []byte, ts int64, eof bool) int {
+	nl := bytes.IndexByte(text[t.lineEnd:], '\n')
+	searched := t.lineEnd
+	line, end := text, -1
+	switch {
+	case nl >= 0:
+		line, end = text[:searched+nl], searched+nl
+	case eof:
+		end = len(text)
+	}
+	t.lineEnd = len(line)
+	// A further partial of the same line begins with the same timestamp.
+	if from := max(chunkSize, searched-len(prefix)); len(prefix) > 0 && from < len(line) {
+		if i := bytes.Index(line[from:], prefix); i >= 0 {
+			line, end = line[:from+i], from+i
+		}
+	}
+	if end < 0 && len(line) < chunkSize {
+		return -1 // what follows may help to tell
+	}
+	if i := t.glued(line, text[len(line):], ts); i >= 0 {
+		return i
+	}
+	return end
+}
+
+// clockSlack is by how much the Engine's clock may be ahead of what is known.
+const clockSlack = int64(5 * time.Second)
+
+// glued is where the next record begins in line although there is no newline
+// before it, or where line is known to end; -1 if neither can be told. rest is
+// what follows the line.
+func (t *ttyCutter) glued(line, rest []byte, ts int64) int {
+	latest := int64(0) // that the next record may be from, once it was asked for
+	for at := max(0, t.stamps-timeSize); ; {
+		i := bytes.Index(line[at:], []byte("Z "))
+		if i < 0 {
+			t.stamps = len(line)
+			return -1
+		}
+		i += at + 1 - timeSize
+		at = i + timeSize
+		if i < 1 {
+			continue
+		}
+		next, ok := parseTime(line[i : i+timeSize])
+		if !ok {
+			continue
+		}
+		if latest == 0 {
+			if end := t.knownEnd(line, ts); end >= 0 {
+				return end
+			}
+			latest = t.latest(rest)
+		}
+		goesOn := t.partial && ts == t.ts // then its text is later than its timestamp
+		if ts != undated && !goesOn && next >= ts && next <= latest && (ts < t.from || ts >= t.to) {
+			return i
+		}
+	}
+}
+
+// latest bounds the timestamp of a record before rest: it is not later than the
+// next one, nor than the present.
+func (t *ttyCutter) latest(rest []byte) int64 {
+	now := t.now() + clockSlack
+	if len(rest) > 0 && rest[0] == '\n' {
+		rest = rest[1:]
+	}
+	if next, _, _ := cutTime(rest); next != undated {
+		return min(now, next)
+	}
+	return now
+}
+
+// knownEnd is where the record at the beginning of line ends if it was cut
+// before, -1 if it is not among those that are known.
+func (t *ttyCutter) knownEnd(line []byte, ts int64) int {
+	if t.known == nil {
+		return -1
+	}
+	for i := range t.known.n {
+		m := t.known.at(i)
+		if size := int(m.Size); m.TS == ts && size > 0 && size <= len(line) && xxhash.Sum64(line[:size]) == m.Hash {
+			if _, _, ok := cutTime(line[size:]); ok || size == len(line) {
+				return size
+			}
+		}
+	}
+	return -1
+}

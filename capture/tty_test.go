@@ -1,0 +1,178 @@
+package capture
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// cutTTY cuts a log that is read in steps of so many bytes.
+func cutTTY(t testing.TB, cutter ttyCutter, log string, step int) (out []entry) {
+	t.Helper()
+	if cutter.now == nil {
+		cutter.now = func() int64 { return time.Now().UnixNano() }
+	}
+	cutter.rough = true
+	var w []byte
+	for at := 0; at < len(log); {
+		next := min(len(log), at+step)
+		w = append(w, log[at:next]...)
+		at = next
+		for {
+			e, n, err := cutter.cut(w, at == len(log))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n == 0 {
+				break
+			}
+			e.text = bytes.Clone(e.text)
+			out = append(out, e)
+			w = w[n:]
+		}
+	}
+	return out
+}
+
+func textsOfEntries(es []entry) (out []string) {
+	for _, e := range es {
+		out = append(out, string(e.text))
+	}
+	return out
+}
+
+const (
+	ttyBefore = "2026-11-23T14:05:06.789012345Z"
+	ttyAfter  = "2026-11-23T14:05:09.000000001Z"
+	ttyLater  = "2026-11-23T14:06:00.000000001Z"
+)
+
+// A log cut at any byte is cut into the same records.
+func TestTTYRecords(t *testing.T) {
+	chunk := strings.Repeat("x", chunkSize)
+	for _, c := range []struct {
+		name, log string
+		want      []string
+	}{
+		{"lines", ttyBefore + " one\r\n" + ttyBefore + " \r\n", []string{"one\r", "\r"}},
+		{"partials", ttyBefore + " " + chunk + ttyBefore + " " + chunk + ttyBefore + " end\r\n", []string{chunk, chunk, "end\r"}},
+		{"partials with times of their own", ttyBefore + " " + chunk + ttyAfter + " " + chunk + ttyLater + " end\r\n", []string{chunk, chunk, "end\r"}},
+		{"what a run left unterminated", ttyBefore + " $ " + ttyAfter + " after the restart\r\n", []string{"$ ", "after the restart\r"}},
+		{"of several runs", ttyBefore + " a" + ttyAfter + " b" + ttyLater + " c", []string{"a", "b", "c"}},
+		{"a line that ends with the log", ttyAfter + " unterminated", []string{"unterminated"}},
+		{"an older date in a line", ttyAfter + " says " + ttyBefore + " itself\r\n", []string{"says " + ttyBefore + " itself\r"}},
+		{"a date that is later than the next record", ttyBefore + " next at " + ttyLater + " or so\r\n" + ttyAfter + " x\r\n",
+			[]string{"next at " + ttyLater + " or so\r", "x\r"}},
+		{"a date in the future", ttyBefore + " next at 2105-01-01T00:00:00.000000000Z or so\r\n", []string{"next at 2105-01-01T00:00:00.000000000Z or so\r"}},
+		{"dates of another form", ttyBefore + " 2026-11-23T14:05:09Z a 2026-11-23T14:05:09.5Z b 2026-11-23T14:05:09.000000001+01:00 c " + ttyAfter + "\r\n",
+			[]string{"2026-11-23T14:05:09Z a 2026-11-23T14:05:09.5Z b 2026-11-23T14:05:09.000000001+01:00 c " + ttyAfter + "\r"}},
+		{"dates in the rest of a long line", ttyBefore + " " + chunk + ttyBefore + " at " + ttyAfter + " on\r\n", []string{chunk, "at " + ttyAfter + " on\r"}},
+		{"whole seconds", "2026-11-23T14:05:06Z a\r\n2026-11-23T14:05:06Z b\r\n", []string{"a\r", "b\r"}},
+		{"another zone", "2026-11-23T14:05:06.789012345+01:00 a\r\n2026-11-23T14:05:06.789012345+01:00 b\r\n", []string{"a\r", "b\r"}},
+		{"no time", "0001-01-01T00:00:00.000000000Z a " + ttyAfter + " b\r\nneither\r\n" + ttyAfter + " c\r\n", []string{"a " + ttyAfter + " b\r", "neither\r", "c\r"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if strings.Contains(c.name, "next record") { // which has to be there
+				checkSequence(t, "records", c.want, textsOfEntries(cutTTY(t, ttyCutter{}, c.log, len(c.log))))
+				return
+			}
+			for _, step := range []int{1, 7, 31, 4096, len(c.log)} {
+				checkSequence(t, fmt.Sprint("records read by ", step), c.want, textsOfEntries(cutTTY(t, ttyCutter{}, c.log, step)))
+			}
+		})
+	}
+}
+
+// Records that were stamped before the container was seen to run are not the
+// last of its run: none of them is unterminated.
+func TestTTYDateInALineOfThisRun(t *testing.T) {
+	log := ttyBefore + " done at " + ttyAfter + " or so\r\n" + ttyLater + " x\r\n"
+	at, err := time.Parse(time.RFC3339Nano, ttyBefore)
+	must(t, err)
+	ran := ttyCutter{from: at.UnixNano() - 1, to: at.UnixNano() + 1}
+	checkSequence(t, "records", []string{"done at " + ttyAfter + " or so\r", "x\r"}, textsOfEntries(cutTTY(t, ran, log, len(log))))
+	ran.to--
+	checkSequence(t, "records", []string{"done at ", "or so\r", "x\r"}, textsOfEntries(cutTTY(t, ran, log, len(log))))
+}
+
+// What was cut once is cut the same again, whatever is thought of it by then.
+func TestTTYRecordsAreCutAsBefore(t *testing.T) {
+	for _, c := range []struct {
+		first, log string
+	}{
+		// The container's run ended, and what began then has an older time.
+		{ttyAfter + " $ ", ttyAfter + " $ " + ttyBefore + " x\r\n"},
+		// The date was in the future then.
+		{ttyBefore + " at " + ttyAfter + " on\r\n", ttyBefore + " at " + ttyAfter + " on\r\n" + ttyLater + " x\r\n"},
+	} {
+		early, err := time.Parse(time.RFC3339Nano, ttyBefore)
+		must(t, err)
+		was := cutTTY(t, ttyCutter{now: func() int64 { return early.UnixNano() - clockSlack }}, c.first, len(c.first))
+		var known anchor
+		for i := range was {
+			known.push(markOf(&was[i]))
+		}
+		now := cutTTY(t, ttyCutter{known: &known}, c.log, len(c.log))
+		want := append(textsOfEntries(was), "x\r")
+		checkSequence(t, "records", want, textsOfEntries(now))
+	}
+}
+
+// A text without end is cut into pieces of one size, and all of it comes.
+func TestTTYTextWithoutEnd(t *testing.T) {
+	text := strings.Repeat("0123456789", maxFrame/4)
+	log := ttyBefore + " " + text + "\r\n" + ttyAfter + " x\r\n"
+	for _, step := range []int{maxWindow, maxFrame + 100, len(log)} {
+		es := cutTTY(t, ttyCutter{}, log, step)
+		var joined strings.Builder
+		for _, e := range es[:len(es)-1] {
+			joined.Write(e.text)
+		}
+		if len(es) != 4 || joined.String() != text+"\r" || string(es[3].text) != "x\r" || es[2].ts != es[0].ts || len(es[0].text) != maxFrame {
+			t.Errorf("by %d: %d records, %d bytes", step, len(es), joined.Len())
+		}
+	}
+}
+
+// Each byte is looked at a few times at most, however it comes.
+func BenchmarkTTYLongText(b *testing.B) {
+	log := []byte(ttyBefore + " " + strings.Repeat("at 14:05:06Z or 2026-11-23T14:05:06Z ", maxFrame/38))
+	for _, step := range []int{512, 16 << 10} {
+		b.Run(fmt.Sprint("by ", step), func(b *testing.B) {
+			b.SetBytes(int64(len(log)))
+			for b.Loop() {
+				c := ttyCutter{now: func() int64 { return time.Now().UnixNano() }}
+				for n := step; n < len(log); n += step {
+					if _, k, err := c.cut(log[:n], false); k != 0 || err != nil {
+						b.Fatal(k, err)
+					}
+				}
+			}
+		})
+	}
+}
+
+func FuzzTTYCutter(f *testing.F) {
+	f.Add([]byte(stamp+" a\r\n"+stamp+" b"), uint8(3))
+	f.Add([]byte("x"), uint8(0))
+	f.Add([]byte(ttyBefore+" a"+ttyAfter+" b\r\n"), uint8(40))
+	f.Fuzz(func(t *testing.T, b []byte, step uint8) {
+		for _, p := range [][]byte{[]byte(ttyError)} {
+			if bytes.Contains(b, p) {
+				return
+			}
+		}
+		log := string(b)
+		whole := cutTTY(t, ttyCutter{}, log, len(log)+1)
+		total := 0
+		for i := range whole {
+			total += len(whole[i].text)
+		}
+		if total > len(b) {
+			t.Fatalf("%d bytes of text in %d", total, len(b))
+		}
+		cutTTY(t, ttyCutter{}, log, int(step)+1)
+	})
+}

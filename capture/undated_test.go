@@ -1,0 +1,143 @@
+package capture
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"fluent-bit-docker-logs/capture/dockertest"
+)
+
+// A record that cannot be dated is a line like any other: it comes once, with
+// the time of the line before, and is counted; so do those around it, across
+// stream rotations and a pause.
+func testRecordsThatCannotBeDated(t *testing.T, r readerCase) {
+	for name, stamps := range map[string][]string{
+		"each once":  {"0001-01-01T00:00:00Z", "1969-12-31T23:59:59.5Z", "2300-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z"},
+		"many equal": slices.Repeat([]string{"0001-01-01T00:00:00Z"}, 200),
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := dockertest.Start(t)
+			a := r.agent(t, e, nil)
+			a.connected()
+			c := r.run(t, e, dockertest.Container{Name: "web"})
+			at := time.Now().Add(-time.Minute).UTC()
+			var want []string
+			say := func(lines ...string) {
+				want = append(want, lines...)
+				a.waitTexts(c.ID, "", len(want))
+			}
+			for round := range 3 {
+				a.resumeReadingAfter(round)
+				r.reading(t, a, c)
+				before := fmt.Sprint("before ", round)
+				c.WriteAt(at, dockertest.Stdout, []byte(before+"\n"))
+				say(before)
+				for i, stamp := range stamps {
+					text := fmt.Sprint("odd ", i%len(stamps)/2) // some are equal
+					c.Stamped(stamp, dockertest.Stdout, text)
+					want = append(want, text)
+				}
+				say()
+				a.pauseReading()
+				c.Stamped(stamps[0], dockertest.Stdout, "while paused")
+				want = append(want, "while paused")
+			}
+			a.resumeReading()
+			c.Stdout("after")
+			say("after")
+			checkSequence(t, "lines", want, a.texts(c.ID, ""))
+			for _, g := range a.waitRecords(0) {
+				odd := g.Fields["log"] != "after"
+				if when := time.Unix(int64(g.Sec), int64(g.Nanos)); odd && !when.Equal(at) {
+					t.Errorf("%q is from %v, not %v", g.Fields["log"], when, at)
+				}
+			}
+			if n := testutil.ToFloat64(a.col.metrics.undated); n != float64(3*len(stamps)+3) {
+				t.Errorf("%v undated lines are counted", n)
+			}
+			if n := testutil.ToFloat64(a.col.metrics.gaps); n != 0 {
+				t.Errorf("%v gaps", n)
+			}
+			if n := strings.Count(a.log.String(), "lines have no time"); n != 1 {
+				t.Errorf("it is said %d times", n)
+			}
+		})
+	}
+}
+
+// Any form of RFC 3339 is a time.
+func testTimesOfEveryForm(t *testing.T, r readerCase) {
+	e := dockertest.Start(t)
+	a := r.agent(t, e, nil)
+	a.connected()
+	c := r.run(t, e, dockertest.Container{Name: "web"})
+	stamps := []string{"2026-11-25T17:58:03Z", "2026-11-25T17:58:03Z", "2026-11-25T17:58:03.5+01:00", "2026-11-25T17:58:03-07:30", "2026-11-25t17:58:03.123456789z"}
+	for i, stamp := range stamps {
+		c.Stamped(stamp, dockertest.Stderr, fmt.Sprint("line ", i))
+	}
+	for i, g := range a.waitRecords(len(stamps)) {
+		want, err := time.Parse(time.RFC3339Nano, strings.ToUpper(stamps[i]))
+		must(t, err)
+		if when := time.Unix(int64(g.Sec), int64(g.Nanos)); !when.Equal(want) || g.Fields["log"] != fmt.Sprint("line ", i) {
+			t.Errorf("%q is from %v, not %v", g.Fields["log"], when, want)
+		}
+	}
+	if n := testutil.ToFloat64(a.col.metrics.undated); n != 0 {
+		t.Errorf("%v undated lines are counted", n)
+	}
+}
+
+// resumeReadingAfter starts another run of the Collector, but not before the
+// first round.
+func (a *agent) resumeReadingAfter(round int) {
+	if round > 0 {
+		a.resumeReading()
+	}
+}
+
+// What the Engine sends that is no record of the log is left out, whatever it
+// is: a stream is never stopped by it for ever.
+func TestWhatIsNoRecordStopsNoStream(t *testing.T) {
+	header := func(std byte, size uint32) []byte {
+		return []byte{std, 0, 0, 0, byte(size >> 24), byte(size >> 16), byte(size >> 8), byte(size)}
+	}
+	for name, raw := range map[string][]byte{
+		"garbage":              []byte("<html>502 Bad Gateway</html>"),
+		"a header of 4 GB":     dockertest.HugeHeader(),
+		"an empty frame":       header(1, 0),
+		"a frame of type 9":    append(header(9, 3), "abc"...),
+		"a frame of two MB":    append(header(2, 2<<20), make([]byte, 2<<20)...),
+		"a frame without time": append(header(1, 4), "text"...),
+	} {
+		for _, r := range []readerCase{{name: readerFollow}, {name: readerPoll}} {
+			t.Run(name+" "+r.name, func(t *testing.T) {
+				e := dockertest.Start(t)
+				a := r.agent(t, e, map[string]string{"Start_From": "beginning"})
+				a.connected()
+				c := e.Run(dockertest.Container{Name: "web"})
+				c.Stdout("before")
+				c.Raw(raw)
+				c.Stdout(sequence("out", 0, 100)...)
+				want := append([]string{"before"}, sequence("out", 0, 100)...)
+				if strings.Contains(name, "without time") {
+					want = slices.Insert(want, 1, "text")
+				}
+				a.waitRecords(len(want))
+				a.pauseReading()
+				a.resumeReading()
+				c.Stdout("after")
+				a.waitRecords(len(want) + 1)
+				checkSequence(t, "lines", append(want, "after"), a.texts(c.ID, ""))
+				counted := testutil.ToFloat64(a.col.metrics.damaged) + testutil.ToFloat64(a.col.metrics.undated)
+				if gaps := testutil.ToFloat64(a.col.metrics.gaps); counted == 0 || gaps != 0 {
+					t.Errorf("%v counted, %v gaps", counted, gaps)
+				}
+			})
+		}
+	}
+}
