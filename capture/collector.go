@@ -24,6 +24,7 @@ type Collector struct {
 	conn    *connState
 	out     *outbox
 	opens   semaphore
+	buffers *readBuffers // of log files
 	metrics *metrics
 	host    string    // this machine's name, in every record
 	self    string    // id of the container we run in, "" if none
@@ -78,6 +79,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer, notify func())
 		conn:    newConnState(),
 		out:     newOutbox(cfg.BatchSize, cfg.BufferLimit, notify),
 		opens:   make(semaphore, maxOpens),
+		buffers: newReadBuffers(),
 		host:    host,
 		began:   time.Now(),
 		saveNow: make(chan struct{}, 1),

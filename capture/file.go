@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 )
 
@@ -156,35 +155,47 @@ func (l *fileLog) run(ctx context.Context, follow bool) error {
 	}
 }
 
-// buffers are for the time of a drain only, so that a file without news holds
-// none.
-var buffers = sync.Pool{New: func() any { b := make([]byte, maxWindow); return &b }}
-
 // drain delivers what the files hold, to the end of the newest that is known.
 func (l *fileLog) drain(ctx context.Context) error {
-	pooled := buffers.Get().(*[]byte)
-	defer buffers.Put(pooled)
-	buf := *pooled
 	for {
 		if err := l.waitRoom(ctx); err != nil {
 			return err
 		}
+		if done, err := l.block(ctx); done || err != nil {
+			return err
+		}
+	}
+}
+
+// block delivers one buffer full, and says whether there was no more. It holds
+// the buffer only while it reads: whoever waits for room has none.
+func (l *fileLog) block(ctx context.Context) (done bool, err error) {
+	lent, err := l.s.col.buffers.lend(ctx)
+	if err != nil {
+		return false, err
+	}
+	l.cut.scratch = lent.scratch
+	defer func() {
+		lent.scratch, l.cut.scratch = l.cut.scratch, nil
+		l.s.col.buffers.giveBack(lent)
+	}()
+	if l.s.col.out.full() { // others were faster
+		return false, nil
+	}
+	for buf := lent.bytes; ; {
 		f := l.files[0]
 		final := f.final // it must have been before the read, or the last bytes may be missing
 		behind := !f.whole
 		b, err := f.read(buf)
 		if errors.Is(err, errTruncated) {
-			if err := l.startOver(f, behind); err != nil {
-				return err
-			}
-			continue
+			return false, l.startOver(f, behind)
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
-			return fmt.Errorf("reading the log file: %w", err)
+			return false, fmt.Errorf("reading the log file: %w", err)
 		}
 		n, err2 := l.take(ctx, f, b)
 		if err2 != nil {
-			return err2
+			return false, err2
 		}
 		if n > 0 {
 			l.poll = fastPoll
@@ -192,25 +203,27 @@ func (l *fileLog) drain(ctx context.Context) error {
 		f.consumed(b, n)
 		if l.cut.damaged > 0 {
 			if err := l.noteDamage(); err != nil {
-				return err
+				return false, err
 			}
 		}
 		switch {
 		case err == nil && n == 0:
 			buf = l.noRecord(f, b, buf)
+			continue
 		case err == nil:
+			return false, nil
 		case !final:
 			l.s.readUpTo(l.path, f)
-			return nil
-		default:
-			if len(bytes.TrimRight(b[n:], "\x00")) > 0 {
-				l.cut.damaged++
-			}
-			f.close()
-			if l.files = l.files[1:]; len(l.files) == 0 {
-				return fmt.Errorf("%w: it ended", errNoFile)
-			}
+			return true, nil
 		}
+		if len(bytes.TrimRight(b[n:], "\x00")) > 0 || f.torn() {
+			l.cut.damaged++
+		}
+		f.close()
+		if l.files = l.files[1:]; len(l.files) == 0 {
+			return false, fmt.Errorf("%w: it ended", errNoFile)
+		}
+		return false, nil
 	}
 }
 
@@ -238,7 +251,7 @@ func (l *fileLog) noRecord(f *logFile, b, buf []byte) []byte {
 		f.consumed(b, len(b))
 		f.skipHole()
 	case len(buf) < maxFrame:
-		return append(buf, make([]byte, len(buf))...)
+		return make([]byte, 2*len(buf))
 	default:
 		l.cut.damaged++
 		f.consumed(b, len(b))

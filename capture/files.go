@@ -91,7 +91,6 @@ func (l *logFile) close() { _ = l.f.Close() }
 
 // read reads the bytes behind l.off into buf, as far as they go or there are.
 // io.EOF means that there are no more at the moment; bytes may come with it.
-// The buffer must be the same, or a grown copy of it, until io.EOF.
 func (l *logFile) read(buf []byte) ([]byte, error) {
 	if l.zip != nil {
 		b, err := l.zip.read(l.f, buf, l.off)
@@ -110,7 +109,9 @@ func (l *logFile) read(buf []byte) ([]byte, error) {
 // consumed moves l.off behind the first n bytes of what read returned last.
 func (l *logFile) consumed(b []byte, n int) {
 	l.off += int64(n)
-	if k := min(n, overlap); k > 0 && l.zip == nil {
+	if l.zip != nil {
+		l.zip.keep(b[n:])
+	} else if k := min(n, overlap); k > 0 {
 		l.nbefore = copy(l.before[:], b[n-k:n])
 	}
 }
@@ -197,31 +198,45 @@ func (l *logFile) is(o *logFile) bool {
 
 // unzip reads a compressed file, forward only.
 type unzip struct {
-	z      *gzip.Reader
-	off, n int64 // of what the buffer held after the last read
+	z    *gzip.Reader
+	n    int64  // bytes read
+	kept []byte // the last of them, which were not consumed
+	torn bool   // it ended before its end
 }
 
+// read reads behind off, which is not before what is kept.
 func (u *unzip) read(f *os.File, buf []byte, off int64) ([]byte, error) {
-	if u.z == nil {
+	if u.z == nil && !u.torn {
 		z, err := gzip.NewReader(f)
-		if err != nil {
-			return nil, io.EOF // a crash of the Engine left it like this
+		u.z, u.torn = z, err != nil
+	}
+	if u.torn { // a crash of the Engine left it like this
+		return buf[:copy(buf, u.kept)], io.EOF
+	}
+	if skip := off - u.n; skip > 0 {
+		n, err := io.CopyN(io.Discard, u.z, skip)
+		if u.n += n; err != nil {
+			u.torn = !errors.Is(err, io.EOF)
+			return nil, io.EOF
 		}
-		u.z = z
 	}
-	kept, end := int64(0), u.off+u.n
-	if off < end {
-		kept = int64(copy(buf, buf[off-u.off:u.n]))
-	} else if _, err := io.CopyN(io.Discard, u.z, off-end); err != nil {
-		return nil, io.EOF
-	}
+	kept := copy(buf, u.kept)
 	n, err := io.ReadFull(u.z, buf[kept:])
-	u.off, u.n = off, kept+int64(n)
+	u.n += int64(n)
 	if err != nil {
-		err = io.EOF // damaged or not, there is no more
+		_, why := u.z.Read(nil) // ReadFull says the same of an end and of a tear
+		u.torn = !errors.Is(why, io.EOF)
+		err = io.EOF // there is no more, either way
 	}
-	return buf[:u.n], err
+	return buf[:kept+n], err
 }
+
+// keep keeps what was read and not consumed for the next read.
+func (u *unzip) keep(b []byte) { u.kept = append(u.kept[:0], b...) }
+
+// torn says whether the file ended before its end, as only a compressed one
+// can tell.
+func (l *logFile) torn() bool { return l.zip != nil && l.zip.torn }
 
 // errMoving: log rotation is too fast for a look at all files at once.
 var errMoving = errors.New("the log files are being moved")

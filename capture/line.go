@@ -64,7 +64,7 @@ func (s *stream) joinPartial(e *entry, ends bool) {
 			s.setBase(s.pos)
 			s.since = [3]uint32{}
 		}
-		l.pending, l.ts = true, e.ts
+		l.pending, l.ts, l.text = true, e.ts, s.col.out.lineBuffer()
 	}
 	s.count.partials++
 	l.partial++
@@ -94,19 +94,13 @@ func (s *stream) trimTerminal(text []byte, newline bool) []byte {
 	return text
 }
 
-// keepLineBuffer is the largest buffer for incomplete lines that is kept.
-const keepLineBuffer = 64 << 10
-
 // endLine emits the incomplete line of a std stream.
 func (s *stream) endLine(std uint8, cut bool) {
 	l := &s.lines[std]
 	s.emit(std, l.ts, l.text, cut)
 	s.since[std] += l.partial
-	text := l.text[:0]
-	if cap(text) > keepLineBuffer {
-		text = nil
-	}
-	*l = line{text: text}
+	s.col.out.freeLine(l.text)
+	*l = line{}
 	s.settle()
 }
 

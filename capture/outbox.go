@@ -56,6 +56,7 @@ type outbox struct {
 	committed bool
 	unacked   []unackedBatch
 	spare     []*Batch
+	lines     [][]byte // buffers of lines that were incomplete, to be used again
 }
 
 // unackedBatch is what remains of a batch after it was appended.
@@ -128,6 +129,31 @@ func (o *outbox) newBatch() *Batch {
 	b := o.spare[k-1]
 	o.spare = o.spare[:k-1]
 	return b
+}
+
+// Buffers for incomplete lines are shared by all streams and few are kept: long
+// lines come one after the other.
+const (
+	maxSpareLines = 8
+	maxSpareLine  = 64 << 10
+)
+
+// lineBuffer returns an empty buffer for an incomplete line. o.mu is held.
+func (o *outbox) lineBuffer() []byte {
+	k := len(o.lines)
+	if k == 0 {
+		return nil
+	}
+	b := o.lines[k-1]
+	o.lines = o.lines[:k-1]
+	return b[:0]
+}
+
+// freeLine takes back a buffer of a line that is complete. o.mu is held.
+func (o *outbox) freeLine(b []byte) {
+	if len(o.lines) < maxSpareLines && cap(b) > 0 && cap(b) <= maxSpareLine {
+		o.lines = append(o.lines, b)
+	}
 }
 
 // added accounts for a record of size bytes that was appended to b. o.mu is

@@ -127,8 +127,11 @@ var errFound = errors.New("the position was found")
 // scan feeds r from a place on, to the end of the log. It returns the place
 // of the first record that is to be delivered, or of the end.
 func (l *fileLog) scan(ctx context.Context, from place, r *resync) (at place, err error) {
-	pooled := buffers.Get().(*[]byte)
-	defer buffers.Put(pooled)
+	lent, err := l.s.col.buffers.lend(ctx)
+	if err != nil {
+		return from, err
+	}
+	defer l.s.col.buffers.giveBack(lent)
 	var c recordCutter
 	at = from
 	each := func(e *entry) error {
@@ -154,7 +157,7 @@ func (l *fileLog) scan(ctx context.Context, from place, r *resync) (at place, er
 		if err := f.startAt(off); err != nil {
 			return at, err
 		}
-		buf := *pooled
+		buf := lent.bytes
 		for eof := false; !eof; {
 			if ctx.Err() != nil {
 				return at, context.Cause(ctx)
@@ -170,11 +173,10 @@ func (l *fileLog) scan(ctx context.Context, from place, r *resync) (at place, er
 				return at, nil
 			case err != nil:
 				return at, err
-			case n == 0 && !eof:
-				buf = l.noRecord(f, b, buf)
-				continue
 			}
-			f.consumed(b, n)
+			if f.consumed(b, n); n == 0 && !eof {
+				buf = l.noRecord(f, b, buf)
+			}
 			at.off = f.off
 		}
 	}

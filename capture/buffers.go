@@ -1,0 +1,50 @@
+package capture
+
+import (
+	"context"
+	"sync"
+)
+
+// readBuffer is what one read of a log file needs.
+type readBuffer struct {
+	bytes   []byte // maxWindow long
+	scratch []byte // of the recordCutter
+}
+
+// readBuffers lends buffers for one read each, and only so many at a time:
+// records go into the outbox one block after the other, so that more would
+// only hold memory, however many files have something to read.
+type readBuffers struct {
+	lent semaphore
+	pool sync.Pool
+}
+
+// maxLent is how many buffers are lent at the same time.
+const maxLent = 16
+
+func newReadBuffers() *readBuffers {
+	return &readBuffers{
+		lent: make(semaphore, maxLent),
+		pool: sync.Pool{New: func() any { return &readBuffer{bytes: make([]byte, maxWindow)} }},
+	}
+}
+
+// lend waits until there is a buffer. Give it back before anything is waited
+// for.
+func (p *readBuffers) lend(ctx context.Context) (*readBuffer, error) {
+	select {
+	case p.lent <- struct{}{}:
+		return p.pool.Get().(*readBuffer), nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// giveBack ends what lend began.
+func (p *readBuffers) giveBack(b *readBuffer) {
+	if cap(b.scratch) > maxWindow {
+		b.scratch = nil
+	}
+	p.pool.Put(b)
+	<-p.lent
+}
