@@ -41,7 +41,7 @@ type Config struct {
 	FDWarn, FDLimit int // descriptors of the process; 0: by how many it may have
 
 	MetricsListen string // host:port of the endpoint; empty: none
-	PerContainer  bool   // metrics of each container
+	PerContainer  string // which containers have metrics of their own: "off", "on", "all"
 
 	DB     string        // the checkpoint's file; empty: positions are kept in memory
 	DBSync time.Duration // how often it is written
@@ -147,8 +147,14 @@ var options = []Option{
 		func(c *Config, v string) error { return parseAuto(&c.FDLimit, v, 10, 1_000_000) }},
 	{"Metrics_Listen", "127.0.0.1:8001", "off, or host:port", "Where metrics, health and a page are served over HTTP, for all inputs that name the same address.",
 		func(c *Config, v string) error { return parseListen(&c.MetricsListen, v) }},
-	{"Metrics_Per_Container", "on", "on or off", "Metrics of each container, besides those of all together.",
-		func(c *Config, v string) error { return parseBool(&c.PerContainer, v) }},
+	{"Metrics_Per_Container", "on", "on, off or all", "Metrics of each container that is a minute old, besides those of all together; all: from its first moment on.",
+		func(c *Config, v string) error {
+			var on bool
+			if parseBool(&on, v) == nil {
+				v = map[bool]string{true: perContainerOn, false: perContainerOff}[on]
+			}
+			return parseOneOf(&c.PerContainer, v, perContainerOn, perContainerOff, perContainerAll)
+		}},
 	{"Include", "", "comma-separated key=glob, key one of " + selectorKeys,
 		"Only containers that match one of these; not set: all.",
 		func(c *Config, v string) error { return parseSelectors(&c.Include, v) }},

@@ -31,6 +31,8 @@ type discovery struct {
 	// question: those that live for milliseconds are gone after it.
 	created map[string]*container
 	said    string // what was last said of the Engine
+
+	selectors sync.Once // it was said which match nothing
 }
 
 // lookBack is how far before the present the event stream begins, so that
@@ -201,6 +203,7 @@ func (d *discovery) resync(ctx context.Context, startAt int64, all bool) (n resy
 	if err != nil {
 		return n, err
 	}
+	d.selectors.Do(func() { d.col.sayUnmatched(list) })
 	n.listed = len(list)
 	listed := make(map[string]bool, len(list))
 	for _, c := range list {

@@ -70,6 +70,10 @@ func (c *Collector) Health() Health {
 	return h
 }
 
+// unsavedTime is how long what DB holds may be out of date: many times the
+// longest DB_Sync, and the pause after a save that takes long.
+const unsavedTime = 15 * time.Minute
+
 // diagnose says what is wrong.
 func (c *Collector) diagnose(h *Health) {
 	problem := func(format string, args ...any) { h.Problems = append(h.Problems, fmt.Sprintf(format, args...)) }
@@ -90,6 +94,8 @@ func (c *Collector) diagnose(h *Health) {
 	}
 	if c.db != nil && c.db.trouble.present() {
 		problem("the positions cannot be saved in DB")
+	} else if age := time.Since(time.Unix(0, c.savedAt.Load())); c.db != nil && age > unsavedTime {
+		problem("the positions were not saved in DB for %s", age.Round(time.Second))
 	}
 	h.Ready = len(h.Problems) == 0
 }

@@ -29,7 +29,7 @@ type metrics struct {
 	missed                            prometheus.Counter
 	damaged                           prometheus.Counter
 	panics                            prometheus.Counter
-	latency                           prometheus.Histogram
+	latency, ages                     prometheus.Histogram
 }
 
 // lineCounts is what a stream counted since it last added it to the metrics,
@@ -59,12 +59,14 @@ func newMetrics(reg prometheus.Registerer, c *Collector) (*metrics, error) {
 		checkpointErrors: r.counter("checkpoint_errors_total", "Times that the positions could not be saved."),
 		events:           r.counters("discovery_events_total", "Container events acted on, by action.", "action"),
 		resyncFinds:      r.counter("resync_finds_total", "Containers found by the periodic list that no event had announced."),
-		latency:          r.latency(),
+		latency: r.histogram("delivery_latency_seconds", "From the Engine's timestamp of a record to its acknowledgement; the last record of each batch.",
+			.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 3600),
+		ages: r.histogram("stream_age_seconds", "How long a log had been open at each stream rotation.", 1, 5, 10, 20, 30, 45, 60, 120, 300, 1800, 3600),
 	}
 	for _, x := range readings(c) {
 		r.add(x)
 	}
-	if c.cfg.PerContainer {
+	if c.cfg.PerContainer != perContainerOff {
 		r.add(newContainerSeries(c))
 	}
 	return m, r.err
@@ -99,13 +101,8 @@ func (r *registration) counters(name, help, label string, values ...string) *pro
 	return v
 }
 
-func (r *registration) latency() prometheus.Histogram {
-	h := prometheus.NewHistogram(prometheus.HistogramOpts{
-		Namespace: metricsNamespace,
-		Name:      "delivery_latency_seconds",
-		Help:      "From the Engine's timestamp of a record to its acknowledgement; the last record of each batch.",
-		Buckets:   []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 3600},
-	})
+func (r *registration) histogram(name, help string, bounds ...float64) prometheus.Histogram {
+	h := prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: metricsNamespace, Name: name, Help: help, Buckets: bounds})
 	r.add(h)
 	return h
 }

@@ -1,14 +1,28 @@
 package capture
 
 import (
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// maxContainerSeries bounds the containers that have series of their own; those
-// that run come first.
-const maxContainerSeries = 1000
+// The values of the option Metrics_Per_Container.
+const (
+	perContainerOff = "off"
+	perContainerOn  = "on"
+	perContainerAll = "all"
+)
+
+const (
+	// maxContainerSeries bounds the containers that have series of their own at a
+	// time; those that run come first.
+	maxContainerSeries = 1000
+	// seriesAge bounds them over time: how old a container must be to have any.
+	// Prometheus keeps a series for weeks, and thousands of containers a day may
+	// live for seconds.
+	seriesAge = time.Minute
+)
 
 // containerSeries are the metrics of each container. They are made from the
 // streams there are when they are asked for, so that those of a container that
@@ -24,7 +38,7 @@ func newContainerSeries(c *Collector) *containerSeries {
 		col:   c,
 		lines: desc("container_lines_total", "Lines of the container emitted as records.", labels...),
 		lag:   desc("container_lag_seconds", "As lag_seconds, of the container.", labels...),
-		ages:  desc("container_stream_age_seconds", "How long the container's log had been open at each stream rotation.", labels...),
+		ages:  desc("container_stream_age_seconds", "How long the container's log had been open at its stream rotations, in all; and their number.", labels...),
 	}
 }
 
@@ -43,10 +57,18 @@ func (s *containerSeries) Collect(ch chan<- prometheus.Metric) {
 }
 
 func (s *containerSeries) collect(ch chan<- prometheus.Metric) {
-	for _, st := range bounded(s.col.Streams()) {
+	all := s.col.Streams()
+	if s.col.cfg.PerContainer == perContainerOn {
+		all = slices.DeleteFunc(all, func(st StreamStatus) bool { return st.lived < seriesAge })
+	}
+	for _, st := range bounded(all) {
 		ch <- constMetric(s.lines, prometheus.CounterValue, float64(st.Lines), st.ID, st.Name)
 		ch <- constMetric(s.lag, prometheus.GaugeValue, st.Lag, st.ID, st.Name)
-		ch <- st.ages.metric(s.ages, st.ID, st.Name)
+		m, err := prometheus.NewConstSummary(s.ages, st.Rotations, st.ages, nil, st.ID, st.Name)
+		if err != nil {
+			m = prometheus.NewInvalidMetric(s.ages, err)
+		}
+		ch <- m
 	}
 }
 
@@ -64,36 +86,4 @@ func bounded(all []StreamStatus) []StreamStatus {
 		}
 	}
 	return kept
-}
-
-// ageBounds are the upper bounds of a stream's ages at its rotations.
-var ageBounds = [...]float64{1, 5, 10, 20, 30, 45, 60, 120, 300, 1800, 3600}
-
-// ageHistogram counts the rotations of one stream by its age.
-type ageHistogram struct {
-	count uint64
-	sum   float64 // seconds
-	upTo  [len(ageBounds)]uint64
-}
-
-func (h *ageHistogram) observe(age time.Duration) {
-	h.count++
-	h.sum += age.Seconds()
-	for i, bound := range ageBounds {
-		if age.Seconds() <= bound {
-			h.upTo[i]++
-		}
-	}
-}
-
-func (h *ageHistogram) metric(desc *prometheus.Desc, labels ...string) prometheus.Metric {
-	buckets := make(map[float64]uint64, len(ageBounds))
-	for i, bound := range ageBounds {
-		buckets[bound] = h.upTo[i]
-	}
-	m, err := prometheus.NewConstHistogram(desc, h.count, h.sum, buckets, labels...)
-	if err != nil {
-		return prometheus.NewInvalidMetric(desc, err)
-	}
-	return m
 }

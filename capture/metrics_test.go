@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	dto "github.com/prometheus/client_model/go"
 
@@ -49,20 +48,20 @@ func missing(have string, labels []string) bool {
 // until it was removed; a renamed one has its new name.
 func TestSeriesOfContainers(t *testing.T) {
 	e := dockertest.Start(t)
-	a := startAgent(t, e.Host(), map[string]string{"Reader": readerFollow}, func(c *Config) { c.RotateInterval = 20 * time.Millisecond })
+	a := startAgent(t, e.Host(), map[string]string{"Reader": readerFollow, "Metrics_Per_Container": "all"}, func(c *Config) { c.RotateInterval = 20 * time.Millisecond })
 	a.connected()
 	web, db := e.Run(dockertest.Container{Name: "web"}), e.Run(dockertest.Container{Name: "db"})
 	web.Stdout(sequence("stdout", 0, 7)...)
 	db.Stdout("one")
 	a.waitTexts(web.ID, "", 7)
 	a.waitTexts(db.ID, "", 1)
-	id := "container_id=" + shortID(web.ID)
+	id := "container_id=" + web.ID
 	if m := a.series("log_capturer_container_lines_total", id, "container_name=web"); m.GetCounter().GetValue() != 7 {
 		t.Errorf("lines of web: %v", m)
 	}
 	a.waitFor("a rotation of each", func() bool {
-		return a.series("log_capturer_container_stream_age_seconds", id).GetHistogram().GetSampleCount() > 0 &&
-			a.series("log_capturer_container_stream_age_seconds", "container_name=db").GetHistogram().GetSampleCount() > 0
+		return a.series("log_capturer_container_stream_age_seconds", id).GetSummary().GetSampleCount() > 0 &&
+			a.series("log_capturer_container_stream_age_seconds", "container_name=db").GetSummary().GetSampleCount() > 0
 	})
 	web.Rename("shop")
 	a.waitFor("the new name", func() bool { return a.series("log_capturer_container_lines_total", id, "container_name=shop") != nil })
@@ -88,7 +87,7 @@ func TestSeriesOfContainers(t *testing.T) {
 		}
 	}
 	for _, st := range a.col.Streams() {
-		if st.ID == shortID(web.ID) {
+		if st.ID == web.ID {
 			t.Errorf("%+v", st)
 		}
 	}
@@ -160,6 +159,7 @@ func TestLag(t *testing.T) {
 		{"nothing is taken any more", 30, 30.5, streamBlocked, 30, 30.5},
 		{"nothing is taken any more, and it was quiet before", 500, 500, streamBlocked, 30, 30},
 		{"it cannot be read", 500, 500, streamRetrying, 30, 30},
+		{"the Engine is away", 500, 500, streamWaiting, 30, 30},
 		{"the clocks differ", 0.1, 0, streamReading, 60, 0},
 	} {
 		moved, last := before(test.moved), before(test.last).UnixNano()
@@ -189,26 +189,29 @@ func TestBlockedStreamsLag(t *testing.T) {
 	a.waitFor("its rest", func() bool { s := a.col.Streams(); return s[0].State == streamReading && s[0].Lag == 0 })
 }
 
-// The histogram of a stream's ages is one that the library would make.
-func TestAgeHistogram(t *testing.T) {
-	var have ageHistogram
-	want := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "x", Help: "x", Buckets: ageBounds[:]})
-	for i := range 200 {
-		age := time.Duration(i*i) * 100 * time.Millisecond
-		have.observe(age)
-		want.Observe(age.Seconds())
+// By default only containers that are a minute old have series: however many live
+// for less, Prometheus gets none for them.
+func TestSeriesOfOldContainersOnly(t *testing.T) {
+	e := dockertest.Start(t)
+	old := e.Run(dockertest.Container{Name: "old"})
+	a := startAgent(t, e.Host(), nil)
+	a.connected()
+	young := e.Run(dockertest.Container{Name: "young"})
+	old.Stdout("line")
+	young.Stdout("line")
+	a.waitRecords(2)
+	if m := a.series("log_capturer_container_lines_total"); m != nil {
+		t.Errorf("%v", m)
 	}
-	var h, w dto.Metric
-	must(t, have.metric(prometheus.NewDesc("x", "x", nil, nil)).Write(&h))
-	must(t, want.Write(&w))
-	hb, wb := h.GetHistogram(), w.GetHistogram()
-	if hb.GetSampleCount() != wb.GetSampleCount() || math.Abs(hb.GetSampleSum()-wb.GetSampleSum()) > 1e-6 {
-		t.Errorf("%v, want %v", hb, wb)
+	s := a.col.captured(old.ID)
+	aged := *s.container()
+	aged.Created -= int64(seriesAge)
+	s.describe(&aged)
+	if a.series("log_capturer_container_lines_total", "container_id="+old.ID, "container_name=old") == nil {
+		t.Error("no series of the old one")
 	}
-	for i, b := range wb.GetBucket() {
-		if x := hb.GetBucket()[i]; x.GetUpperBound() != b.GetUpperBound() || x.GetCumulativeCount() != b.GetCumulativeCount() {
-			t.Errorf("bucket %v, want %v", x, b)
-		}
+	if m := a.series("log_capturer_container_lines_total", "container_name=young"); m != nil {
+		t.Errorf("%v", m)
 	}
 }
 
@@ -263,7 +266,7 @@ func TestPageInABrowser(t *testing.T) {
 		"--user-data-dir="+t.TempDir(), "--virtual-time-budget=5000", "--dump-dom", "http://"+addr+"/")
 	dom, err := cmd.Output()
 	must(t, err)
-	for _, want := range []string{`class="good">ready<`, ">web&lt;b&gt;<", shortID(c.ID), ">1234<", ">follow<", ">nothing was lost<"} {
+	for _, want := range []string{`class="good">ready<`, ">web&lt;b&gt;<", shortID(c.ID) + "<", ">1234<", ">follow<", ">nothing was lost<"} {
 		if !strings.Contains(string(dom), want) {
 			t.Errorf("the page lacks %q:\n%s", want, dom)
 		}

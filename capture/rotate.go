@@ -49,8 +49,9 @@ func (s *stream) rotated() {
 	age := s.age()
 	s.meta.Lock()
 	s.synced = time.Time{}
-	s.ages.observe(age)
+	s.turns, s.ages = s.turns+1, s.ages+age.Seconds()
 	s.meta.Unlock()
+	s.col.metrics.ages.Observe(age.Seconds())
 	s.task.beat()
 	s.col.metrics.rotations.Inc()
 	s.col.turns.note(s, age)

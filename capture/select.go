@@ -1,7 +1,11 @@
 package capture
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/gobwas/glob"
@@ -21,6 +25,7 @@ const (
 type selector struct {
 	key  string // a selector key; "label." + name for labels
 	glob *glob.Pattern
+	text string // as the option has it
 }
 
 type selectors []selector
@@ -69,13 +74,83 @@ func parseSelectors(dst *selectors, v string) error {
 		default:
 			return fmt.Errorf("unknown key %q", key)
 		}
-		g, err := compileGlob(strings.TrimSpace(pattern))
+		pattern = strings.TrimSpace(pattern)
+		if key == "id" {
+			pattern = idGlob(pattern)
+		}
+		if err := possible(key, pattern); err != nil {
+			return err
+		}
+		g, err := compileGlob(pattern)
 		if err != nil {
 			return err
 		}
-		*dst = append(*dst, selector{key, g})
+		*dst = append(*dst, selector{key, g, item})
 	}
 	return nil
+}
+
+var hexOnly = regexp.MustCompile(`^[0-9a-f]+$`)
+
+// idGlob lets an id be shortened, as Docker's own commands do.
+func idGlob(pattern string) string {
+	if hexOnly.MatchString(pattern) && len(pattern) >= 12 && len(pattern) < 64 {
+		return pattern + "*"
+	}
+	return pattern
+}
+
+// possible refuses what no container can have: it would match nothing, and who
+// wrote it thinks that it does.
+func possible(key, pattern string) error {
+	if strings.HasPrefix(key, labelPrefix) {
+		return nil // the value of a label may be anything
+	}
+	switch {
+	case strings.ContainsAny(pattern, `"'`):
+		return fmt.Errorf("%s has quotes: in this file they are part of the value, leave them out", pattern)
+	case strings.ContainsAny(pattern, " \t;|"):
+		return fmt.Errorf("%q: a comma separates the globs", pattern)
+	case strings.HasPrefix(pattern, "^"), strings.HasSuffix(pattern, "$"):
+		return fmt.Errorf("%s looks like a regular expression: it is a glob, of the whole text", pattern)
+	case strings.Contains(pattern, "[^"):
+		return fmt.Errorf("%s: characters that are not meant begin with !, as in [!a-c]", pattern)
+	case key != "image" && strings.HasPrefix(pattern, "/"):
+		return fmt.Errorf("%s: names are without a slash here", pattern)
+	case key == "id" && hexOnly.MatchString(pattern) && len(pattern) != 64:
+		return fmt.Errorf("%s: an id has 64 hex digits, of which 12 or more are enough", pattern)
+	}
+	return nil
+}
+
+// unmatched are the selectors that match none of the containers, as written.
+func (ss selectors) unmatched(all []*container) (texts []string) {
+	for _, s := range ss {
+		one := selectors{s}
+		if !slices.ContainsFunc(all, one.match) {
+			texts = append(texts, s.text)
+		}
+	}
+	return texts
+}
+
+// sayUnmatched says which selectors match none of the containers that there are
+// at the start: they may be meant for others, or be misspelt.
+func (c *Collector) sayUnmatched(all []*container) {
+	if len(all) == 0 {
+		return
+	}
+	for option, ss := range map[string]selectors{"Include": c.cfg.Include, "Exclude": c.cfg.Exclude} {
+		texts := ss.unmatched(all)
+		level, text := slog.LevelInfo, "no container that exists matches these globs of an option"
+		switch {
+		case len(texts) == 0:
+			continue
+		case option == "Include" && len(texts) == len(ss):
+			level, text = slog.LevelWarn, "option Include: no container that exists matches, nothing is captured"
+		}
+		c.log.Log(context.Background(), level, text, "option", option, "globs", strings.Join(texts, ","), "containers", len(all))
+	}
 }
 
 type globs []*glob.Pattern
@@ -94,6 +169,13 @@ func parseLabels(dst *globs, v string) error {
 		return nil
 	}
 	for _, item := range splitList(v) {
+		switch strings.ToLower(item) {
+		case "on", "off":
+			return fmt.Errorf("%s is no label's name; * is all of them", item)
+		}
+		if err := possible("", item); err != nil {
+			return err
+		}
 		g, err := compileGlob(item)
 		if err != nil {
 			return err
@@ -114,9 +196,19 @@ func compileGlob(pattern string) (*glob.Pattern, error) {
 	return g, nil
 }
 
-func splitList(v string) []string {
-	var items []string
-	for _, item := range strings.Split(v, ",") {
+// splitList splits at commas, but not at those between the braces or brackets of
+// a glob.
+func splitList(v string) (items []string) {
+	depth := 0
+	for _, item := range strings.FieldsFunc(v, func(r rune) bool {
+		switch r {
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth = max(0, depth-1)
+		}
+		return r == ',' && depth == 0
+	}) {
 		if item = strings.TrimSpace(item); item != "" {
 			items = append(items, item)
 		}

@@ -141,7 +141,7 @@ func TestHealthAndStreams(t *testing.T) {
 	_, body := ask(t, "GET", url+"/streams")
 	var all []StreamStatus
 	must(t, json.Unmarshal([]byte(body), &all))
-	if len(all) != 1 || all[0].ID != shortID(c.ID) || all[0].Name != "web" || all[0].Reader != readerFollow || all[0].Lines != 2 ||
+	if len(all) != 1 || all[0].ID != c.ID || all[0].Name != "web" || all[0].Reader != readerFollow || all[0].Lines != 2 ||
 		all[0].Position == nil || all[0].Age <= 0 || all[0].LastError != "" {
 		t.Errorf("/streams: %s", body)
 	}

@@ -24,7 +24,7 @@ const readerNone = "none"
 // StreamStatus is how the capture of one container is at a moment.
 type StreamStatus struct {
 	Instance    string     `json:"instance"`
-	ID          string     `json:"container_id"` // 12 hex digits
+	ID          string     `json:"container_id"` // 64 hex digits
 	Name        string     `json:"container_name"`
 	Reader      string     `json:"reader"` // file, follow, poll, or none while it does not run
 	State       string     `json:"state"`
@@ -36,8 +36,9 @@ type StreamStatus struct {
 	LastError   string     `json:"last_error"`
 	LastErrorAt *time.Time `json:"last_error_at"`
 
-	runs bool
-	ages ageHistogram
+	runs  bool
+	lived time.Duration // since its container was created
+	ages  float64       // seconds, at its rotations in all
 }
 
 // removedShown is how long a stream is shown after its container was removed,
@@ -82,15 +83,15 @@ func (c *Collector) Streams() []StreamStatus {
 // status tells how the stream is; state is its state if it does not run.
 func (s *stream) status(state string) StreamStatus {
 	now := time.Now()
-	st := StreamStatus{ID: shortID(s.id), Reader: readerNone, State: state, runs: state == ""}
+	st := StreamStatus{ID: s.id, Reader: readerNone, State: state, runs: state == ""}
 	if reader := s.notes.now(); st.runs && reader != "" {
 		st.Reader = reader
 	}
 	s.meta.Lock()
-	st.Name, st.ages = s.ctr.Name, s.ages
+	st.Name, st.Rotations, st.ages = s.ctr.Name, s.turns, s.ages
+	st.lived = now.Add(time.Duration(s.col.ahead.Load())).Sub(time.Unix(0, s.ctr.Created))
 	doing, since, synced := s.doing, s.doingSince, s.synced
 	s.meta.Unlock()
-	st.Rotations = st.ages.count
 	s.col.out.mu.Lock()
 	st.Lines = s.emitted
 	movedAt, last := s.movedAt, s.pos.anchor.time()
@@ -111,9 +112,7 @@ func (s *stream) status(state string) StreamStatus {
 	case st.Reader != readerPoll:
 		st.State = streamOpening
 	}
-	if doing != streamWaiting {
-		st.Lag = lag(now, movedAt, last-s.col.ahead.Load(), doing, since)
-	}
+	st.Lag = lag(now, movedAt, last-s.col.ahead.Load(), doing, since)
 	return st
 }
 

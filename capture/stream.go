@@ -49,7 +49,8 @@ type stream struct {
 	perSec   float64                 // records per second as last measured; guarded by meta
 	filePath string                  // of the log file that is or was read; guarded by meta
 	fileEnd  spot                    // how far it was read; guarded by meta
-	ages     ageHistogram            // at its rotations; guarded by meta
+	turns    uint64                  // rotations; guarded by meta
+	ages     float64                 // seconds, at its rotations in all; guarded by meta
 	doing    string                  // guarded by meta
 	// doingSince is when it began to do so; guarded by meta.
 	doingSince time.Time

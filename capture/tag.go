@@ -16,6 +16,9 @@ func parseTagTemplate(dst *string, v string) error {
 			return fmt.Errorf("unknown placeholder %s", p)
 		}
 	}
+	if v != "" && !tagPlaceholder.MatchString(v) {
+		return fmt.Errorf("without a placeholder it is one tag for all, which is the input's own option Tag")
+	}
 	*dst = v
 	return nil
 }

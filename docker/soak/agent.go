@@ -89,6 +89,7 @@ func (s settings) options(a *agent, reader string) []string {
 		"Rotation_Log_Level", "debug",
 		"Heartbeat_Interval", max(s.rotate, time.Second).String(),
 		"Metrics_Listen", a.Plugin,
+		"Metrics_Per_Container", "all",
 	}
 }
 

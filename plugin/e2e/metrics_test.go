@@ -90,7 +90,7 @@ func TestMetricsOverReloads(t *testing.T) {
 			}
 			await(t, "the container's streams", func() bool {
 				_, body := get(t, "http://"+addr+"/streams")
-				return json.Unmarshal([]byte(body), &streams) == nil && len(streams) == 2 && streams[1].ID == c.ID[:12]
+				return json.Unmarshal([]byte(body), &streams) == nil && len(streams) == 2 && streams[1].ID == c.ID
 			})
 		}
 		if n := p.count(regexp.MustCompile(`option Metrics_Listen: `)); n != 0 {
