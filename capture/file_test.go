@@ -25,7 +25,7 @@ func (a *agent) noGap() {
 func TestLogRotationLosesNothing(t *testing.T) {
 	for _, maxFile := range []int{1, 2, 5} {
 		for _, compress := range []bool{false, true} {
-			for _, api := range []string{"1.41", "1.51"} {
+			for _, api := range []string{"1.40", "1.41", "1.51"} {
 				t.Run(fmt.Sprintf("max-file=%d compress=%v api=%s", maxFile, compress, api), func(t *testing.T) {
 					e := dockertest.Start(t, dockertest.WithAPIVersion(api, ""))
 					a := viaFile.agent(t, e, nil)
@@ -41,7 +41,7 @@ func TestLogRotationLosesNothing(t *testing.T) {
 					}
 					c.Stop()
 					checkSequence(t, "lines", sequence("out", 0, rounds*each), a.texts(c.ID, ""))
-					if maxFile > 1 {
+					if maxFile > 1 || api != "1.40" { // which truncates a single file
 						a.noGap()
 					}
 				})

@@ -147,7 +147,7 @@ func (e *Engine) serveInspect(w http.ResponseWriter, c *Ctr) {
 			"Pid": c.pid, "ExitCode": c.exitCode, "Error": "", "StartedAt": stamp(c.started), "FinishedAt": stamp(c.ended),
 		},
 		"HostConfig": map[string]any{
-			"LogConfig": map[string]any{"Type": c.spec.Driver, "Config": map[string]string{}}, "NetworkMode": "bridge", "AutoRemove": c.spec.AutoRemove,
+			"LogConfig": map[string]any{"Type": c.spec.Driver, "Config": c.spec.logOpts()}, "NetworkMode": "bridge", "AutoRemove": c.spec.AutoRemove,
 		},
 		"Config": map[string]any{
 			"Hostname": c.ID[:min(12, len(c.ID))], "Tty": c.spec.TTY, "Image": c.spec.Image, "Labels": c.labels(), "Env": []string{}, "Cmd": []string{"/app"},

@@ -301,3 +301,18 @@ func (c *Ctr) emit(action string, attrs map[string]string) {
 
 // String is the name and the short id.
 func (c *Ctr) String() string { return fmt.Sprintf("%s (%.12s)", c.Name(), c.ID) }
+
+// logOpts are the options of its log driver.
+func (s *Container) logOpts() map[string]string {
+	opts := map[string]string{}
+	if s.MaxSize > 0 {
+		opts["max-size"] = strconv.FormatInt(s.MaxSize, 10)
+	}
+	if s.MaxFile > 0 {
+		opts["max-file"] = strconv.Itoa(s.MaxFile)
+	}
+	if s.Compress {
+		opts["compress"] = "true"
+	}
+	return opts
+}

@@ -20,7 +20,7 @@ type jsonFile struct {
 	maxSize  int64
 	maxFile  int
 	compress bool
-	inPlace  func() bool // whether a single file is truncated and not replaced, as before Engine 23
+	single   func() singleFile // what a log rotation does where there is only one file
 
 	f          *os.File
 	size       int64
@@ -30,9 +30,18 @@ type jsonFile struct {
 	compressed chan struct{}
 }
 
+// singleFile is what becomes of the log file at a log rotation when the container has only one (max-file=1, the default).
+type singleFile uint8
+
+const (
+	truncated singleFile = iota // in place: Engine 19.03 and older
+	renamed                     // to .1, over what was there: Engine 20.10; log requests do not show it
+	unlinked                    // Engine 23 and newer, which leave a .1 alone that is there
+)
+
 // openJSONFile panics if it cannot write there: the test's set-up is wrong.
-func openJSONFile(path string, spec Container, inPlace func() bool) *jsonFile {
-	j := &jsonFile{path: path, maxSize: spec.MaxSize, maxFile: max(1, spec.MaxFile), compress: spec.Compress, inPlace: inPlace, counts: []int{0}}
+func openJSONFile(path string, spec Container, single func() singleFile) *jsonFile {
+	j := &jsonFile{path: path, maxSize: spec.MaxSize, maxFile: max(1, spec.MaxFile), compress: spec.Compress, single: single, counts: []int{0}}
 	if err := os.MkdirAll(filepath.Dir(path), 0o710); err != nil {
 		panic(fmt.Sprintf("dockertest: log directory: %v", err))
 	}
@@ -102,8 +111,13 @@ func (j *jsonFile) rotate() (lost int) {
 			_ = os.Rename(j.path+"."+strconv.Itoa(i-1)+ext, j.path+"."+strconv.Itoa(i)+ext)
 		}
 		_ = os.Rename(j.path, j.path+".1")
-	case !j.inPlace():
-		_ = os.Remove(j.path)
+	default:
+		switch j.single() {
+		case renamed:
+			_ = os.Rename(j.path, j.path+".1")
+		case unlinked:
+			_ = os.Remove(j.path)
+		}
 	}
 	f, err := os.OpenFile(j.path, os.O_WRONLY|os.O_TRUNC|os.O_CREATE, 0o640)
 	if err != nil {

@@ -118,7 +118,8 @@ func TestSingleFileRotation(t *testing.T) {
 	for _, tc := range []struct {
 		api     string
 		inPlace bool
-	}{{"1.41", true}, {"1.51", false}} {
+		first   string // what is in .1 after a log rotation, where there was something else
+	}{{"1.40", true, "stale"}, {"1.41", false, "old"}, {"1.51", false, "stale"}} {
 		e := dockertest.Start(t, dockertest.WithAPIVersion(tc.api, ""))
 		c := e.Run(dockertest.Container{LogDir: t.TempDir()})
 		c.Stdout("old")
@@ -126,8 +127,12 @@ func TestSingleFileRotation(t *testing.T) {
 		must(t, err)
 		before, err := old.Stat()
 		must(t, err)
+		must(t, os.WriteFile(c.LogPath()+".1", []byte("stale"), 0o600))
 		must(t, c.RotateLog())
 		c.Stdout("new")
+		if b := read(t, c.LogPath()+".1"); !bytes.Contains(b, []byte(tc.first)) {
+			t.Errorf("API %s: .1 holds %q", tc.api, b)
+		}
 		after, err := os.Stat(c.LogPath())
 		must(t, err)
 		equal(t, tc.api+" same inode", os.SameFile(before, after), tc.inPlace)

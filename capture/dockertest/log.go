@@ -29,7 +29,7 @@ type logStore struct {
 	tty       bool
 	retention int
 	spec      Container
-	inPlace   func() bool // for jsonFile
+	single    func() singleFile // for jsonFile
 
 	mu        sync.Mutex
 	running   bool
@@ -56,9 +56,14 @@ func newLogStore(e *Engine, spec Container) *logStore {
 		tty:       spec.TTY,
 		retention: e.retention,
 		spec:      spec,
-		inPlace: func() bool {
-			api, _ := e.versions()
-			return api < api142
+		single: func() singleFile {
+			switch api, _ := e.versions(); {
+			case api < api141:
+				return truncated
+			case api < api142:
+				return renamed
+			}
+			return unlinked
 		},
 	}
 }
@@ -243,7 +248,7 @@ func (l *logStore) open(path string) {
 	defer l.mu.Unlock()
 	l.running = true
 	if l.spec.LogDir != "" && path != "" && l.file == nil {
-		l.file = openJSONFile(path, l.spec, l.inPlace)
+		l.file = openJSONFile(path, l.spec, l.single)
 	}
 }
 

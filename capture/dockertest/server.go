@@ -38,6 +38,7 @@ func (v version) String() string { return fmt.Sprintf("%d.%02d", v/100, v%100) }
 
 // The API versions at which something changed that this package imitates.
 const (
+	api141 version = 141 // Engine 20.10: a single log file is renamed
 	api142 version = 142 // Engine 23: content type of a multiplexed stream; the local driver keeps newlines
 	api143 version = 143 // Engine 24: since is a gate
 	api152 version = 152 // Engine 29: no deprecated fields in events; a minimum of 1.44
