@@ -6,6 +6,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"fluent-bit-docker-logs/capture/dockertest"
+	"fluent-bit-docker-logs/docker/enginetest"
 )
 
 // cutTTY cuts a log that is read in steps of so many bytes.
@@ -174,5 +179,66 @@ func FuzzTTYCutter(f *testing.F) {
 			t.Fatalf("%d bytes of text in %d", total, len(b))
 		}
 		cutTTY(t, ttyCutter{}, log, int(step)+1)
+	})
+}
+
+// A container that writes text without an end and is started again at once, in
+// a loop: each text is a line of its own, once, whatever was known of the
+// container when its log was opened.
+func TestTTYQuickRestarts(t *testing.T) {
+	for _, r := range readerCases {
+		t.Run(r.name, func(t *testing.T) {
+			e := dockertest.Start(t)
+			a := r.agent(t, e, nil)
+			a.connected()
+			c := r.run(t, e, dockertest.Container{Name: "web", TTY: true})
+			r.reading(t, a, c)
+			var want []string
+			for i := range 40 {
+				text := fmt.Sprintf("run %d says 2026-11-23T14:05:09.000000001Z hello", i)
+				want = append(want, text)
+				c.Write(dockertest.Stdout, []byte(text))
+				c.Die(1)
+				if i%8 == 0 { // else several runs may pass between two looks
+					a.waitTexts(c.ID, "", len(want))
+				}
+				c.Start()
+			}
+			c.Stdout("end")
+			want = append(want, "end")
+			a.waitTexts(c.ID, "", len(want))
+			checkSequence(t, "lines", want, a.texts(c.ID, ""))
+			if gaps := testutil.ToFloat64(a.col.metrics.gaps); gaps != 0 {
+				t.Errorf("%v gaps", gaps)
+			}
+		})
+	}
+}
+
+// The same on real Engines, by their own restart policy.
+func TestEngineTTYQuickRestarts(t *testing.T) {
+	const runs = 8
+	onEngines(t, func(t *testing.T, e *enginetest.Engine) {
+		for _, reader := range []string{readerFollow, readerPoll} {
+			t.Run(reader, func(t *testing.T) {
+				name := fmt.Sprintf("tty-%d", time.Now().UnixNano())
+				a := startAgent(t, e.Host, only(name, map[string]string{"Reader": reader, "Poll_Min": "100ms", "Poll_Max": "500ms"}))
+				a.connected()
+				c := e.Run(t, enginetest.Options{Name: name, TTY: true, Retries: runs - 1,
+					Args: []string{"-lines", "1", "-exit-without-newline", "-crash-after", "1", "-delay", "200ms"}})
+				a.waitTexts(c.ID, "", runs)
+				for i, text := range a.texts(c.ID, "") {
+					if text != "run stdout 1 " {
+						t.Errorf("line %d is %q", i, text)
+					}
+				}
+				if gaps := testutil.ToFloat64(a.col.metrics.gaps); gaps != 0 {
+					t.Errorf("%v gaps", gaps)
+				}
+				if n := len(a.texts(c.ID, "")); n != runs {
+					t.Errorf("%d lines of %d", n, runs)
+				}
+			})
+		}
 	})
 }
