@@ -60,7 +60,11 @@ func (s *stream) readBy(ctx context.Context, r *readers, follow bool) error {
 	}
 	switch {
 	case !follow:
-		return r.follow.read(ctx, s, false)
+		err := r.follow.read(ctx, s, false)
+		if err == nil {
+			s.polledAt(time.Time{})
+		}
+		return err
 	case choice == readerPoll || s.parked.Load():
 	case choice == readerFollow, !s.quiet.Load() && s.col.slots.take(s, s.col.cfg.ActiveRate):
 		s.notes.note(readerFollow)

@@ -26,7 +26,7 @@ type metrics struct {
 	reconnects                        *prometheus.CounterVec
 	events                            *prometheus.CounterVec
 	resyncFinds                       prometheus.Counter
-	missed                            prometheus.Counter
+	missed, unpolled                  prometheus.Counter
 	damaged                           prometheus.Counter
 	panics                            prometheus.Counter
 	latency, ages                     prometheus.Histogram
@@ -48,6 +48,7 @@ func newMetrics(reg prometheus.Registerer, c *Collector) (*metrics, error) {
 		undated:          r.counter("undated_lines_total", "Lines without a time, or with one outside of 1970 to 2105, that came with the time of the line before."),
 		damaged:          r.counter("damaged_records_total", "Places in log files, or in what the Engine sent, that held no record and were left out."),
 		missed:           r.counter("missed_containers_total", "Containers that were removed before their log could be opened."),
+		unpolled:         r.counter("unpolled_containers_total", "Containers that were removed while they were polled: what they wrote after the last poll, if anything, is lost."),
 		rotations:        r.counter("stream_rotations_total", "Stream rotations: logs opened anew and closed as they were."),
 		rotationErrors:   r.counter("stream_rotation_errors_total", "Stream rotations that were left out because the log could not be opened a second time."),
 		stalls:           r.counter("stream_stalls_total", "Streams that were silent while their log grew, and were opened again."),

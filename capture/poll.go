@@ -50,6 +50,7 @@ func (p *pollReader) poll(ctx context.Context, s *stream, plan *pollPlan) (time.
 		return 0, err
 	}
 	s.task.beat()
+	s.polledAt(time.Now())
 	return plan.next()
 }
 
@@ -73,7 +74,8 @@ func (p *pollPlan) next() (time.Duration, error) {
 	s, cfg := p.s, p.s.col.cfg
 	now, n := time.Now(), s.consumed()
 	// The first poll may bring what was written in hours.
-	if rate := float64(n-p.seen) / now.Sub(p.at).Seconds(); !p.at.IsZero() && rate >= cfg.ActiveRate && s.wakesUp(rate) {
+	rate := float64(n-p.seen) / now.Sub(p.at).Seconds()
+	if !p.at.IsZero() && (rate >= cfg.ActiveRate || s.container().AutoRemove) && s.wakesUp(rate) {
 		return 0, errMoved
 	}
 	if now.Sub(p.looked) > cfg.RotateInterval {

@@ -166,12 +166,17 @@ func (s *stream) inspect(ctx context.Context) (c *container, err error) {
 }
 
 // reportMissed counts and says that a container was removed before its log
-// could be opened.
+// could be opened, or polled for the last time.
 func (s *stream) reportMissed() {
 	s.meta.Lock()
 	defer s.meta.Unlock()
-	if !s.read {
+	switch {
+	case !s.read:
 		s.col.reportMissed(s.log, s.ctr)
+	case !s.lastPoll.IsZero():
+		s.col.metrics.unpolled.Inc()
+		s.log.Warn("gap: the container was removed before its last poll, what it wrote after the one before is lost", "last_poll", s.lastPoll.UTC())
+		s.lastPoll = time.Time{}
 	}
 }
 

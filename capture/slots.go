@@ -2,6 +2,7 @@ package capture
 
 import (
 	"errors"
+	"math"
 	"sync"
 )
 
@@ -20,29 +21,46 @@ type slots struct {
 
 func newSlots(n int) *slots { return &slots{max: n, held: make(map[*stream]float64)} }
 
+// beyond is how many times as many slots there are for containers that are
+// removed when they stop.
+const beyond = 2
+
 // take gives s a slot if one is free, or held by a stream that is much quieter:
-// that one is moved to polling.
+// that one is moved to polling. A container that is removed when it stops takes
+// its last lines with it, before the next poll: for it any other will do, and
+// where there is none the slots become more, up to a limit.
 func (l *slots) take(s *stream, rate float64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, ok := l.held[s]; !ok && len(l.held) >= l.max {
-		var quietest *stream
+		fleeting := s.container().AutoRemove
 		least := rate / 2 // or two streams that are alike would take turns
-		for o, r := range l.held {
-			if r < least && !o.container().AutoRemove {
-				quietest, least = o, r
-			}
+		if fleeting {
+			least = math.Inf(1)
 		}
-		if quietest == nil {
+		switch quietest := l.quietest(least); {
+		case quietest != nil:
+			delete(l.held, quietest)
+			quietest.quiet.Store(true)
+			quietest.cut(errMoved)
+		case !fleeting || len(l.held) >= beyond*l.max:
 			return false
 		}
-		delete(l.held, quietest)
-		quietest.quiet.Store(true)
-		quietest.cut(errMoved)
 	}
 	l.held[s] = rate
 	s.quiet.Store(false)
 	return true
+}
+
+// quietest is the stream that writes least, less than so much, among those that
+// may be polled; nil if there is none. mu is held.
+func (l *slots) quietest(least float64) (quietest *stream) {
+	for o, r := range l.held {
+		if r < least && !o.container().AutoRemove {
+			quietest, least = o, r
+		}
+	}
+	return quietest
 }
 
 // give takes the slot of s back, if it has one.

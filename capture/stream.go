@@ -46,6 +46,7 @@ type stream struct {
 	ended    lastRun                 // whose log was read to its end; guarded by meta
 	cancel   context.CancelCauseFunc // of the present read; guarded by meta
 	synced   time.Time               // when the present opening of the log had found its position, zero before; guarded by meta
+	lastPoll time.Time               // of a log that was polled since it was last open or read to its end; guarded by meta
 	perSec   float64                 // records per second as last measured; guarded by meta
 	filePath string                  // of the log file that is or was read; guarded by meta
 	fileEnd  spot                    // how far it was read; guarded by meta
@@ -162,7 +163,15 @@ func (s *stream) opened() {
 func (s *stream) inSync() {
 	s.meta.Lock()
 	defer s.meta.Unlock()
-	s.synced = time.Now()
+	s.synced, s.lastPoll = time.Now(), time.Time{}
+}
+
+// polledAt says when the log was read to its end while its container could
+// still write; zero, that it was read to its last line.
+func (s *stream) polledAt(t time.Time) {
+	s.meta.Lock()
+	defer s.meta.Unlock()
+	s.lastPoll = t
 }
 
 // lock takes out.mu for a run of the stream. It fails when the run's context is

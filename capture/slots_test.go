@@ -1,0 +1,81 @@
+package capture
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"fluent-bit-docker-logs/capture/dockertest"
+)
+
+// A container that is removed when it stops is followed although Max_Streams is
+// used up by busy ones: the quietest of these is polled instead. All lines come.
+func TestAutoRemovedContainerTakesASlot(t *testing.T) {
+	e := dockertest.Start(t)
+	a := startAgent(t, e.Host(), map[string]string{"Reader": "auto", "Max_Streams": "2"})
+	a.connected()
+	var all []*dockertest.Ctr
+	for i := range 7 {
+		c := e.Run(dockertest.Container{Name: fmt.Sprint("c", i), AutoRemove: i >= 2})
+		c.Stdout(sequence("out", 0, 5)...)
+		a.waitTexts(c.ID, "", 5)
+		all = append(all, c)
+	}
+	for i, c := range all {
+		want := readerFollow
+		if i < 2 || i == 6 { // four are twice Max_Streams
+			want = readerPoll
+		}
+		a.waitFor(fmt.Sprint(c.Name(), " to be read by ", want), func() bool { return a.col.captured(c.ID).notes.now() == want })
+	}
+	for _, c := range all[2:6] {
+		c.Stdout(sequence("out", 5, 10)...)
+		c.Die(0)
+		a.waitTexts(c.ID, "", 10)
+		checkSequence(t, c.Name(), sequence("out", 0, 10), a.texts(c.ID, ""))
+	}
+	// With these gone there is a slot for the last one.
+	last := all[6]
+	a.waitFor("the last one to be followed", func() bool { return a.col.captured(last.ID).notes.now() == readerFollow })
+	last.Stdout(sequence("out", 5, 10)...)
+	last.Die(0)
+	a.waitTexts(last.ID, "", 10)
+	if n := testutil.ToFloat64(a.col.metrics.unpolled) + testutil.ToFloat64(a.col.metrics.missed); n != 0 {
+		t.Errorf("%v containers are counted as missed", n)
+	}
+}
+
+// A container that was removed while it was polled may have taken lines with it.
+func TestRemovedBeforeItsLastPoll(t *testing.T) {
+	e := dockertest.Start(t)
+	a := startAgent(t, e.Host(), map[string]string{"Reader": "poll"}, func(c *Config) { c.PollMin, c.PollMax = time.Hour, time.Hour })
+	a.connected()
+	c := e.Run(dockertest.Container{Name: "job", AutoRemove: true})
+	c.Stdout("first")
+	a.waitTexts(c.ID, "", 1)
+	a.waitFor("the first poll's end", func() bool { return !a.col.captured(c.ID).lastPolled().IsZero() })
+	kept := e.Run(dockertest.Container{Name: "kept"})
+	kept.Stdout("first")
+	a.waitTexts(kept.ID, "", 1)
+
+	c.Stdout("never seen")
+	c.Die(0)
+	kept.Stdout("last")
+	kept.Die(0)
+	a.waitTexts(kept.ID, "", 2)
+	kept.Remove()
+	a.waitFor("the count", func() bool { return testutil.ToFloat64(a.col.metrics.unpolled) == 1 })
+	a.waitLog("removed before its last poll")
+	if n := strings.Count(a.log.String(), "gap"); n != 1 {
+		t.Errorf("%d gaps are said", n)
+	}
+}
+
+func (s *stream) lastPolled() time.Time {
+	s.meta.Lock()
+	defer s.meta.Unlock()
+	return s.lastPoll
+}
