@@ -205,15 +205,21 @@ func (c *Collector) away() time.Duration {
 
 // Next returns the oldest batch that was not reported with Appended yet, the
 // same one until it is; nil if there is none. It never blocks. The batch
-// belongs to the Collector and is valid until Appended.
+// belongs to the Collector and is valid until it is acknowledged.
 func (c *Collector) Next() *Batch { return c.out.next() }
 
 // Appended says that Fluent Bit took the batch that Next returned last.
 func (c *Collector) Appended() { c.out.appendedFirst() }
 
-// Ack says how many records in all Fluent Bit holds for good. Positions up to
-// the last whole batch within that number may be committed.
+// Ack says how many records in all Fluent Bit holds for good, of those that
+// were appended and not refused. Positions up to the last whole batch within
+// that number may be committed.
 func (c *Collector) Ack(total uint64) { c.out.ack(total) }
+
+// Refused says that Fluent Bit holds nothing of what was appended and not
+// acknowledged. It returns how many records that are: Next has them again, in
+// the order they had. The Collector is not ready until the next Ack.
+func (c *Collector) Refused() (records uint64) { return c.out.refuse() }
 
 // Outstanding is the number of records appended and not yet acknowledged.
 func (c *Collector) Outstanding() uint64 { return c.out.outstanding() }

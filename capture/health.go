@@ -92,6 +92,9 @@ func (c *Collector) diagnose(h *Health) {
 	if h.FDs.Process > h.FDs.Warn {
 		problem("%d file descriptors are open (FD_Warn %d)", h.FDs.Process, h.FDs.Warn)
 	}
+	if c.out.isRefusing() {
+		problem("Fluent Bit keeps no records at the moment (a storage limit, or a full disk)")
+	}
 	if c.db != nil && c.db.trouble.present() {
 		problem("the positions cannot be saved in DB")
 	} else if age := time.Since(time.Unix(0, c.savedAt.Load())); c.db != nil && age > unsavedTime {

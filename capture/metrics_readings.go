@@ -67,8 +67,9 @@ func readings(c *Collector) (all []prometheus.Collector) {
 	}, "reader")
 	value("lag_seconds", "How long the oldest line that was not read yet may have waited, by the Engine's timestamps, in the stream that lags most; 0 if none does.", c.greatestLag)
 	value("outbox_bytes", "Bytes of records that wait for Fluent Bit.", func() float64 { return float64(c.out.size()) })
-	total("appended_records_total", "Records appended to Fluent Bit.", func() uint64 { n, _ := c.out.totals(); return n })
-	total("acked_records_total", "Records that Fluent Bit holds in chunks, as far as their whole batch is.", func() uint64 { _, n := c.out.totals(); return n })
+	total("appended_records_total", "Records appended to Fluent Bit.", func() uint64 { n, _, _ := c.out.totals(); return n })
+	total("refused_records_total", "Records that Fluent Bit took and did not keep; they are kept here and appended again.", func() uint64 { _, _, n := c.out.totals(); return n })
+	total("acked_records_total", "Records that Fluent Bit holds in chunks, as far as their whole batch is.", func() uint64 { _, n, _ := c.out.totals(); return n })
 	value("outstanding_records", "Records appended to Fluent Bit and not yet acknowledged.", func() float64 { return float64(c.out.outstanding()) })
 	gauge("task_heartbeat_age_seconds", "Time since the last heartbeat, of the task of its kind that has been silent for longest; 0 while none is due.", func(set setValue) {
 		for kind, age := range c.sup.heartbeatAges() {
@@ -123,9 +124,17 @@ func (v *supervisor) heartbeatAges() map[string]time.Duration {
 	return ages
 }
 
-// totals are how many records were appended and acknowledged so far.
-func (o *outbox) totals() (appended, acked uint64) {
+// totals are how many records were appended, acknowledged and refused so far.
+// One that was refused is appended more than once.
+func (o *outbox) totals() (appended, acked, refused uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.appended, o.acked
+	return o.appended + o.refused, o.acked, o.refused
+}
+
+// isRefusing says whether Fluent Bit keeps nothing of what it is given.
+func (o *outbox) isRefusing() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.refusing
 }

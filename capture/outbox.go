@@ -18,6 +18,7 @@ type Batch struct {
 	whole   int              // bytes of Buf that are whole records
 	streams []*stream        // that have records in it, each once
 	commits []positionCommit // made when it is sealed
+	end     uint64           // outbox.appended behind it, once it was appended
 }
 
 // positionCommit is the position of a stream behind its last record in a
@@ -30,7 +31,8 @@ type positionCommit struct {
 // outbox holds the records between the streams and Fluent Bit: bounded in
 // bytes, in order. Streams append to the open batch of their tag; Fluent Bit's
 // thread takes the oldest batch, sealing an open one when no other is left:
-// the busier it is, the larger the batches become.
+// the busier it is, the larger the batches become. A batch is kept until it is
+// acknowledged, so that one that Fluent Bit dropped can be appended again.
 type outbox struct {
 	batchSize, limit int
 	notify           func()
@@ -50,19 +52,15 @@ type outbox struct {
 	waiting  bool         // Next found nothing: notify at the next record
 	notified time.Time
 	timed    bool   // timer runs
-	appended uint64 // records of all batches that were appended
+	appended uint64 // records of all batches that were appended, but for those that were refused
 	acked    uint64
+	refused  uint64 // records of batches that were appended and came back, each time
+	refusing bool   // nothing was acknowledged since the last refusal
 	// committed says that positions were committed since it was reset.
 	committed bool
-	unacked   []unackedBatch
+	unacked   []*Batch // oldest first
 	spare     []*Batch
 	lines     [][]byte // buffers of lines that were incomplete, to be used again
-}
-
-// unackedBatch is what remains of a batch after it was appended.
-type unackedBatch struct {
-	end     uint64 // outbox.appended behind it
-	commits []positionCommit
 }
 
 func newOutbox(batchSize, limit int, notify func()) *outbox {
@@ -236,13 +234,14 @@ func (o *outbox) next() *Batch {
 	}
 	if len(o.sealed) == 0 {
 		o.waiting = true
+		if len(o.unacked) == 0 && len(o.spare) > restSpare {
+			clear(o.spare[restSpare:])
+			o.spare = o.spare[:restSpare]
+		}
 		return nil
 	}
 	return o.sealed[0]
 }
-
-// maxSpare bounds the memory of batches that wait to be used again.
-const maxSpare = 8
 
 // appendedFirst is Collector.Appended.
 func (o *outbox) appendedFirst() {
@@ -255,18 +254,14 @@ func (o *outbox) appendedFirst() {
 	o.sealed[0] = nil
 	o.sealed = o.sealed[1:]
 	o.appended += uint64(b.Records)
-	o.unacked = append(o.unacked, unackedBatch{o.appended, b.commits})
+	b.end = o.appended
+	o.unacked = append(o.unacked, b)
 	full := o.bytes >= o.limit
 	o.bytes -= len(b.Buf)
 	o.held.Store(int64(o.bytes))
 	if full && o.bytes < o.limit {
 		close(o.room)
 		o.room = make(chan struct{})
-	}
-	b.commits, b.Records, b.whole = nil, 0, 0
-	if len(o.spare) < maxSpare && cap(b.Buf) <= 2*o.batchSize {
-		b.Buf = b.Buf[:0]
-		o.spare = append(o.spare, b)
 	}
 }
 
@@ -277,15 +272,51 @@ func (o *outbox) ack(total uint64) {
 	done := 0
 	now := time.Now()
 	for ; done < len(o.unacked) && o.unacked[done].end <= total; done++ {
-		o.observe(now, o.unacked[done].commits)
-		for _, c := range o.unacked[done].commits {
+		b := o.unacked[done]
+		o.observe(now, b.commits)
+		for _, c := range b.commits {
 			c.stream.committed = c.pos
 			o.committed = true
 		}
-		o.acked = o.unacked[done].end
+		o.acked, o.refusing = b.end, false
+		o.recycle(b)
 	}
 	clear(o.unacked[:done])
 	o.unacked = o.unacked[done:]
+}
+
+// maxSpare bounds the memory of batches that wait to be used again: as many as
+// may be under way at once, and few when nothing is.
+const (
+	maxSpare  = 64
+	restSpare = 8
+)
+
+// recycle keeps the buffer of a batch that is done with. o.mu is held.
+func (o *outbox) recycle(b *Batch) {
+	clear(b.commits)
+	b.commits, b.Records, b.whole = b.commits[:0], 0, 0
+	if len(o.spare) < maxSpare && cap(b.Buf) <= 2*o.batchSize {
+		b.Buf = b.Buf[:0]
+		o.spare = append(o.spare, b)
+	}
+}
+
+// refuse is Collector.Refused.
+func (o *outbox) refuse() (records uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	records = o.appended - o.acked
+	o.refused += records
+	o.refusing = true
+	o.appended = o.acked
+	for _, b := range o.unacked {
+		o.bytes += len(b.Buf)
+	}
+	o.held.Store(int64(o.bytes))
+	o.sealed = append(o.unacked, o.sealed...)
+	o.unacked = nil
+	return records
 }
 
 // observe notes how long the last record of a batch took from the Engine to

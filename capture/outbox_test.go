@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -74,6 +75,53 @@ func TestNextAppendedAck(t *testing.T) {
 	o.ack(n)
 	if o.outstanding() != 0 || s.committed.anchor.newest().TS != 30 {
 		t.Errorf("%d outstanding, committed up to %d", o.outstanding(), s.committed.anchor.newest().TS)
+	}
+}
+
+// What Fluent Bit did not keep comes again, before everything else and in the
+// same order; nothing of it is committed before it is acknowledged, and it is
+// counted.
+func TestRefusedComesAgain(t *testing.T) {
+	o := newOutbox(200, 1<<20, func() {})
+	col := &Collector{cfg: &Config{Stdout: true, Stderr: true, MaxLineSize: 1 << 20, LogKey: "log"}, out: o}
+	s := &stream{col: col, tmpl: newRecordTemplate(col.cfg, &container{ID: "id"}, "host")}
+	for i := range 30 {
+		s.accept(&entry{std: stdout, newline: true, ts: s.pos.anchor.newest().TS + 1, text: []byte{byte('a' + i)}})
+	}
+	var order []string
+	var total uint64
+	appendAll := func(most int) (texts []string) {
+		for b := o.next(); b != nil && most > 0; b = o.next() {
+			texts = append(texts, string(b.Buf))
+			total += uint64(b.Records)
+			o.appendedFirst()
+			most--
+		}
+		return texts
+	}
+	order = appendAll(3)
+	o.ack(total)
+	acked, committed := total, s.committedRecords()
+	order = append(order, appendAll(3)...)
+	inFlight := total - acked
+	size := o.size()
+	if n := o.refuse(); n != inFlight || o.outstanding() != 0 || !o.isRefusing() || o.size() <= size {
+		t.Fatalf("%d refused, want %d; %d outstanding, refusing %v, %d bytes, before %d", n, inFlight, o.outstanding(), o.isRefusing(), o.size(), size)
+	}
+	if s.committedRecords() != committed {
+		t.Error("a refusal committed something")
+	}
+	total = acked
+	again := appendAll(1 << 10)
+	if !slices.Equal(again[:3], order[3:]) || total != 30 {
+		t.Errorf("%d records, want 30\n%q came again as\n%q", total, order[3:], again[:3])
+	}
+	o.ack(total)
+	if appended, ackedNow, refused := o.totals(); appended != 30+inFlight || ackedNow != 30 || refused != inFlight {
+		t.Errorf("%d appended, %d acknowledged, %d refused", appended, ackedNow, refused)
+	}
+	if o.isRefusing() || s.committedRecords() != 30 || o.size() != 0 {
+		t.Errorf("refusing %v, committed %d, %d bytes", o.isRefusing(), s.committedRecords(), o.size())
 	}
 }
 

@@ -1,171 +1,172 @@
 package main
 
 import (
-	"bytes"
 	"log/slog"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 )
 
 const (
-	// What is older than safeAge, without a pause since, counts as safe where
-	// the counter cannot be used.
-	safeAge = time.Second
-	// After settleTime without an append or a change the counter must agree. An
-	// output that blocks the main thread delays the counter, too, for seconds.
-	settleTime = 20 * time.Second
-	// maxInRing leaves room in a ring of ringCapacity: a full one blocks the
-	// thread for a second, deaf to a pause, and then logs an error.
+	// maxInRing leaves room in a ring of ringCapacity, and stays below the 51
+	// entries from which older versions drain theirs at once: a full one blocks
+	// the thread for a second, deaf to a pause, and then logs an error.
 	maxInRing = 48
+	// probeEvery is how often Fluent Bit is tried that keeps nothing.
+	probeEvery = 2 * time.Second
+	// repeatRefusal is how often it is said again that it does.
+	repeatRefusal = time.Minute
+	// carefulTimes bounds how long appends go on, where the counter says little,
+	// until the ring has to be empty once: in times of what that takes.
+	carefulTimes = 5
 )
 
 // acker works out how many of the appended records Fluent Bit holds in
-// chunks. An append only reaches a ring, which is dropped when Fluent Bit
-// exits while the input is paused; the instance's counter of records moves
-// when the ring is drained. Where that counter cannot be read, or counts
-// other records than ours because an input processor adds or drops some, age
-// decides instead.
+// chunks. An append only reaches a ring, and what the engine's thread makes of
+// it there is seen in counters alone. What they do at each of its steps:
+//
+//	processors of the input   on our thread, before the ring: what they drop is in
+//	                          no counter, what they add is in all of them
+//	into the ring             ring_buffer_writes_total + 1 (from 4.1 on)
+//	out of the ring           nothing; not while the input is paused by a limit,
+//	                          but still while it is paused for a stop
+//	no chunk to be had        nothing: the append is gone (limits, disk full)
+//	a chunk was found         records_total and bytes_total rise by the whole append;
+//	                          with conditional routes once for each of them
+//	filters                   nothing, for as long as they take
+//	written into the chunk    nothing, also where it fails for want of space
+//
+// So counted is not yet stored: an append is in its chunk once the thread does
+// something else. And losing is worse than doubling: what cannot be known is
+// acknowledged late, or not at all.
 type acker struct {
-	read func() (uint64, bool)
-	log  *slog.Logger
+	log *slog.Logger
+	flight
+	way     ledger
+	careful bool // way is byDrain
+	warned  bool
+	doubt   bool // appends wait until it is known what became of the others
 
-	base            uint64 // of the counter when the instance was made
-	counted         uint64 // by the counter since then, as of the last look
-	appended, acked uint64
-	changed         time.Time // last append, resume or move of the counter
-	settled         bool      // the counter was found to agree since the last append
-
-	inRing []uint64 // by the counter: appended, after each append that is in the ring, oldest first
-
-	byAge bool
-	young []aged // by age: not acked yet, oldest first
+	// While Fluent Bit keeps nothing, a few batches are appended now and then.
+	refusing  bool
+	since     time.Time
+	probe     int // how many
+	probeAt   time.Time
+	refusedAt time.Time // when it was said last
 }
 
-// aged is a number of appended records and when it was reached.
-type aged struct {
-	total uint64
-	at    time.Time
+// ledger is a way to know what Fluent Bit holds.
+type ledger interface {
+	// judge returns up to where all appends are in chunks, at least f.acked.
+	judge(s *sight, f *flight) (safe mark, v verdict)
+	// restart begins anew at a moment when nothing is under way.
+	restart(c counters, at mark)
 }
 
-func newAcker(read func() (uint64, bool), log *slog.Logger) acker {
-	a := acker{read: read, log: log, settled: true}
-	var ok bool
-	if a.base, ok = read(); !ok {
-		a.switchToAge("the counter of records cannot be read")
+// verdict is what a ledger makes of a look.
+type verdict struct {
+	kind verdictKind
+	why  string // of foreign
+}
+
+type verdictKind int
+
+const (
+	agreed   verdictKind = iota
+	doubtful             // an append left the ring uncounted; more is known when the ring is empty
+	foreign              // the counter counts other records than ours
+	missing              // as foreign, and some of what is under way may be gone
+	refused              // nothing of what is under way was kept
+	calm                 // the counter has agreed for long
+)
+
+func newAcker(c counters, log *slog.Logger) acker {
+	a := acker{log: log, way: &byCounter{base: c}}
+	a.seen = c
+	if !c.known {
+		a.beCareful(c, "the counter of records cannot be read")
 	}
 	return a
 }
 
-// add says that n more records were appended.
-func (a *acker) add(n int, now time.Time) {
-	a.appended += uint64(n)
-	a.changed, a.settled = now, false
-	if !a.byAge {
-		a.inRing = append(a.inRing, a.appended)
-		return
-	}
-	last := len(a.young) - 1
-	if last > 0 && now.Sub(a.young[last-1].at) < ackEvery {
-		a.young[last] = aged{a.appended, now} // few entries, however small the batches
-		return
-	}
-	a.young = append(a.young, aged{a.appended, now})
-}
-
-// resumed says that a pause is over. What was appended shortly before it may
-// still be in the ring.
-func (a *acker) resumed(now time.Time) {
-	a.changed = now
-	if n := len(a.young); n > 0 {
-		a.young = append(a.young[:0], aged{a.young[n-1].total, now})
-	}
-}
-
-// full reports whether the ring has to drain before the next append.
-func (a *acker) full() bool { return len(a.inRing) >= maxInRing }
-
-// due reports whether poll can find anything new.
-func (a *acker) due() bool { return a.acked < a.appended || !a.settled }
-
-// poll returns how many records are safe, and whether these are more than
-// last time.
-func (a *acker) poll(now time.Time, paused bool) (total uint64, more bool) {
-	total = a.acked
-	if !a.byAge {
-		total = a.byCounter(now, paused)
-	}
-	if a.byAge {
-		total = a.byAgeAt(now, paused)
-		a.settled = true
-	}
-	more = total > a.acked
-	a.acked = max(a.acked, total)
-	return a.acked, more
-}
-
-func (a *acker) byCounter(now time.Time, paused bool) uint64 {
-	n, ok := a.read()
-	if !ok || n < a.base {
-		a.switchToAge("the counter of records cannot be read any more")
-		return a.acked
-	}
-	n -= a.base
-	if n != a.counted {
-		a.counted, a.changed = n, now
-		drained := 0
-		for drained < len(a.inRing) && a.inRing[drained] <= n {
-			drained++
-		}
-		a.inRing = slices.Delete(a.inRing, 0, drained)
-	}
-	idle := !paused && now.Sub(a.changed) > settleTime
+// room reports whether there may be another append.
+func (a *acker) room(now time.Time) bool {
+	n := len(a.marks)
 	switch {
-	case n > a.appended, n < a.appended && idle:
-		a.switchToAge("an input processor adds or drops records, or Fluent Bit refused some")
-	case idle:
-		a.settled = true
+	case a.doubt:
+		return false
+	case a.refusing:
+		return n < a.probe && !now.Before(a.probeAt)
+	case !a.careful && !a.way.(*byCounter).proven:
+		return n == 0
+	case a.careful && n > 0 && now.Sub(a.marks[0].at) > carefulTimes*a.drainTime():
+		return false
 	}
-	return min(n, a.appended)
+	return n < maxInRing
 }
 
-func (a *acker) switchToAge(why string) {
-	a.byAge, a.inRing = true, nil
-	if a.appended > a.acked {
-		a.young = append(a.young, aged{a.appended, a.changed})
+// look takes in what was seen of Fluent Bit. It returns how many of the
+// appended records are safe, in all, and whether the others were refused: then
+// the caller has them again, and they do not count as appended.
+func (a *acker) look(s *sight) (safe uint64, lost bool) {
+	a.flight.look(s)
+	m, v := a.way.judge(s, &a.flight)
+	if m.records > a.acked.records {
+		a.ack(m)
+		a.accepted(s.at)
 	}
-	a.log.Warn("positions are committed one second after the append: lines may be repeated or lost at a restart",
-		"reason", why, "counted", a.counted, "appended", a.appended)
+	a.doubt = v.kind == doubtful
+	switch v.kind {
+	case foreign:
+		a.beCareful(s.counters, v.why)
+	case missing:
+		a.beCareful(s.counters, v.why)
+		lost = true
+	case refused:
+		a.refuse(s.at)
+		lost = true
+	case calm:
+		a.careful, a.way = false, &byCounter{base: s.counters, from: a.last, proven: true}
+		a.log.Info("Fluent Bit's counter agrees with what was appended again: positions are exact")
+	}
+	if lost {
+		a.forget()
+		a.way.restart(s.counters, a.acked)
+	}
+	return a.acked.records, lost
 }
 
-func (a *acker) byAgeAt(now time.Time, paused bool) uint64 {
-	total := a.acked
-	for !paused && len(a.young) > 0 && now.Sub(a.young[0].at) > safeAge {
-		total = a.young[0].total
-		a.young = a.young[1:]
+// beCareful goes over to drains. What is under way is judged by them.
+func (a *acker) beCareful(c counters, why string) {
+	a.careful, a.way = true, &byDrain{at: c, from: a.acked, mixed: true}
+	if !a.warned {
+		a.warned = true
+		a.log.Warn("Fluent Bit counts other records than were appended: positions follow later, and after a restart lines may come twice",
+			"reason", why, "counted", c.records, "appended", a.last.records)
 	}
-	return total
 }
 
-// parseRecords finds the records counter of the input called name in
-// Prometheus' text format.
-func parseRecords(text []byte, name string) (uint64, bool) {
-	label := []byte(`name="` + labelEscaper.Replace(name) + `"`)
-	for line := range bytes.Lines(text) {
-		line, ok := bytes.CutPrefix(bytes.TrimRight(line, "\n"), []byte("fluentbit_input_records_total{"))
-		if !ok {
-			continue
-		}
-		end := bytes.LastIndexByte(line, ' ')
-		at := bytes.Index(line, label)
-		if end < 0 || at < 0 || at > 0 && line[at-1] != ',' {
-			continue
-		}
-		v, err := strconv.ParseFloat(string(line[end+1:]), 64)
-		return uint64(v), err == nil && v >= 0
+// refuse has Fluent Bit left alone for a while. Where nothing tells a
+// processor that drops whole batches from Fluent Bit, more and more of them
+// are tried.
+func (a *acker) refuse(now time.Time) {
+	n := a.last.records - a.acked.records
+	if !a.refusing {
+		a.refusing, a.since, a.probe = true, now, 1
+		a.refusedAt = now
+		a.log.Error("Fluent Bit keeps nothing of what it is given, records are held back and tried again (look for a storage limit that is reached, or a full disk)", "records", n)
+	} else if !a.seen.hasWrites {
+		a.probe = min(2*a.probe, maxInRing)
 	}
-	return 0, false
+	if now.Sub(a.refusedAt) >= repeatRefusal {
+		a.refusedAt = now
+		a.log.Error("Fluent Bit still keeps nothing of what it is given", "for", now.Sub(a.since).Round(time.Second))
+	}
+	a.probeAt = now.Add(probeEvery)
 }
 
-var labelEscaper = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
+// accepted says that Fluent Bit holds something new.
+func (a *acker) accepted(now time.Time) {
+	if a.refusing {
+		a.refusing = false
+		a.log.Info("Fluent Bit keeps records again", "after", now.Sub(a.since).Round(time.Second))
+	}
+}

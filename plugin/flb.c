@@ -24,6 +24,7 @@ static struct {
 	int (*counter_set)(void *, uint64_t, double, int, char **);
 	void *(*gauge_create)(void *, char *, char *, char *, char *, int, char **);
 	int (*gauge_set)(void *, uint64_t, double, int, char **);
+	void *chunk_count; /* came with the stop that waits for chunks, in 4.0.3 */
 	struct flb_config_map *global_properties;
 } sym;
 
@@ -43,6 +44,7 @@ __attribute__((constructor)) static void on_load(void)
 	*(void **)&sym.counter_set = dlsym(RTLD_DEFAULT, "cmt_counter_set");
 	*(void **)&sym.gauge_create = dlsym(RTLD_DEFAULT, "cmt_gauge_create");
 	*(void **)&sym.gauge_set = dlsym(RTLD_DEFAULT, "cmt_gauge_set");
+	sym.chunk_count = dlsym(RTLD_DEFAULT, "flb_storage_chunk_count");
 	sym.global_properties = dlsym(RTLD_DEFAULT, "input_global_properties");
 }
 
@@ -179,6 +181,11 @@ int flb_log_check(struct flb_api *api, void *ins, int level)
 void flb_log_line(struct flb_api *api, int level, const char *line)
 {
 	api->log_print(level, NULL, 0, "%s", line);
+}
+
+int flb_stop_waits_for_chunks(void)
+{
+	return sym.chunk_count != NULL;
 }
 
 int flb_can_read_counters(void)

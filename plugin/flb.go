@@ -48,11 +48,12 @@ type fluentBit struct {
 	name      string
 	tag       []byte // scratch: the tag with a NUL behind it
 	collector C.int  // of Watch, -1 without
+	engine    engineThread
 	metrics   [len(ownMetrics)]unsafe.Pointer
 }
 
 func newFluentBit(plugin *C.struct_flbgo_input_plugin) *fluentBit {
-	fb := &fluentBit{api: plugin.api, ins: plugin.i_ins, name: pluginName, collector: -1}
+	fb := &fluentBit{api: plugin.api, ins: plugin.i_ins, name: pluginName, collector: -1, engine: findEngine("/proc/self/task")}
 	if name := C.flb_name(fb.ins); name != nil {
 		fb.name = C.GoString(name)
 	}
@@ -87,19 +88,25 @@ func (fb *fluentBit) Append(tag string, buf []byte) bool {
 		unsafe.Pointer(unsafe.SliceData(buf)), C.size_t(len(buf))) == 0
 }
 
-// Records implements host.
-func (fb *fluentBit) Records() (uint64, bool) {
+// Counters implements host.
+func (fb *fluentBit) Counters() counters {
 	if C.flb_can_read_counters() == 0 {
-		return 0, false
+		return counters{}
 	}
 	var size C.size_t
 	text := C.flb_counters(fb.api, fb.ins, &size)
 	if text == nil {
-		return 0, false
+		return counters{}
 	}
 	defer C.flb_counters_free(text)
-	return parseRecords(unsafe.Slice((*byte)(unsafe.Pointer(text)), int(size)), fb.name)
+	return parseCounters(unsafe.Slice((*byte)(unsafe.Pointer(text)), int(size)), fb.name)
 }
+
+// EngineWaits implements host.
+func (fb *fluentBit) EngineWaits() bool { return fb.engine.waits() }
+
+// StopsWithTasks implements host.
+func (fb *fluentBit) StopsWithTasks() bool { return C.flb_stop_waits_for_chunks() == 0 }
 
 // Watch implements host.
 func (fb *fluentBit) Watch(fd int) bool {

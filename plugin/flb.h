@@ -101,6 +101,12 @@ _Static_assert(sizeof(struct flb_plugin_proxy_def) == 48, "flb_plugin_proxy_def"
  */
 #pragma GCC visibility push(hidden)
 
+/*
+ * Does an orderly stop wait for chunks in memory? Before 4.0.3 it waits for
+ * tasks only, and what leaves the ring after the last flush makes none.
+ */
+int flb_stop_waits_for_chunks(void);
+
 /* Can the counters of an instance be read? */
 int flb_can_read_counters(void);
 

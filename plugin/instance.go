@@ -15,7 +15,9 @@ const (
 	maxCallback = 4 << 20 // bytes appended before other events of the thread get their turn
 	retryAfter  = 200 * time.Millisecond
 	ackEvery    = 100 * time.Millisecond // while records are on their way into chunks
-	drainEvery  = 10 * time.Millisecond  // while the ring has no room: throughput hangs on it
+	busyEvery   = 20 * time.Millisecond  // while many are: a kill repeats them
+	manyRecords = 64
+	drainEvery  = 10 * time.Millisecond // while there is no room: throughput hangs on it
 	idleEvery   = time.Second
 	// publishEvery is a little less, so that each idle event is one.
 	publishEvery = 900 * time.Millisecond
@@ -26,7 +28,9 @@ const (
 // instance's thread only.
 type host interface {
 	Append(tag string, buf []byte) bool // false: not now
-	Records() (total uint64, ok bool)   // records of this instance that ever got into a chunk
+	Counters() counters                 // of this instance
+	EngineWaits() bool                  // its thread waits for events
+	StopsWithTasks() bool               // an orderly stop throws away what is in memory only
 	Print(level int, line string)
 	Watch(fd int) bool // have goCollect called whenever fd is readable
 	Unwatch()
@@ -41,7 +45,7 @@ type source interface {
 	Next() *capture.Batch
 	Appended()
 	Ack(total uint64)
-	Outstanding() uint64
+	Refused() (records uint64)
 	Totals() capture.Totals
 	Close() error
 }
@@ -62,7 +66,6 @@ type instance struct {
 	cancel context.CancelFunc // of Run, nil before start
 	done   chan struct{}      // closed when Run is back
 
-	paused    bool
 	retryAt   time.Time // no append before, after one was refused
 	ackedAt   time.Time
 	published time.Time
@@ -80,7 +83,7 @@ func newInstance(h host, name string, level int) *instance {
 // capture gives the instance its Collector, which it owns from then on.
 func (in *instance) capture(src source) {
 	in.src = src
-	in.acks = newAcker(in.host.Records, in.log)
+	in.acks = newAcker(in.host.Counters(), in.log)
 }
 
 // watch opens the way to collect. The first event comes when Fluent Bit has
@@ -128,11 +131,12 @@ func (in *instance) collect() int {
 }
 
 func (in *instance) mayAppend() bool {
-	return !in.paused && !in.acks.full() && !time.Now().Before(in.retryAt)
+	now := time.Now()
+	return !in.acks.paused && !now.Before(in.retryAt) && in.acks.room(now)
 }
 
 func (in *instance) appended(batch *capture.Batch) {
-	in.acks.add(batch.Records, time.Now()) // first: Appended takes the batch back
+	in.acks.add(batch.Records, len(batch.Buf), time.Now())
 	in.src.Appended()
 }
 
@@ -142,8 +146,8 @@ func (in *instance) chores() {
 	in.start()
 	in.src.CameBy()
 	now := time.Now()
-	if now.Sub(in.ackedAt) >= in.ackInterval() && in.acks.due() {
-		in.ack(now)
+	if now.Sub(in.ackedAt) >= in.ackInterval(now) && in.acks.underWay() > 0 {
+		in.ack(now, in.host.EngineWaits)
 	}
 	if now.Sub(in.published) >= publishEvery {
 		in.published = now
@@ -151,26 +155,42 @@ func (in *instance) chores() {
 	}
 }
 
-func (in *instance) ack(now time.Time) {
+// ack looks at what became of the appends. engineWaits is asked after the
+// counters were read, which makes them final.
+func (in *instance) ack(now time.Time, engineWaits func() bool) {
 	in.ackedAt = now
-	if total, more := in.acks.poll(now, in.paused); more {
-		in.src.Ack(total)
+	if in.acks.paused && in.host.StopsWithTasks() {
+		return // the pause may be that of a stop
+	}
+	s := sight{counters: in.host.Counters(), at: now}
+	s.waits = engineWaits()
+	before := in.acks.acked.records
+	safe, refused := in.acks.look(&s)
+	if safe > before {
+		in.src.Ack(safe)
+	}
+	if refused {
+		in.src.Refused()
 	}
 }
 
-func (in *instance) ackInterval() time.Duration {
-	if in.acks.full() {
+func (in *instance) ackInterval(now time.Time) time.Duration {
+	switch n := in.acks.underWay(); {
+	case in.acks.paused || n == 0 || in.acks.refusing:
+		return ackEvery
+	case !in.acks.room(now):
 		return drainEvery
+	case n >= manyRecords:
+		return busyEvery
 	}
 	return ackEvery
 }
 
 // rearm plans the next event that nothing else may cause.
 func (in *instance) rearm() {
-	next := idleEvery
-	// While paused the ring is not drained, so nothing gets acked.
-	if !in.paused && (in.src.Outstanding() > 0 || time.Now().Before(in.retryAt)) {
-		next = in.ackInterval()
+	next, now := idleEvery, time.Now()
+	if in.acks.underWay() > 0 || in.acks.refusing || now.Before(in.retryAt) {
+		next = in.ackInterval(now)
 	}
 	in.timer.Reset(next)
 }
@@ -196,7 +216,7 @@ func (in *instance) start() {
 func (in *instance) pause() int {
 	if in != nil {
 		defer in.lines.flush()
-		in.paused = true
+		in.acks.pause()
 		in.log.Debug("paused")
 	}
 	return 0
@@ -205,8 +225,7 @@ func (in *instance) pause() int {
 func (in *instance) resume() int {
 	if in != nil {
 		defer in.lines.flush()
-		in.paused = false
-		in.acks.resumed(time.Now())
+		in.acks.resume(time.Now())
 		in.log.Debug("resumed")
 		in.wake()
 	}
@@ -215,19 +234,21 @@ func (in *instance) resume() int {
 
 // close releases everything. What Fluent Bit holds in chunks by now is
 // committed; the rest is read again after the next start. It works on an
-// instance in any state of its making.
+// instance in any state of its making. The engine's thread waits for ours.
 func (in *instance) close() {
 	defer in.lines.flush()
 	defer in.unwatch()
 	defer in.hide()
 	in.timer.Stop()
 	if in.src != nil && in.stop() {
-		in.ack(time.Now())
+		if !in.host.StopsWithTasks() {
+			in.ack(time.Now(), func() bool { return true })
+		}
 		if err := in.src.Close(); err != nil {
 			in.log.Error("closing the capture", "error", err)
 		}
 	}
-	in.log.Debug("closed", "acked", in.acks.acked, "appended", in.acks.appended, "goroutines", runtime.NumGoroutine())
+	in.log.Debug("closed", "acked", in.acks.acked.records, "appended", in.acks.last.records, "goroutines", runtime.NumGoroutine())
 }
 
 func (in *instance) unwatch() {

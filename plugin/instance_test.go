@@ -25,7 +25,8 @@ type fakeHost struct {
 	watched int // fd, -1 when not
 	tags    []string
 	ring    []int // records of each append
-	chunks  uint64
+	old     bool  // before 4.0.3
+	count   counters
 	got     []byte
 
 	published []capture.Totals
@@ -37,18 +38,22 @@ func (h *fakeHost) Append(tag string, buf []byte) bool {
 	}
 	h.tags = append(h.tags, tag)
 	h.ring = append(h.ring, len(buf))
+	h.count.writes++
 	h.got = append(h.got, buf...)
 	return true
 }
 
 func (h *fakeHost) drain() {
 	for _, n := range h.ring {
-		h.chunks += uint64(n)
+		h.count.records += uint64(n)
+		h.count.bytes += uint64(n)
 	}
 	h.ring = nil
 }
 
-func (h *fakeHost) Records() (uint64, bool)      { return 77 + h.chunks, true }
+func (h *fakeHost) Counters() counters           { return h.count }
+func (h *fakeHost) EngineWaits() bool            { return len(h.ring) == 0 }
+func (h *fakeHost) StopsWithTasks() bool         { return h.old }
 func (h *fakeHost) Print(level int, line string) { h.print(level, line) }
 func (h *fakeHost) Watch(fd int) bool            { h.watched = fd; return true }
 func (h *fakeHost) Unwatch()                     { h.watched = -1 }
@@ -91,9 +96,9 @@ func (s *fakeSource) Appended() {
 	s.batches = s.batches[1:]
 }
 
-func (s *fakeSource) CameBy()             { s.cameBy++ }
-func (s *fakeSource) Ack(total uint64)    { s.acked = total }
-func (s *fakeSource) Outstanding() uint64 { return s.appended - s.acked }
+func (s *fakeSource) CameBy()          { s.cameBy++ }
+func (s *fakeSource) Ack(total uint64) { s.acked = total }
+func (s *fakeSource) Refused() uint64  { return 0 }
 func (s *fakeSource) Totals() capture.Totals {
 	return capture.Totals{Lines: float64(s.appended)}
 }
@@ -101,7 +106,7 @@ func (s *fakeSource) Close() error { s.closed = true; return nil }
 
 func newTestInstance(t *testing.T) (*instance, *fakeHost, *fakeSource) {
 	t.Helper()
-	h, s := &fakeHost{watched: -1}, &fakeSource{}
+	h, s := &fakeHost{watched: -1, count: counters{records: 77, known: true, hasWrites: true}}, &fakeSource{}
 	in := newInstance(h, "docker_logs.0", levelInfo)
 	in.capture(s)
 	if err := in.watch(); err != nil {
@@ -110,13 +115,31 @@ func newTestInstance(t *testing.T) (*instance, *fakeHost, *fakeSource) {
 	return in, h, s
 }
 
+// newProvenInstance has got record 0 through, which goes alone.
+func newProvenInstance(t *testing.T) (*instance, *fakeHost, *fakeSource) {
+	t.Helper()
+	in, h, s := newTestInstance(t)
+	s.put("", 0)
+	s.put("", 9)
+	if in.collect(); s.appended != 1 {
+		t.Fatalf("%d records appended before the counter was seen to move", s.appended)
+	}
+	s.batches = nil
+	h.drain()
+	time.Sleep(ackEvery)
+	if in.collect(); s.acked != 1 {
+		t.Fatal("the first record was not acknowledged")
+	}
+	return in, h, s
+}
+
 func TestHandsOverAndCommitsWhatIsInChunks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in, h, s := newTestInstance(t)
-		s.put("", 0, 1)
+		in, h, s := newProvenInstance(t)
+		s.put("", 1)
 		s.put("web", 2)
 		in.collect()
-		if want := []string{"", "web"}; !slices.Equal(h.tags, want) {
+		if want := []string{"", "", "web"}; !slices.Equal(h.tags, want) {
 			t.Errorf("tags %q, want %q", h.tags, want)
 		}
 		h.drain()
@@ -176,14 +199,14 @@ func TestRefusedBatchIsKept(t *testing.T) {
 
 func TestCallbackIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in, h, s := newTestInstance(t)
+		in, h, s := newProvenInstance(t)
 		defer in.close()
 		for range 40 {
 			s.put("", make([]byte, 256<<10)...)
 		}
 		in.collect()
-		if len(h.got) != maxCallback {
-			t.Errorf("%d bytes in one callback, want %d", len(h.got), maxCallback)
+		if got := len(h.got) - 1; got != maxCallback {
+			t.Errorf("%d bytes in one callback, want %d", got, maxCallback)
 		}
 		if !rings(in.bell) {
 			t.Error("not asked for another turn")

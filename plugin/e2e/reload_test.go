@@ -147,7 +147,7 @@ func TestPressure(t *testing.T) {
 		name := unique("pressure")
 		c := e.Run(t, enginetest.Options{Name: name, Args: []string{"-std=both", "-lines=15000", "-size=400", "-hold"}})
 		awaitWritten(t, c, 30000)
-		p := start(t, a, setup{inputs: []options{input(e, name)}, memBufLimit: "5M", slow: 8 << 20})
+		p := start(t, a, setup{inputs: []options{input(e, name)}, memBufLimit: "2M", slow: 3 << 20})
 		want, counts := wanted(c)
 		p.awaitRecords(counts)
 		records := p.stop()

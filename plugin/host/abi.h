@@ -29,7 +29,7 @@ struct flb_plugin_proxy_def {
     int flags;
     char *name;
     char *description;
-    int event_type;                    /* since 4.2.8 */
+    int event_type;                    /* since 4.2.3 */
     struct flb_config_map *config_map; /* since 5.1.1 */
 };
 
@@ -146,6 +146,7 @@ struct layout {
     int def_zeroed;    /* calloc, else malloc: the plugin must set every field */
     size_t map_stride; /* bytes of one flb_config_map */
     int api_custom;    /* flb_api ends with the custom_* functions */
+    int waits;         /* since 4.0.3: a stop waits for chunks, and a refused Init ends it */
 };
 
 #endif

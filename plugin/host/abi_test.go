@@ -13,7 +13,7 @@ func TestSymbols(t *testing.T) {
 		{"--no-counter", "native map=new", "acked=-1"},
 		{"--hide flb_input_log_append", "proxy map=new", "acked=3"},
 		{"--hide flb_input_set_c*", "proxy map=new", "acked=3"},
-		{"--layout 4.2.8", "native map=old", "acked=3"},
+		{"--layout 4.2.3", "native map=old", "acked=3"},
 	} {
 		t.Run(test.args, func(t *testing.T) {
 			p := run(t, append(strings.Fields(test.args), probe, "records=3", "batch=3")...)
@@ -35,7 +35,7 @@ func TestLayouts(t *testing.T) {
 		{"2.1", "Register Init Exit Unregister", "context def flags"},
 		{"2.2", "PreRegister Register Init PreRun Pause Pause PreExit Exit Unregister", "context def flags"},
 		{"4.1", "PreRegister Register Init PreRun Pause Pause PreExit Exit Unregister", "context def flags"},
-		{"4.2.8", "PreRegister Register Init PreRun Pause Pause PreExit Exit Unregister", "context flags"},
+		{"4.2.3", "PreRegister Register Init PreRun Pause Pause PreExit Exit Unregister", "context"},
 		{"5.1.1", "PreRegister Register Init PreRun Pause Pause PreExit Exit Unregister", "context"},
 	} {
 		t.Run(test.layout, func(t *testing.T) {
@@ -79,7 +79,7 @@ func TestStartRefused(t *testing.T) {
 		})
 	}
 	t.Run("older releases take any key", func(t *testing.T) {
-		p := run(t, "--layout", "4.2.8", "--duration", "1ms", probe, "record=3", "env:PROBE_BREAK=map")
+		p := run(t, "--layout", "4.2.3", "--duration", "1ms", probe, "record=3", "env:PROBE_BREAK=map")
 		if status := p.end(); status != 0 {
 			t.Errorf("exit status %d", status)
 		}
@@ -99,7 +99,7 @@ func TestOtherModes(t *testing.T) {
 	})
 	t.Run("no thread", func(t *testing.T) {
 		p := run(t, "--no-thread", probe, "records=3", "mode=proxy", "batch=3")
-		p.wait("Init probe.0 thread=flbhost")
+		p.wait("Init probe.0 thread=flb-pipeline")
 		p.written(3)
 		p.do("exit")
 		p.end()

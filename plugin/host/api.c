@@ -153,6 +153,13 @@ done:
     return ret;
 }
 
+/* src/flb_storage.c, since 4.0.3; nobody here calls it */
+int flb_storage_chunk_count(void *config, int *memory, int *filesystem) {
+    (void)config;
+    *memory = *filesystem = 0;
+    return 0;
+}
+
 /* --- input_global_properties, src/flb_input.c --- */
 
 /* An array of flb_config_map with the stride of the chosen layout. */
@@ -198,6 +205,8 @@ void *dlsym(void *handle, const char *name) {
         real = (void *(*)(void *, const char *))dlvsym(RTLD_NEXT, "dlsym", version[i]);
     if (!real)
         abort();
+    if (!opt.layout->waits && !strcmp(name, "flb_storage_chunk_count"))
+        return real(RTLD_DEFAULT, "no such symbol");
     for (int i = 0; i < opt.hidden; i++) {
         size_t n = strlen(opt.hide[i]);
         bool prefix = n && opt.hide[i][n - 1] == '*';

@@ -142,6 +142,12 @@ static enum request run(char *line) {
         host_answer("ok refuse %s", arg);
     } else if (!strcmp(word, "wait") && arg && parse_size(arg) > 0) {
         wanted = parse_size(arg);
+    } else if (!strcmp(word, "full") && arg && parse_size(arg) >= 0) {
+        atomic_store(&full_first, parse_size(arg));
+        host_answer("ok full %s", arg);
+    } else if (!strcmp(word, "filter-ms") && arg && parse_size(arg) >= 0) {
+        atomic_store(&filter_ms, parse_size(arg));
+        host_answer("ok filter-ms %s", arg);
     } else if (!strcmp(word, "slow") && arg && parse_size(arg) >= 0) {
         atomic_store(&slow_bytes, parse_size(arg));
         host_answer("ok slow %s", arg);

@@ -9,11 +9,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -109,11 +109,33 @@ static void signals(void) {
 
 /* --- main loop --- */
 
+/* What step waits for. */
+struct source {
+    int fd;
+    bool ready;
+};
+
+/* As Fluent Bit's engine waits: in epoll, in which plugins may look for it. */
+static int wait_for(struct source *s, int n, int timeout_ms) {
+    struct epoll_event ev[2 + 32];
+    int fd = epoll_create1(EPOLL_CLOEXEC), ready;
+    for (int i = 0; i < n; i++) {
+        struct epoll_event e = {.events = EPOLLIN, .data.u32 = (uint32_t)i};
+        if (epoll_ctl(fd, EPOLL_CTL_ADD, s[i].fd, &e) && errno == EPERM)
+            timeout_ms = 0, s[i].ready = true; /* a plain file, which always is */
+    }
+    ready = epoll_wait(fd, ev, n, timeout_ms);
+    for (int i = 0; i < ready; i++)
+        s[ev[i].data.u32].ready = true;
+    close(fd);
+    return ready;
+}
+
 /* step waits for the next thing to do, at most until the time given, and does
  * it. Commands wait while take_commands is false. */
 static enum request step(int64_t until, bool take_commands) {
     static int64_t next_ring, next_flush;
-    struct pollfd p[2 + 32] = {{.fd = wake_fd, .events = POLLIN}};
+    struct source p[2 + 32] = {{.fd = wake_fd}};
     struct flb_input_instance *own[32];
     enum request want = REQ_NONE;
     int n = 1, owned = 0;
@@ -133,17 +155,17 @@ static enum request step(int64_t until, bool take_commands) {
         if (ins->threaded)
             continue;
         own[owned++] = ins;
-        p[n++] = (struct pollfd){.fd = ins->epoll, .events = POLLIN};
+        p[n++] = (struct source){.fd = ins->epoll};
     }
     bool in = take_commands && commands;
     if (in)
-        p[n] = (struct pollfd){.fd = 0, .events = POLLIN};
+        p[n] = (struct source){.fd = 0};
     bool pending = in && command_pending();
-    if (poll(p, n + in, at > now && !pending ? (int)(at - now) : 0) < 0)
+    if (wait_for(p, n + in, at > now && !pending ? (int)(at - now) : 0) < 0)
         return REQ_NONE;
 
     now = now_ms();
-    bool woken = p[0].revents && read(wake_fd, &count, sizeof count) > 0;
+    bool woken = p[0].ready && read(wake_fd, &count, sizeof count) > 0;
     if (woken || now >= next_ring)
         ring_collect(current);
     if (now >= next_ring)
@@ -153,13 +175,13 @@ static enum request step(int64_t until, bool take_commands) {
         next_flush = now + opt.flush_ms;
     }
     for (int i = 0; i < owned; i++)
-        if (p[1 + i].revents)
+        if (p[1 + i].ready)
             input_dispatch(own[i], 0);
     if (got_cont) {
         got_cont = 0;
         crash_handlers();
     }
-    if (in && (pending || p[n].revents))
+    if (in && (pending || p[n].ready))
         commands = command_read(&want);
     return want;
 }
@@ -191,18 +213,29 @@ static struct engine *engine_new(bool hot_reloading) {
     return NULL;
 }
 
+/* The engine of Fluent Bit has a thread of its own, called so in src/flb_lib.c.
+ * Here it is the one that also registers plugins, under another name: threads
+ * that a plugin makes then would have the same. */
+static void called(const char *name) {
+    prctl(PR_SET_NAME, name);
+}
+
 /* engine_start answers "ok" with what when the plugin runs. */
 static int engine_start(struct engine *e, const char *what) {
     current = e;
+    called("flb-pipeline");
     e->active = true;
     for (struct flb_input_instance *ins = e->first; ins; ins = ins->next)
         if (input_start(ins)) {
             log_error("[engine] input initialization failed");
-            return -1;
+            if (opt.layout->waits || !ins->threaded)
+                return -1;
+            ins->dead = true; /* its thread is gone, and nobody minds */
         }
     int answer = answer_begin(what);
     for (struct flb_input_instance *ins = e->first; ins; ins = ins->next)
-        answer_send(ins, MSG_START, answer);
+        if (!ins->dead)
+            answer_send(ins, MSG_START, answer);
     answer_done(answer);
     return 0;
 }
@@ -224,6 +257,8 @@ static void engine_stop(struct engine *e) {
         int64_t end = (now_ms() / opt.tick_ms + 1) * opt.tick_ms;
         while (now_ms() < end)
             step(end, false);
+        if (!opt.layout->waits && !output_pump())
+            break; /* what came from a ring since the flush has no task */
         if (!output_backlog() || (tick >= opt.grace && !e->reloading) || output_failed)
             break;
         output_flush();
@@ -235,6 +270,7 @@ static void engine_stop(struct engine *e) {
         input_exit(ins);
         in_rings += ring_records(&ins->ring);
     }
+    called("flbhost");
     engine_free(e); /* not earlier: a late PAUSE still reaches for proxy->instance */
     host_answer("stopped, %llu records written, %llu lost in rings, %llu lost in memory",
                 (unsigned long long)output_records, (unsigned long long)in_rings, (unsigned long long)in_memory);
@@ -243,13 +279,16 @@ static void engine_stop(struct engine *e) {
 /* The new plugin is registered while the old one runs; instances never overlap. */
 static int reload(void) {
     struct engine *old = current, *new;
+    called("flbhost");
     crash_handlers();
     log_info("reloading instance pid=%d", (int)getpid());
     if (!(new = engine_new(true))) {
         log_error("[reload] reloaded config is invalid. Reloading is halted");
         host_answer("error reload");
+        called("flb-pipeline");
         return 0;
     }
+    called("flb-pipeline");
     log_info("[reload] stop everything of the old context");
     old->reloading = true;
     engine_stop(old);

@@ -43,6 +43,7 @@ struct options {
     int grace;    /* ticks to wait for unflushed records at the end */
     int64_t duration_ms;
     long drop_every;
+    long routes;
     bool no_thread;
     bool daemon;
     bool trace;
@@ -55,6 +56,8 @@ extern struct options opt;
 extern _Atomic long refuse_first; /* appends still to refuse */
 extern _Atomic long refuse_every; /* refuse every Nth append, 0 = none */
 extern _Atomic long slow_bytes;   /* output bytes/s, 0 = unlimited */
+extern _Atomic long full_first;   /* appends for which there is no chunk */
+extern _Atomic long filter_ms;    /* for each append */
 
 /* --- engine --- */
 
@@ -100,6 +103,7 @@ struct flb_input_instance {
     struct collector *collectors;
     bool threaded;
     bool exiting; /* own thread only */
+    bool dead;    /* its Init was refused */
 
     struct ring ring;
     size_t mem, mem_limit;            /* main thread only */

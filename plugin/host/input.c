@@ -284,11 +284,13 @@ bool input_paused(struct flb_input_instance *ins) {
 
 /* input_pause tells the plugin, unless a limit has paused it: nobody tells it twice. */
 void input_pause(struct flb_input_instance *ins) {
-    if (!input_paused(ins))
+    if (!input_paused(ins) && !ins->dead)
         input_send(ins, MSG_PAUSE);
 }
 
 void input_exit(struct flb_input_instance *ins) {
+    if (ins->dead)
+        return;
     if (ins->threaded) {
         input_send(ins, MSG_EXIT);
         pthread_join(ins->thread, NULL);

@@ -14,18 +14,19 @@ struct options opt = {
     .flush_ms = 1000,
     .tick_ms = 1000,
     .grace = 5,
+    .routes = 1,
 };
 
-_Atomic long refuse_first, refuse_every, slow_bytes;
+_Atomic long refuse_first, refuse_every, slow_bytes, full_first, filter_ms;
 
 /* What each release has: see struct layout. */
 static const struct layout layouts[] = {
-    {"2.0", 0, 0, 32, 0, 96, 0},
-    {"2.1", 0, 0, 32, 0, 96, 0},
-    {"2.2", 1, 0, 32, 0, 96, 0},
-    {"4.1", 1, 1, 32, 0, 96, 1},
-    {"4.2.8", 1, 1, 40, 0, 96, 1},
-    {"5.1.1", 1, 1, 48, 1, 104, 1},
+    {"2.0", 0, 0, 32, 0, 96, 0, 0},
+    {"2.1", 0, 0, 32, 0, 96, 0, 0},
+    {"2.2", 1, 0, 32, 0, 96, 0, 0},
+    {"4.1", 1, 1, 32, 0, 96, 1, 1},
+    {"4.2.3", 1, 1, 40, 1, 96, 1, 1},
+    {"5.1.1", 1, 1, 48, 1, 104, 1, 1},
 };
 
 static const char usage[] =
@@ -50,11 +51,14 @@ static const char usage[] =
     "  --slow N          the output takes at most N bytes/s\n"
     "  --refuse N        the first N appends fail; every:N: every Nth does\n"
     "  --drop-every N    drop every Nth record on its way, like an input processor\n"
+    "  --filter-ms N     filters take N ms for each append, which is counted before\n"
+    "  --routes N        conditional routes: each append is counted N times\n"
+    "  --full N          no chunk is to be had for N appends, nobody is told\n"
     "  --grace N         seconds to wait for a slow output at the end [5]\n"
     "  --tick-ms N       length of Fluent Bit's second, for tests [1000]\n"
     "\n"
     "Being another Fluent Bit:\n"
-    "  --layout V        struct layout of 2.0, 2.1, 2.2, 4.1, 4.2.8 or 5.1.1 [5.1.1]\n"
+    "  --layout V        structs and faults of 2.0, 2.1, 2.2, 4.1, 4.2.3 or 5.1.1 [5.1.1]\n"
     "  --no-native       export nothing: the plugin has only its callbacks\n"
     "  --no-counter      export no cmt_* symbols\n"
     "  --hide SYMBOL     leave one symbol out (NAME* for several); repeatable\n"
@@ -68,6 +72,7 @@ static const char usage[] =
     "  reload                  hot reload (also SIGHUP)\n"
     "  refuse N | every:N      as --refuse; 0 stops it\n"
     "  slow N                  as --slow; 0 for no limit\n"
+    "  full N, filter-ms N     as --full, --filter-ms\n"
     "  wait N                  until N records have been written since the start\n"
     "  stats                   counters of the instances and the process, as JSON\n"
     "  metrics                 the instances' metrics, as Prometheus text\n"
@@ -201,6 +206,12 @@ static void option(const char *o, const char *v) {
         opt.tick_ms = (int)number(o, v, 1);
     } else if (!strcmp(o, "--grace")) {
         opt.grace = (int)number(o, v, 0);
+    } else if (!strcmp(o, "--filter-ms")) {
+        atomic_store(&filter_ms, number(o, v, 0));
+    } else if (!strcmp(o, "--full")) {
+        atomic_store(&full_first, number(o, v, 0));
+    } else if (!strcmp(o, "--routes")) {
+        opt.routes = number(o, v, 1);
     } else if (!strcmp(o, "--drop-every")) {
         opt.drop_every = number(o, v, 1);
     } else if (!strcmp(o, "--refuse")) {

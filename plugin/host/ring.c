@@ -85,7 +85,16 @@ static struct raw *raw_new(struct flb_input_instance *ins, const char *tag, size
     return x;
 }
 
-/* The record reaches a chunk, and only now is it counted. */
+static bool no_chunk(void) {
+    long left = atomic_load(&full_first);
+    while (left > 0 && !atomic_compare_exchange_weak(&full_first, &left, left - 1))
+        ;
+    return left > 0;
+}
+
+/* As input_chunk_append_raw: an append for which there is no chunk is gone; the
+ * others are counted, then filtered, then written. What is written outlives a
+ * kill with the output's file only, and the file has it at once. */
 static int chunk_append(struct raw *x) {
     struct flb_input_instance *ins = x->ins;
     char *label[] = {(char *)flb_input_name(ins)};
@@ -94,8 +103,16 @@ static int chunk_append(struct raw *x) {
         free(x);
         return -1;
     }
-    cmt_counter_add(ins->m_records, cmt_now(), x->records, 1, label);
-    cmt_counter_add(ins->m_bytes, cmt_now(), size, 1, label);
+    if (no_chunk()) {
+        log_error("[input chunk] no available chunk");
+        free(x);
+        return -1;
+    }
+    for (long i = 0; i < opt.routes; i++) {
+        cmt_counter_add(ins->m_records, cmt_now(), x->records, 1, label);
+        cmt_counter_add(ins->m_bytes, cmt_now(), size, 1, label);
+    }
+    usleep(atomic_load(&filter_ms) * 1000);
     ins->drained += x->records;
     ins->mem += size;
     output_push(x);
@@ -112,7 +129,8 @@ static int chunk_append(struct raw *x) {
 void ring_collect(struct engine *e) {
     for (struct flb_input_instance *ins = e->first; ins; ins = ins->next) {
         struct raw *x;
-        while (!input_paused(ins) && (x = ring_pop(&ins->ring)))
+        /* before pauses were announced, what came out while paused was gone */
+        while ((!input_paused(ins) || !opt.layout->hooks) && (x = ring_pop(&ins->ring)))
             chunk_append(x);
         pthread_mutex_lock(&ins->ring.mu);
         ins->ring.signalled = false;

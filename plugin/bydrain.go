@@ -1,0 +1,47 @@
+package main
+
+import "time"
+
+// calmTime is how long the counter must agree until it is trusted again.
+const calmTime = time.Minute
+
+// byDrain is the ledger for a counter that counts other records than ours,
+// because of processors or conditional routes. It looks only when the ring was
+// emptied: if the counter moved since, whatever it counted, Fluent Bit took the
+// appends. That it refused some of several cannot be seen.
+type byDrain struct {
+	at    counters // when the ring was empty last, at from
+	from  mark
+	mixed bool // at is not of a moment when the ring was empty
+
+	agrees time.Time // since when the counter has agreed; zero: it does not
+}
+
+// restart implements ledger.
+func (d *byDrain) restart(now counters, at mark) { d.at, d.from, d.mixed = now, at, false }
+
+// judge implements ledger.
+func (d *byDrain) judge(s *sight, f *flight) (safe mark, v verdict) {
+	if len(f.marks) == 0 || !f.drained() {
+		return f.acked, verdict{}
+	}
+	moved := s.records != d.at.records || d.mixed
+	dropped := s.writes-d.at.writes < f.last.appends-d.from.appends // by a processor: nothing came to the ring
+	if s.known && s.hasWrites && !moved && !dropped {
+		if !f.surely(s) {
+			return f.acked, verdict{kind: doubtful}
+		}
+		return f.acked, verdict{kind: refused}
+	}
+	exact := s.known && !d.mixed && s.records-d.at.records == f.last.records-d.from.records
+	switch {
+	case !exact:
+		d.agrees = time.Time{}
+	case d.agrees.IsZero():
+		d.agrees = s.at
+	case s.at.Sub(d.agrees) >= calmTime:
+		v.kind = calm
+	}
+	d.restart(s.counters, f.last)
+	return f.last, v
+}
