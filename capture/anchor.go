@@ -84,6 +84,17 @@ func (a *anchor) time() int64 {
 	return 0
 }
 
+// holds says whether one of the marks stands for the record m. Those without a
+// time tell nothing: another may be equal.
+func (a *anchor) holds(m *mark) bool {
+	for i := range a.n {
+		if t := a.at(i); t.TS != undated && t.same(m) {
+			return true
+		}
+	}
+	return false
+}
+
 // newest returns the newest mark, the zero mark for the zero anchor.
 func (a *anchor) newest() mark {
 	return a.marks[a.last]

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -27,6 +28,18 @@ type checkpoint struct {
 	// containers created since then are read from their beginning.
 	FirstStart time.Time                 `json:"first_start"`
 	Containers map[string]savedContainer `json:"containers"` // by id
+	// Others are the containers that exist and are not captured, by id. One that
+	// is in neither was created since. Absent where an older version saved it.
+	Others map[string]other `json:"others,omitzero"`
+}
+
+// other is a container that is not captured.
+type other struct {
+	// Stopped: it is left out because it did not run; its last run was Last.
+	Stopped bool    `json:"stopped,omitempty"`
+	Last    lastRun `json:"last_run,omitzero"`
+
+	listed time.Time // when a list last showed it
 }
 
 // savedContainer is one container's entry. The name is for people only.
@@ -41,6 +54,7 @@ type savedPosition struct {
 	Time  int64     `json:"time,omitempty"`
 	Tail  int       `json:"tail,omitempty"`
 	Marks []mark    `json:"anchor,omitempty"` // oldest first
+	Lost  bool      `json:"lost,omitempty"`   // time is that of the last record delivered
 	Skip  [2]uint32 `json:"skip,omitzero"`    // stdout, stderr
 	Cut   [2]int64  `json:"cut,omitzero"`     // stdout, stderr
 	File  spot      `json:"file,omitzero"`
@@ -57,11 +71,12 @@ func (p *position) saved() savedPosition {
 		From: posNames[p.kind],
 		Time: p.ts,
 		Tail: p.tail,
+		Lost: p.lost && p.kind == fromTime,
 		Skip: [2]uint32(p.skip[stdout:]),
 		Cut:  [2]int64(p.cutTS[stdout:]),
 		File: p.spot,
 	}
-	for i := min(p.anchor.n, savedMarks); i > 0; i-- {
+	for i := min(p.anchor.n, savedMarks); i > 0 && p.kind == fromAnchor; i-- {
 		s.Marks = append(s.Marks, *p.anchor.at(i - 1))
 	}
 	return s
@@ -70,7 +85,7 @@ func (p *position) saved() savedPosition {
 func (s *savedPosition) position() (p position, err error) {
 	for kind, name := range posNames {
 		if name == s.From {
-			p = position{kind: kind, ts: s.Time, tail: s.Tail, spot: s.File}
+			p = position{kind: kind, ts: s.Time, tail: s.Tail, lost: s.Lost, spot: s.File}
 			for _, m := range s.Marks {
 				p.anchor.restore(m)
 			}
@@ -261,8 +276,8 @@ func (c *Collector) snapshot() *checkpoint {
 	}
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
-	changed := c.unsaved || c.out.committed
-	c.unsaved, c.out.committed = false, false
+	changed := c.unsaved || c.out.moved
+	c.unsaved, c.out.moved = false, false
 	if !changed {
 		return nil
 	}
@@ -275,19 +290,16 @@ func (c *Collector) snapshot() *checkpoint {
 	for id, saved := range c.loaded {
 		cp.Containers[id] = saved
 	}
+	if c.listed {
+		cp.Others = maps.Clone(c.others)
+	}
 	for id, t := range c.streams.byID {
+		if t.stream.batches == 0 { // what was consumed since was not for delivery
+			t.stream.committed = t.stream.snapshot()
+		}
 		cp.Containers[id] = savedContainer{Name: t.stream.container().Name, Position: t.stream.committed.saved()}
 	}
 	return cp
-}
-
-// hasSaved says whether the checkpoint has a position for a container that
-// was not met yet.
-func (c *Collector) hasSaved(id string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	_, ok := c.loaded[id]
-	return ok
 }
 
 // dropUnmet drops what the checkpoint has of containers that do not exist any
@@ -301,6 +313,12 @@ func (c *Collector) dropUnmet(listed map[string]bool) {
 	for id := range c.loaded {
 		if !listed[id] {
 			delete(c.loaded, id)
+			c.unsaved = true
+		}
+	}
+	for id, o := range c.others {
+		if !listed[id] && time.Since(o.listed) > goneGrace {
+			delete(c.others, id)
 			c.unsaved = true
 		}
 	}

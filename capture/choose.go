@@ -58,6 +58,11 @@ func (s *stream) readBy(ctx context.Context, r *readers, follow bool) error {
 		// As tryFile: thousands of streams come here, once, and then only wait.
 		_ = apart(func() error { s.sayAPI(err); return nil })
 	}
+	if s.toBegin() {
+		if err := apart(func() error { return r.follow.begin(ctx, s) }); err != nil {
+			return err
+		}
+	}
 	switch {
 	case !follow:
 		err := r.follow.read(ctx, s, false)

@@ -54,6 +54,8 @@ type Collector struct {
 	startAt int64                     // guarded by mu: when the capture first began, by the Engine's clock, nanoseconds since 1970; 0 before it was asked
 	nowAt   int64                     // guarded by mu: as startAt, of this run of the agent
 	loaded  map[string]savedContainer // guarded by mu: positions from the checkpoint whose container was not met yet
+	others  map[string]other          // guarded by mu: containers that are not captured, by id
+	listed  bool                      // guarded by mu: a list was taken in, so that a container that is in neither is new
 	unsaved bool                      // guarded by mu: a save failed, or the set of containers changed
 }
 
@@ -85,6 +87,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer, notify func())
 		saveNow: make(chan struct{}, 1),
 		slots:   newSlots(cfg.MaxStreams),
 		streams: streamSet{byID: make(map[string]*streamTask)},
+		others:  make(map[string]other),
 	}
 	c.pollers = newPollers(c.conn, maxOpens)
 	c.log = c.last.remember(log)
@@ -123,6 +126,11 @@ func (c *Collector) openDB() error {
 	if cp != nil {
 		c.startAt = cp.FirstStart.UnixNano()
 		c.loaded = cp.Containers
+		c.listed = cp.Others != nil
+		for id, o := range cp.Others {
+			o.listed = c.began
+			c.others[id] = o
+		}
 		c.log.Info("positions were read from DB", "file", c.cfg.DB, "containers", len(cp.Containers), "saved", cp.Saved)
 	}
 	return nil
@@ -133,7 +141,7 @@ func (c *Collector) openDB() error {
 func (c *Collector) Run(ctx context.Context) error {
 	defer c.watchFiles()()
 	defer c.pollers.wait()
-	d := &discovery{col: c, log: c.log, looked: make(map[string]*container), created: make(map[string]*container)}
+	d := &discovery{col: c, log: c.log, created: make(map[string]*container)}
 	d.start = func(ctr *container) { c.start(ctx, ctr) }
 	d.look = func(id string) bool { return c.look(ctx, id) }
 	d.task = newTask(taskDiscovery, c.log, d.run)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,12 +21,11 @@ import (
 // An event only says where to look: what is done is decided by an inspect, so
 // that lost, doubled and late events do no harm.
 type discovery struct {
-	col    *Collector
-	log    *slog.Logger
-	task   *task
-	start  func(c *container)    // Collector.start, for the time of Run
-	look   func(id string) bool  // Collector.look, for the time of Run
-	looked map[string]*container // that do not run and have nothing to read, as they were then
+	col   *Collector
+	log   *slog.Logger
+	task  *task
+	start func(c *container)   // Collector.start, for the time of Run
+	look  func(id string) bool // Collector.look, for the time of Run
 	// created are containers that did not run yet when they were inspected. With
 	// what is known of them their log is opened at their start without another
 	// question: those that live for milliseconds are gone after it.
@@ -94,7 +94,8 @@ func (d *discovery) session(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	startAt := d.col.noteClock(info.Clock)
+	d.col.noteClock(info.Clock)
+	onOurClock := strings.HasPrefix(d.col.cfg.DockerHost, "unix://")
 	d.col.engine.Store(&info)
 
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -116,7 +117,7 @@ func (d *discovery) session(ctx context.Context) (err error) {
 		cancel(nil)
 	}()
 
-	n, err := d.resync(ctx, startAt, true)
+	n, err := d.resync(ctx, true)
 	if err != nil {
 		return err
 	}
@@ -143,7 +144,7 @@ func (d *discovery) session(ctx context.Context) (err error) {
 		case <-news.ready:
 			actions, all := news.take()
 			for _, a := range actions {
-				if err := d.act(ctx, a, startAt); err != nil {
+				if err := d.act(ctx, a); err != nil {
 					return err
 				}
 			}
@@ -151,7 +152,10 @@ func (d *discovery) session(ctx context.Context) (err error) {
 				tick.Reset(0)
 			}
 		case <-tick.C:
-			n, err := d.resync(ctx, startAt, d.col.cfg.ResyncInterval > time.Hour/2)
+			if onOurClock {
+				d.col.noteClock(0)
+			}
+			n, err := d.resync(ctx, d.col.cfg.ResyncInterval > time.Hour/2)
 			if err != nil {
 				return err
 			}
@@ -178,27 +182,12 @@ func (d *discovery) probe(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// noteClock fixes, the first time, when the capture began by the Engine's
-// clock, by which containers and lines are dated.
-func (c *Collector) noteClock(ahead time.Duration) (startAt int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.ahead.Store(int64(ahead))
-	if c.nowAt == 0 {
-		c.nowAt = c.began.Add(ahead).UnixNano()
-	}
-	if c.startAt == 0 {
-		c.startAt, c.unsaved = c.nowAt, true
-	}
-	return c.startAt
-}
-
 type resyncResult struct{ listed, captured, found int }
 
 // resync compares the list of containers with the streams. A container that
 // does not run may have run since it was looked at: those whose last run is
 // long over are asked only with all.
-func (d *discovery) resync(ctx context.Context, startAt int64, all bool) (n resyncResult, err error) {
+func (d *discovery) resync(ctx context.Context, all bool) (n resyncResult, err error) {
 	list, err := d.col.api.list(ctx)
 	if err != nil {
 		return n, err
@@ -210,6 +199,7 @@ func (d *discovery) resync(ctx context.Context, startAt int64, all bool) (n resy
 		listed[c.ID] = true
 		if !d.col.cfg.wanted(c, d.col.self) {
 			d.col.stop(c.ID)
+			d.col.leaveOut(c.ID, other{})
 			continue
 		}
 		known, running := d.col.present(c.ID)
@@ -223,9 +213,10 @@ func (d *discovery) resync(ctx context.Context, startAt int64, all bool) (n resy
 			}
 		case known != nil && mayHaveRun:
 			d.look(c.ID)
-		case known != nil, d.looked[c.ID] != nil && !mayHaveRun:
+		case known != nil, !mayHaveRun && d.col.leftOut(c.ID).Stopped:
+			d.col.listAgain(c.ID)
 		default:
-			if err := d.refresh(ctx, c, startAt, c.Running); err != nil {
+			if err := d.refresh(ctx, c, c.Running); err != nil {
 				return n, err
 			}
 			known, _ = d.col.present(c.ID)
@@ -234,7 +225,6 @@ func (d *discovery) resync(ctx context.Context, startAt int64, all bool) (n resy
 			n.captured++
 		}
 	}
-	maps.DeleteFunc(d.looked, func(id string, _ *container) bool { return !listed[id] })
 	maps.DeleteFunc(d.created, func(id string, _ *container) bool { return !listed[id] })
 	for _, id := range d.col.capturedIDs() {
 		if !listed[id] {
@@ -242,13 +232,14 @@ func (d *discovery) resync(ctx context.Context, startAt int64, all bool) (n resy
 		}
 	}
 	d.col.dropUnmet(listed)
+	d.col.allListed()
 	return n, nil
 }
 
 // act does what an event asks for. The Engine is asked only where that is
 // needed: an inspect of a container that is being removed may take long, and
 // others are started meanwhile.
-func (d *discovery) act(ctx context.Context, a action, startAt int64) error {
+func (d *discovery) act(ctx context.Context, a action) error {
 	id := a.ctr.ID
 	switch a.name {
 	case "start":
@@ -283,12 +274,11 @@ func (d *discovery) act(ctx context.Context, a action, startAt int64) error {
 			}
 		}
 	case "destroy":
-		delete(d.looked, id)
 		delete(d.created, id)
 		d.col.removed(id)
 		return nil
 	}
-	return d.refresh(ctx, a.ctr, startAt, a.name == "start")
+	return d.refresh(ctx, a.ctr, a.name == "start")
 }
 
 // refresh inspects a container and does what its state asks for.
@@ -301,7 +291,7 @@ func (d *discovery) act(ctx context.Context, a action, startAt int64) error {
 //
 // ran says that a container that is gone by now did run, so that its lines are
 // lost if it is not known.
-func (d *discovery) refresh(ctx context.Context, seen *container, startAt int64, ran bool) error {
+func (d *discovery) refresh(ctx context.Context, seen *container, ran bool) error {
 	id := seen.ID
 	c, err := d.col.api.inspect(ctx, id)
 	switch {
@@ -328,17 +318,13 @@ func (d *discovery) refresh(ctx context.Context, seen *container, startAt int64,
 		d.start(c)
 		return nil
 	}
-	before := d.looked[id]
-	if ranSince := before != nil && before.lastRun != c.lastRun || c.StartedAt >= startAt; !c.Running && !ranSince && !d.col.hasSaved(id) {
-		if before == nil {
-			d.looked[id] = c
-		}
+	if !c.Running && !d.col.ranSince(c) {
+		d.col.leaveOut(id, other{Stopped: true, Last: c.lastRun})
 		if c.StartedAt == 0 {
 			d.created[id] = c
 		}
 		return nil
 	}
-	delete(d.looked, id)
 	delete(d.created, id)
 	d.start(c)
 	return nil
@@ -351,39 +337,8 @@ func (d *discovery) startCreated(id string) bool {
 	if c == nil || !d.col.cfg.wanted(c, d.col.self) {
 		return false
 	}
-	delete(d.looked, id)
 	delete(d.created, id)
 	c.Running, c.StartedAt = true, max(c.Created, time.Now().UnixNano())
 	d.start(c)
 	return true
-}
-
-// startPosition is where the capture of a container begins: where the
-// checkpoint says, else by when the container came.
-//
-//	created since the first start       at its beginning
-//	stopped then, and started since     at the first line since the first start,
-//	                                    or with Start_From beginning at its beginning
-//	ran already                         where Start_From says
-//
-// c.mu is held.
-func (c *Collector) startPosition(ctr *container) position {
-	if saved, ok := c.loaded[ctr.ID]; ok {
-		if p, err := saved.Position.position(); err == nil {
-			return p
-		}
-	}
-	switch {
-	case ctr.Created >= c.startAt, c.cfg.StartFrom.Kind == StartBeginning:
-		return position{kind: fromBeginning}
-	case ctr.StartedAt >= c.startAt:
-		return position{kind: fromTime, ts: c.startAt}
-	}
-	switch from := c.cfg.StartFrom; from.Kind {
-	case StartTail:
-		return position{kind: fromTail, tail: from.Tail}
-	case StartSince:
-		return position{kind: fromTime, ts: c.nowAt - int64(from.Since)}
-	}
-	return position{kind: fromTime, ts: c.nowAt}
 }

@@ -47,7 +47,10 @@ type container struct {
 // lastRun is the last run of a container, as the Engine dates it: nanoseconds
 // since 1970, 0 if there was none. Two that differ are two runs; which of them
 // is the later one, a clock that steps would tell wrong.
-type lastRun struct{ StartedAt, FinishedAt int64 }
+type lastRun struct {
+	StartedAt  int64 `json:"started,omitempty"`
+	FinishedAt int64 `json:"finished,omitempty"`
+}
 
 // Decisions the callers make by errors.Is.
 var (

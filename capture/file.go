@@ -90,6 +90,9 @@ func (f *fileReader) read(ctx context.Context, s *stream, follow bool) error {
 	}
 	s.opened()
 	s.col.noteLogDir(s.id, path)
+	if err := l.begin(ctx); err != nil {
+		return err
+	}
 	if err := l.seek(ctx); err != nil {
 		return err
 	}
@@ -137,7 +140,6 @@ func (l *fileLog) run(ctx context.Context, follow bool) error {
 		if err := l.drain(ctx); err != nil {
 			return err
 		}
-		l.s.tailWasEmpty(ctx)
 		l.s.task.beat()
 		l.lookedAt = time.Now()
 		newer, err := l.extend()

@@ -128,6 +128,7 @@ func (s *stream) advance(e *entry) {
 // emit appends a record to the outbox.
 func (s *stream) emit(std uint8, ts int64, text []byte, cut bool) {
 	if (std == stdout && !s.col.cfg.Stdout) || (std == stderr && !s.col.cfg.Stderr) {
+		s.col.out.moved = true // as if it were delivered
 		return
 	}
 	if cut {

@@ -56,11 +56,12 @@ type outbox struct {
 	acked    uint64
 	refused  uint64 // records of batches that were appended and came back, each time
 	refusing bool   // nothing was acknowledged since the last refusal
-	// committed says that positions were committed since it was reset.
-	committed bool
-	unacked   []*Batch // oldest first
-	spare     []*Batch
-	lines     [][]byte // buffers of lines that were incomplete, to be used again
+	// moved says that positions that may be committed have changed since it was
+	// reset.
+	moved   bool
+	unacked []*Batch // oldest first
+	spare   []*Batch
+	lines   [][]byte // buffers of lines that were incomplete, to be used again
 }
 
 func newOutbox(batchSize, limit int, notify func()) *outbox {
@@ -114,6 +115,7 @@ func (o *outbox) batch(tag string, s *stream, size int) *Batch {
 	}
 	if s.inBatch == nil {
 		s.inBatch = b
+		s.batches++
 		b.streams = append(b.streams, s)
 	}
 	return b
@@ -276,7 +278,8 @@ func (o *outbox) ack(total uint64) {
 		o.observe(now, b.commits)
 		for _, c := range b.commits {
 			c.stream.committed = c.pos
-			o.committed = true
+			c.stream.batches--
+			o.moved = true
 		}
 		o.acked, o.refusing = b.end, false
 		o.recycle(b)

@@ -21,6 +21,7 @@ type position struct {
 	kind   posKind
 	ts     int64 // fromTime: nanoseconds since 1970
 	tail   int   // fromTail: stored records
+	lost   bool  // fromTime: the anchor was delivered, and could not be found again
 	anchor anchor
 	spot   spot // of the anchor's newest record, if that was read from a file
 	// skip is how many records of each std stream behind this place were

@@ -141,8 +141,11 @@ func (s *stream) endOf(ctx context.Context, c *container) (done bool, err error)
 			return false, err
 		}
 	}
+	if err := s.endRun(ctx); err != nil {
+		return true, err
+	}
 	s.over(c)
-	return true, s.endRun(ctx)
+	return true, nil
 }
 
 // inspect returns the container as it is now. What discovery has just learned

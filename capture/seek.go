@@ -24,8 +24,6 @@ func (l *fileLog) seek(ctx context.Context) error {
 	var err error
 	switch target.kind {
 	case fromBeginning:
-	case fromTail:
-		at, err = l.tail(target.tail)
 	default:
 		var ok bool
 		if at, ok = l.spot(&target); !ok {
@@ -127,6 +125,29 @@ var errFound = errors.New("the position was found")
 // scan feeds r from a place on, to the end of the log. It returns the place
 // of the first record that is to be delivered, or of the end.
 func (l *fileLog) scan(ctx context.Context, from place, r *resync) (at place, err error) {
+	end, err := l.each(ctx, from, func(p place, e *entry) error {
+		deliver, short := r.feed(e)
+		switch {
+		case short:
+			return errTooShort
+		case deliver:
+			at = p
+			return errFound
+		case r.found:
+			at = place{p.file, e.spot.End}
+			return errFound
+		}
+		return nil
+	})
+	if errors.Is(err, errFound) {
+		return at, nil
+	}
+	return end, err
+}
+
+// each calls f for each record from a place on, with the record's own place, to
+// the end of the log, whose place it returns.
+func (l *fileLog) each(ctx context.Context, from place, f func(place, *entry) error) (at place, err error) {
 	lent, err := l.s.col.buffers.lend(ctx)
 	if err != nil {
 		return from, err
@@ -134,50 +155,39 @@ func (l *fileLog) scan(ctx context.Context, from place, r *resync) (at place, er
 	defer l.s.col.buffers.giveBack(lent)
 	var c recordCutter
 	at = from
-	each := func(e *entry) error {
-		deliver, short := r.feed(e)
-		switch {
-		case short:
-			return errTooShort
-		case deliver:
-			at.off = e.spot.End - int64(e.spot.Size)
-			return errFound
-		case r.found:
-			at.off = e.spot.End
-			return errFound
-		}
-		return nil
-	}
 	for i := from.file; i < len(l.files); i++ {
-		f := l.files[i]
+		file := l.files[i]
 		off := from.off
 		if i > from.file {
 			off = 0
 		}
-		if err := f.startAt(off); err != nil {
+		if err := file.startAt(off); err != nil {
 			return at, err
 		}
+		inode := file.inode
+		if file.zip != nil {
+			inode = 0
+		}
+		each := func(e *entry) error { return f(place{i, e.spot.End - int64(e.spot.Size)}, e) }
 		buf := lent.bytes
 		for eof := false; !eof; {
 			if ctx.Err() != nil {
 				return at, context.Cause(ctx)
 			}
-			b, err := f.read(buf)
+			b, err := file.read(buf)
 			if eof = errors.Is(err, io.EOF); err != nil && !eof {
 				return at, err
 			}
-			at = place{i, f.off}
-			n, err := c.each(b, 0, f.off, each)
+			at = place{i, file.off}
+			n, err := c.each(b, inode, file.off, each)
 			switch {
-			case errors.Is(err, errFound):
-				return at, nil
 			case err != nil:
 				return at, err
 			}
-			if f.consumed(b, n); n == 0 && !eof {
-				buf = l.noRecord(f, b, buf)
+			if file.consumed(b, n); n == 0 && !eof {
+				buf = l.noRecord(file, b, buf)
 			}
-			at.off = f.off
+			at.off = file.off
 		}
 	}
 	return at, nil

@@ -65,6 +65,7 @@ type stream struct {
 	half      bool     // one is being consumed
 	poison    *poison  // where the last panic was, nil before the first
 	inBatch   *Batch   // the open batch with records of this stream
+	batches   int      // that have records of this stream and were not acknowledged
 	lines     [3]line  // by std
 	tty       bool     // a terminal ends its lines with CR LF
 	lineTimes bool     // the driver gives all partials of a line one timestamp
@@ -225,10 +226,13 @@ func (s *stream) tailWasEmpty(ctx context.Context) {
 	}
 }
 
-// reportGap counts and says that the log does not hold the anchor any more,
-// and moves the position to the first record after it by time: where records
-// were merely damaged, that repeats none that were delivered.
+// reportGap counts and says that the log does not hold the anchor any more. It
+// returns errMoved: a first look then finds where to go on. The log of a
+// container that is gone by now, errGone, tells nothing of what it held.
 func (s *stream) reportGap(ctx context.Context, a *anchor) error {
+	if _, err := s.col.api.inspect(ctx, s.id); errors.Is(err, errGone) {
+		return err
+	}
 	if err := s.lock(ctx); err != nil {
 		return err
 	}
@@ -243,8 +247,8 @@ func (s *stream) reportGap(ctx context.Context, a *anchor) error {
 		}
 	}
 	s.based, s.skip = false, [3]uint32{}
-	s.pos = position{kind: fromTime, ts: last + 1}
-	return nil
+	s.pos = position{kind: fromTime, ts: last + 1, lost: true, anchor: *a}
+	return errMoved
 }
 
 // publish adds what was counted to the metrics. out.mu is held.

@@ -50,6 +50,7 @@ func (c *Collector) start(ctx context.Context, ctr *container) {
 		t.stream.task.dropped = func() { c.dropped(t) }
 		c.streams.byID[ctr.ID] = t
 		delete(c.loaded, ctr.ID)
+		delete(c.others, ctr.ID)
 		c.unsaved = true
 	}
 	t.gone = false
@@ -206,6 +207,11 @@ func (c *Collector) dropGone(n int) {
 		c.streams.gone = c.streams.gone[1:]
 		if t.gone && t.cancel == nil { // it did not come back
 			delete(c.streams.byID, t.stream.id)
+			if _, exists := c.others[t.stream.id]; exists { // and may be wanted again
+				c.out.mu.Lock()
+				c.loaded[t.stream.id] = savedContainer{Name: t.stream.container().Name, Position: t.stream.committed.saved()}
+				c.out.mu.Unlock()
+			}
 			c.unsaved = true
 		}
 	}

@@ -1,0 +1,298 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// firstLook finds where a capture begins among the records that a log holds
+// when it is first looked at, or looked at again after a gap. Only these are
+// judged by their time or counted from the end: what is written from then on
+// is new, whatever a clock says. So the place becomes the anchor of the record
+// before it, or the beginning of the log.
+type firstLook struct {
+	target *position
+	whole  bool // what is fed begins with the first record of the log
+	// now is the Engine's present, in nanoseconds since 1970. Where all that was
+	// written before it is to be left out, so are records from the future: the
+	// clock was set back since then. 0: they are not.
+	now func() int64
+
+	seen  int
+	past  position // behind the newest record fed
+	open  [3]int64 // by std: the time of the line whose end was not fed yet, 0 if there is none
+	at    position // where the capture begins, once found or at the end
+	found bool
+
+	heads []head // fromTail: the first records fed
+	first [3]int // fromTail: by std, the first piece of the open line
+
+	known, timed bool // after a gap: at is behind a record that was delivered; before the first by time
+	byTime       position
+}
+
+// head is one of the first records fed.
+type head struct {
+	mark  mark
+	spot  spot
+	first int // which of them its line begins with
+	open  bool
+}
+
+// future is by how much a record may be newer than the present, by clocks of
+// two machines.
+const future = int64(10 * time.Second)
+
+// moreHeads is how many records more than Start_From says are read, to find
+// the beginning of a long line among them.
+const moreHeads = 64
+
+func (s *stream) firstLook(target *position, whole bool) *firstLook {
+	l := &firstLook{target: target, whole: whole}
+	s.col.mu.Lock()
+	defer s.col.mu.Unlock()
+	if target.kind == fromTime && !target.lost && target.ts >= s.col.nowAt {
+		l.now = func() int64 { return time.Now().UnixNano() + s.col.ahead.Load() }
+	}
+	return l
+}
+
+// complete says that no more records need to be fed.
+func (l *firstLook) complete() bool { return l.found && l.now == nil }
+
+// feed takes the next record. short says that the log must be read from further
+// back.
+func (l *firstLook) feed(e *entry) (short bool) {
+	l.seen++
+	m := markOf(e)
+	switch {
+	case l.target.kind == fromTail:
+		l.remember(e, m)
+		return false
+	case l.target.lost:
+		if l.target.anchor.holds(&m) {
+			l.pass(e, m)
+			l.known, l.at = true, l.past
+			return false
+		}
+		if !l.timed && e.ts >= l.target.ts {
+			l.timed, l.byTime = true, l.past
+		}
+	case l.now != nil && e.ts > l.target.ts+future && e.ts > l.now()+future:
+		l.found = false // all before it is older still
+	case !l.found && e.ts >= l.target.ts:
+		// Only a record before it proves that none in between is missing.
+		if l.seen == 1 && !l.whole {
+			return true
+		}
+		l.found, l.at, l.at.cutTS = true, l.past, l.open
+	}
+	l.pass(e, m)
+	return false
+}
+
+// pass moves on behind a record.
+func (l *firstLook) pass(e *entry, m mark) {
+	l.past.advance(m)
+	l.past.spot = e.spot
+	l.open[e.std] = 0
+	if !e.newline && len(e.text) >= chunkSize {
+		l.open[e.std] = e.ts
+	}
+}
+
+// end follows the last record of the log.
+func (l *firstLook) end() {
+	switch {
+	case l.found:
+	case l.target.kind == fromTail:
+		l.at = l.fromEnd()
+	case !l.target.lost:
+		l.at, l.at.cutTS = l.past, l.open
+	case l.known:
+	case l.timed:
+		l.at = l.byTime
+	default:
+		// All is older than the last record that was delivered, and none of it
+		// was: the clock has stepped back.
+		l.at = position{}
+	}
+}
+
+func (l *firstLook) remember(e *entry, m mark) {
+	if len(l.heads) > moreHeads {
+		return
+	}
+	i := len(l.heads)
+	if l.open[e.std] != e.ts {
+		l.first[e.std] = i
+	}
+	h := head{mark: m, spot: e.spot, first: l.first[e.std], open: !e.newline && len(e.text) >= chunkSize}
+	l.open[e.std] = 0
+	if h.open {
+		l.open[e.std] = e.ts
+	}
+	l.heads = append(l.heads, h)
+}
+
+// fromEnd is the position before the last records that target asks for, and
+// before the beginning of a line that they would begin in the middle of.
+func (l *firstLook) fromEnd() (p position) {
+	start := min(max(0, l.seen-l.target.tail), len(l.heads))
+	for again := true; again; {
+		open := [3]int{-1, -1, -1}
+		for _, h := range l.heads[:start] {
+			open[h.mark.Std] = -1
+			if h.open {
+				open[h.mark.Std] = h.first
+			}
+		}
+		again = false
+		for _, first := range open {
+			if first >= 0 && first < start {
+				start, again = first, true
+			}
+		}
+	}
+	if start == 0 && !l.whole { // it began before what was read
+		start = min(1, len(l.heads))
+	}
+	for _, h := range l.heads[:start] {
+		p.advance(h.mark)
+		p.spot = h.spot
+		p.cutTS[h.mark.Std] = 0
+		if h.open {
+			p.cutTS[h.mark.Std] = h.mark.TS
+		}
+	}
+	return p
+}
+
+// toBegin says whether the position is still to be found by a first look.
+func (p *position) toBegin() bool { return p.kind == fromTime || p.kind == fromTail }
+
+func (s *stream) toBegin() bool {
+	p := s.position()
+	return p.toBegin()
+}
+
+// begin moves the stream to where its capture begins.
+func (s *stream) begin(ctx context.Context, l *firstLook) error {
+	l.end()
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	defer s.col.out.mu.Unlock()
+	s.pos = l.at
+	if s.based {
+		*s.base = l.at
+	}
+	s.col.out.moved = true
+	return nil
+}
+
+// begin finds where the capture begins, if that is not known yet. Where the log
+// is damaged that is left to the reader.
+func (f *followReader) begin(ctx context.Context, s *stream) error {
+	target := s.position()
+	limit := firstTail
+	switch {
+	case !target.toBegin():
+		return nil
+	case target.kind == fromTail:
+		limit = target.tail + moreHeads
+	case target.lost:
+		limit = everything
+	}
+	for {
+		r := newResync(&target, limit)
+		l := s.firstLook(&target, limit == everything)
+		err := f.stored(ctx, s, limit, func(e *entry) error {
+			r.feed(e)
+			if l.feed(e) {
+				return errTooShort
+			}
+			if l.complete() {
+				return errFound
+			}
+			return nil
+		})
+		var refused systemError
+		switch {
+		case errors.As(err, &refused):
+			return nil
+		case errors.Is(err, errTooShort):
+			limit = longer(limit, r)
+			continue
+		case err != nil && !errors.Is(err, errFound):
+			return err
+		}
+		l.whole = l.whole || l.seen < limit
+		s.task.beat()
+		return s.begin(ctx, l)
+	}
+}
+
+// stored calls each for the last limit records that the log holds, and for
+// nothing that is written later.
+func (f *followReader) stored(ctx context.Context, s *stream, limit int, each func(*entry) error) error {
+	log, err := f.request(ctx, s, false, limit)
+	if err != nil {
+		return err
+	}
+	defer log.close()
+	silence := time.AfterFunc(callTimeout, func() { log.cut(errStalled) })
+	defer silence.Stop()
+	for {
+		_, err := log.fill()
+		eof := errors.Is(err, io.EOF)
+		if err != nil && !eof {
+			return cause(log.ctx, fmt.Errorf("reading the log: %w", classify(err)))
+		}
+		if err := log.w.each(eof, each); err != nil || eof {
+			return err
+		}
+		silence.Reset(callTimeout)
+	}
+}
+
+// begin finds in the files where the capture begins, if that is not known yet.
+func (l *fileLog) begin(ctx context.Context) error {
+	target := l.s.position()
+	if !target.toBegin() {
+		return nil
+	}
+	for window := int64(firstWindow); ; window *= further {
+		from := place{}
+		var err error
+		switch {
+		case target.kind == fromTail:
+			from, err = l.tail(target.tail + moreHeads)
+		case !target.lost:
+			from = l.back(window)
+		}
+		if err != nil {
+			return err
+		}
+		look := l.s.firstLook(&target, from == place{})
+		_, err = l.each(ctx, from, func(_ place, e *entry) error {
+			if look.feed(e) {
+				return errTooShort
+			}
+			if look.complete() {
+				return errFound
+			}
+			return nil
+		})
+		switch {
+		case errors.Is(err, errTooShort):
+			continue
+		case err != nil && !errors.Is(err, errFound):
+			return err
+		}
+		return l.s.begin(ctx, look)
+	}
+}
