@@ -100,6 +100,9 @@ func (c *Collector) diagnose(h *Health) {
 	} else if age := time.Since(time.Unix(0, c.savedAt.Load())); c.db != nil && age > unsavedTime {
 		problem("the positions were not saved in DB for %s", age.Round(time.Second))
 	}
+	if names := c.failingStreams(); len(names) > 0 {
+		problem("reading fails all the time for %d containers: %s", len(names), fewNames(names))
+	}
 	h.Ready = len(h.Problems) == 0
 }
 

@@ -26,6 +26,7 @@ func (s *stream) run(ctx context.Context) error {
 	retry.Reset()
 	r := newReaders(s.col)
 	defer s.col.slots.give(s)
+	defer s.failsNot()
 	for {
 		if err := s.waitEngine(ctx); err != nil {
 			return err
@@ -43,16 +44,17 @@ func (s *stream) run(ctx context.Context) error {
 		if time.Since(began) > steady {
 			s.trouble.forget()
 		}
-		if err := s.backOff(ctx, err, retry); err != nil {
+		if err := s.backOff(ctx, err, retry, s.failed(began, before)); err != nil {
 			return err
 		}
 	}
 }
 
 // backOff follows a read that ended early, for a reason: it waits until it is
-// worth while to read again.
-func (s *stream) backOff(ctx context.Context, reason error, retry backoff.BackOff) error {
+// worth while to read again. failing is since when reads have failed.
+func (s *stream) backOff(ctx context.Context, reason error, retry backoff.BackOff, failing time.Time) error {
 	if errors.Is(reason, errMoved) {
+		s.failsNot()
 		return nil
 	}
 	s.col.metrics.reconnects.WithLabelValues(reconnectReason(reason)).Inc()
@@ -60,8 +62,10 @@ func (s *stream) backOff(ctx context.Context, reason error, retry backoff.BackOf
 	case errors.Is(reason, errSilent), errors.Is(reason, errRecycled): // which both are seldom
 		return nil
 	case errors.Is(reason, errBackpressure):
+		s.failsNot()
 		return s.waitSink(ctx)
-	case reason != nil && !errors.Is(reason, errEngineDown):
+	case reason == nil:
+	case !errors.Is(reason, errEngineDown) || time.Since(failing) > failingTime:
 		s.trouble.report(s.log, reason)
 	}
 	return s.pause(ctx, retry.NextBackOff())
@@ -70,6 +74,7 @@ func (s *stream) backOff(ctx context.Context, reason error, retry backoff.BackOf
 // waitEngine waits until the Engine answers.
 func (s *stream) waitEngine(ctx context.Context) error {
 	if up, _ := s.col.conn.get(); !up {
+		s.failsNot()
 		s.is(streamWaiting)
 	}
 	defer s.task.beat()

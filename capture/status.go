@@ -87,18 +87,20 @@ func (s *stream) status(state string) StreamStatus {
 	if reader := s.notes.now(); st.runs && reader != "" {
 		st.Reader = reader
 	}
-	s.meta.Lock()
-	st.Name, st.Rotations, st.ages = s.ctr.Name, s.turns, s.ages
-	st.lived = now.Add(time.Duration(s.col.ahead.Load())).Sub(time.Unix(0, s.ctr.Created))
-	doing, since, synced := s.doing, s.doingSince, s.synced
-	s.meta.Unlock()
 	s.col.out.mu.Lock()
 	st.Lines = s.emitted
 	movedAt, last := s.movedAt, s.pos.anchor.time()
 	s.col.out.mu.Unlock()
+	s.meta.Lock()
+	st.Name, st.Rotations, st.ages = s.ctr.Name, s.turns, s.ages
+	st.lived = now.Add(time.Duration(s.col.ahead.Load())).Sub(time.Unix(0, s.ctr.Created))
+	doing, since, synced := s.doing, s.doingSince, s.synced
+	failing := s.failingFor(movedAt)
+	s.meta.Unlock()
 	if last != 0 {
 		at := time.Unix(0, last).UTC()
 		st.Position = &at
+		last -= s.col.ahead.Load()
 	}
 	st.LastError, st.LastErrorAt = s.last.get()
 	if !st.runs {
@@ -112,7 +114,7 @@ func (s *stream) status(state string) StreamStatus {
 	case st.Reader != readerPoll:
 		st.State = streamOpening
 	}
-	st.Lag = lag(now, movedAt, last-s.col.ahead.Load(), doing, since)
+	st.Lag = max(lag(now, movedAt, last, doing, since), failing.Seconds())
 	return st
 }
 
