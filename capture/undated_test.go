@@ -2,6 +2,7 @@ package capture
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"fluent-bit-docker-logs/capture/dockertest"
+	"fluent-bit-docker-logs/docker/enginetest"
 )
 
 // A record that cannot be dated is a line like any other: it comes once, with
@@ -140,4 +142,49 @@ func TestWhatIsNoRecordStopsNoStream(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A real Engine sends what another program wrote into a log file as it finds
+// it: year 1 for no time, the zone as it stands there.
+func TestEngineRecordsThatCannotBeDated(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("log files belong to root")
+	}
+	times := []string{`,"time":"0001-01-01T00:00:00Z"`, `,"time":"1969-12-31T23:59:59.5Z"`, `,"time":"2300-01-01T00:00:00Z"`, "", // undated
+		`,"time":"2026-11-25T01:00:02.5+08:00"`, `,"time":"2026-11-25T01:00:02Z"`}
+	onEngines(t, func(t *testing.T, e *enginetest.Engine) {
+		for _, reader := range []string{readerFollow, readerPoll, readerFile} {
+			t.Run(reader, func(t *testing.T) {
+				name := fmt.Sprintf("undated-%d", time.Now().UnixNano())
+				a := startAgent(t, e.Host, only(name, map[string]string{"Reader": reader, "Poll_Min": "100ms", "Poll_Max": "500ms", "Rotate_Interval": "1s"}))
+				a.connected()
+				c := e.Run(t, enginetest.Options{Name: name, Args: []string{"-lines", "1"}})
+				a.waitTexts(c.ID, "", 1)
+				c.Wait()
+				// Engine 29 reads as many bytes as it has written itself, but for those
+				// that it finds at the start.
+				info, err := e.ContainerInspect(t.Context(), c.ID)
+				must(t, err)
+				f, err := os.OpenFile(info.LogPath, os.O_WRONLY|os.O_APPEND, 0)
+				must(t, err)
+				for i, field := range times {
+					_, err := fmt.Fprintf(f, `{"log":"odd %d\n","stream":"stderr"%s}`+"\n", i, field)
+					must(t, err)
+				}
+				must(t, f.Close())
+				c.Start()
+				a.waitRecords(2 + len(times))
+				want := slices.Insert(sequence("odd", 0, len(times)), 0, "run stdout 1 ")
+				checkSequence(t, "lines", append(want, "run stdout 1 "), a.texts(c.ID, ""))
+				if n := testutil.ToFloat64(a.col.metrics.undated); n != 4 {
+					t.Errorf("%v undated lines are counted", n)
+				}
+				for _, g := range a.waitRecords(0) {
+					if at := time.Unix(int64(g.Sec), 0); at.Year() < 2026 || at.Year() > 2105 {
+						t.Errorf("%q is from %v", g.Fields["log"], at)
+					}
+				}
+			})
+		}
+	})
 }
