@@ -187,8 +187,8 @@ func (s *stream) begin(ctx context.Context, l *firstLook) error {
 	}
 	defer s.col.out.mu.Unlock()
 	s.pos = l.at
-	if s.based {
-		*s.base = l.at
+	if s.needs(restored) {
+		s.setBase(restored, l.at)
 	}
 	s.col.out.moved = true
 	return nil

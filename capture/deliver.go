@@ -63,13 +63,11 @@ func (s *stream) undo(at *entry) {
 func (s *stream) leaveOut(at *entry, m mark) {
 	for std := range uint8(len(s.lines)) {
 		if at == nil || at.std == std {
-			s.since[std] += s.lines[std].partial
 			s.lines[std] = line{}
 		}
 	}
 	if at != nil {
-		s.since[at.std]++
-		s.pos.advance(m)
+		s.pass(&m)
 	}
 	s.settle()
 	s.col.metrics.gaps.Inc()
@@ -79,8 +77,8 @@ func (s *stream) leaveOut(at *entry, m mark) {
 // goOn makes p the place from which the stream reads next. out.mu is held.
 func (s *stream) goOn(p position) {
 	s.skip, p.skip = p.skip, [3]uint32{}
-	s.pos, s.based, s.since, s.lines = p, false, [3]uint32{}, [3]line{}
-	if s.skip != [3]uint32{} {
-		s.setBase(p)
+	s.pos, s.based, s.lines = p, false, [3]line{}
+	if s.needs(restored) {
+		s.setBase(restored, p)
 	}
 }

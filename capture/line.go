@@ -10,7 +10,14 @@ type line struct {
 	pending bool
 	ts      int64 // of its first partial
 	text    []byte
-	partial uint32 // partials so far
+	partial uint32 // partials so far that the position is behind
+}
+
+// base is a place that is to be read from again after a restart, because
+// something behind it is not delivered yet.
+type base struct {
+	pos  position
+	seen [3]uint32 // records consumed behind it, by std
 }
 
 // accept takes the next record of the log. out.mu is held. A record is
@@ -22,7 +29,6 @@ func (s *stream) accept(e *entry) {
 	s.seen++
 	if s.skip[std] > 0 {
 		s.skip[std]--
-		s.since[std]++
 		s.advance(e)
 		s.half = false
 		return
@@ -44,11 +50,9 @@ func (s *stream) accept(e *entry) {
 		if ends {
 			*cutTS = 0
 		}
-		s.since[std]++
 	case ends && !l.pending:
 		text := s.trimTerminal(e.text, e.newline)
 		s.emit(std, e.ts, text, len(text) > s.col.cfg.MaxLineSize)
-		s.since[std]++
 	default:
 		s.joinPartial(e, ends)
 	}
@@ -60,14 +64,10 @@ func (s *stream) accept(e *entry) {
 func (s *stream) joinPartial(e *entry, ends bool) {
 	l := &s.lines[e.std]
 	if !l.pending {
-		if !s.based {
-			s.setBase(s.pos)
-			s.since = [3]uint32{}
-		}
+		s.setBase(e.std, s.pos)
 		l.pending, l.ts, l.text = true, e.ts, s.col.out.lineBuffer()
 	}
 	s.count.partials++
-	l.partial++
 	room := s.col.cfg.MaxLineSize - len(l.text)
 	l.text = append(l.text, e.text[:min(room, len(e.text))]...)
 	switch {
@@ -98,30 +98,71 @@ func (s *stream) trimTerminal(text []byte, newline bool) []byte {
 func (s *stream) endLine(std uint8, cut bool) {
 	l := &s.lines[std]
 	s.emit(std, l.ts, l.text, cut)
-	s.since[std] += l.partial
 	s.col.out.freeLine(l.text)
 	*l = line{}
 	s.settle()
 }
 
-// setBase notes where the oldest line begins that is incomplete.
-func (s *stream) setBase(p position) {
-	if s.base == nil { // most containers never need it
-		s.base = new(position)
+// restored is the index of the base that a restart gave, beside those of the
+// std streams.
+const restored = 0
+
+// setBase notes the place before an incomplete line of a std stream, or the
+// place of a restart.
+func (s *stream) setBase(i uint8, p position) {
+	if s.bases[i] == nil { // most containers never need it
+		s.bases[i] = new(base)
 	}
-	*s.base, s.based = p, true
+	*s.bases[i], s.based = base{pos: p}, true
 }
 
-// settle forgets the base when nothing depends on it any more.
-func (s *stream) settle() {
-	if s.based && !s.lines[stdout].pending && !s.lines[stderr].pending && s.skip == [3]uint32{} {
-		s.based = false
+// needs says whether a base is one still.
+func (s *stream) needs(i uint8) bool {
+	if i == restored {
+		return s.skip != [3]uint32{}
 	}
+	return s.lines[i].pending
+}
+
+// settle forgets the bases when nothing depends on any of them.
+func (s *stream) settle() {
+	s.based = s.based && (s.needs(restored) || s.needs(stdout) || s.needs(stderr))
+}
+
+// oldest is the base that is furthest back, nil if there is none.
+func (s *stream) oldest() (b *base) {
+	for i := range uint8(len(s.bases)) {
+		switch {
+		case !s.needs(i):
+		case i == restored:
+			return s.bases[i]
+		case b == nil, b.seen[stdout]+b.seen[stderr] < s.bases[i].seen[stdout]+s.bases[i].seen[stderr]:
+			b = s.bases[i]
+		}
+	}
+	return b
 }
 
 func (s *stream) advance(e *entry) {
-	s.pos.advance(markOf(e))
+	m := markOf(e)
+	s.pass(&m)
 	s.pos.spot = e.spot
+}
+
+// pass moves the position behind a record that was consumed.
+func (s *stream) pass(m *mark) {
+	s.pos.advance(*m)
+	if !s.based {
+		return
+	}
+	for i := range uint8(len(s.bases)) {
+		if s.needs(i) {
+			s.bases[i].seen[m.Std]++
+		}
+	}
+	if l := &s.lines[m.Std]; l.pending {
+		l.partial++
+	}
 	s.settle()
 }
 

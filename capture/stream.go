@@ -70,16 +70,16 @@ type stream struct {
 	lines     [3]line  // by std
 	tty       bool     // a terminal ends its lines with CR LF
 	lineTimes bool     // the driver gives all partials of a line one timestamp
-	// While a line is incomplete, base is the position before its first
-	// partial and since counts the records behind base that need no second
-	// delivery; skip is what is left of such a count after a restart.
-	based       bool
-	base        *position
-	since, skip [3]uint32
-	count       lineCounts // since the last publish
-	emitted     uint64     // lines, until then
-	dated       int64      // what the last line without a time was given for one
-	movedAt     time.Time  // of the last publish
+	// While a line is incomplete, a restart begins before its first partial, at
+	// the oldest base, and skips the records behind it that need no second
+	// delivery; skip is what is left to be skipped.
+	based   bool       // any base is needed
+	bases   [3]*base   // by std, and restored
+	skip    [3]uint32  // by std
+	count   lineCounts // since the last publish
+	emitted uint64     // lines, until then
+	dated   int64      // what the last line without a time was given for one
+	movedAt time.Time  // of the last publish
 }
 
 // newStream makes the stream of a container that was just inspected.
@@ -193,10 +193,11 @@ func (s *stream) snapshot() position {
 	if !s.based {
 		return s.pos
 	}
-	p := *s.base
+	b := s.oldest()
+	p := b.pos
 	p.cutTS = s.pos.cutTS
 	for std := range p.skip {
-		p.skip[std] = s.since[std] + s.skip[std]
+		p.skip[std] = b.seen[std] - s.lines[std].partial + s.skip[std]
 	}
 	return p
 }

@@ -1,0 +1,99 @@
+package capture
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+// A restart at any moment, while lines of both std streams overlap, brings each
+// line once. It begins no further back than the oldest line that is incomplete.
+func TestOverlappingLongLines(t *testing.T) {
+	const records = 3000
+	rnd := rand.New(rand.NewPCG(1, 2))
+	var log []entry
+	var lineOf []int // by record: the index of its line's first one
+	index := map[mark]int{}
+	var want [3][]string
+	text, first := [3]string{}, [3]int{-1, -1, -1}
+	for i := range records {
+		std := uint8(stdout + rnd.IntN(2))
+		if first[std] < 0 {
+			first[std] = i
+		}
+		piece := fmt.Sprint(i, " ")
+		e := entry{std: std, ts: 1e18 + int64(first[std]), newline: rnd.IntN(3) == 0}
+		if !e.newline {
+			piece += strings.Repeat("x", chunkSize-len(piece))
+		}
+		e.text = []byte(piece)
+		log, lineOf, index[markOf(&e)] = append(log, e), append(lineOf, first[std]), i
+		text[std] += piece
+		if e.newline {
+			want[std] = append(want[std], text[std])
+			text[std], first[std] = "", -1
+		}
+	}
+
+	s := benchStream(t)
+	s.col.cfg.MaxLineSize = 100 * chunkSize
+	var have [3][]string
+	take := func() { // what Fluent Bit takes is safe
+		for b := s.col.out.next(); b != nil; b = s.col.out.next() {
+			rs, err := decodeRecords("", b.Buf)
+			must(t, err)
+			for _, r := range rs {
+				std := map[string]int{"stdout": stdout, "stderr": stderr}[r.Fields["stream"]]
+				have[std] = append(have[std], r.Fields["log"])
+			}
+			n := b.Records
+			s.col.out.appendedFirst()
+			s.col.out.ack(s.col.out.acked + uint64(n))
+		}
+	}
+	open := [3]int{-1, -1, -1}
+	for at, restarts := 0, 0; at < records; {
+		e := &log[at]
+		s.accept(e)
+		open[e.std] = lineOf[at]
+		if e.newline {
+			open[e.std] = -1
+		}
+		at++
+		if rnd.IntN(4) == 0 {
+			take()
+		}
+		if restarts == 300 || rnd.IntN(10) != 0 {
+			continue
+		}
+		restarts++
+		take()
+		caughtUp := s.skip == [3]uint32{}
+		p := s.committed
+		if s.batches == 0 {
+			p = s.snapshot()
+		}
+		saved := p.saved()
+		p, err := saved.position()
+		must(t, err)
+		s.goOn(p)
+		from := 0
+		if p.anchor.n > 0 {
+			from = index[p.anchor.newest()] + 1
+		}
+		for _, o := range open {
+			if o >= 0 {
+				at = min(at, o)
+			}
+		}
+		if caughtUp && from != at {
+			t.Fatalf("it begins again at record %d and not at %d, where the oldest incomplete line begins", from, at)
+		}
+		at, open = from, [3]int{-1, -1, -1}
+	}
+	take()
+	for _, std := range []int{stdout, stderr} {
+		checkSequence(t, fmt.Sprint("std ", std), want[std], have[std])
+	}
+}
