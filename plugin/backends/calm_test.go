@@ -18,7 +18,7 @@ import (
 	"fluent-bit-docker-logs/plugin/backends/lokitest"
 )
 
-// needs skips the test where Fluent Bit is not installed, or what the script needs for these backends.
+// needs skips the test where Fluent Bit is not installed, or has no output loki, or what the script needs for these backends.
 func needs(t *testing.T, names ...string) {
 	t.Helper()
 	if asked {
@@ -26,6 +26,9 @@ func needs(t *testing.T, names ...string) {
 	}
 	if _, ok := debian.FluentBit(); !ok {
 		t.Skip("no fluent-bit here: it is not tested what comes of the lines behind it")
+	}
+	if err := exec.Command(program(), "-o", "loki", "-h").Run(); err != nil {
+		t.Skip("this fluent-bit was built without output loki")
 	}
 	for _, name := range names {
 		if _, err := script("missing", name); err != nil {
