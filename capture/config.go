@@ -111,7 +111,7 @@ var options = []Option{
 		func(c *Config, v string) error {
 			return parseOneOf(&c.Reader, v, readerAuto, readerFile, readerFollow, readerPoll)
 		}},
-	{"Max_Streams", "200", "a number between 1 and 10000", "With Reader auto, the follow streams at most; beyond it the quietest containers are polled.",
+	{"Max_Streams", "200", "a number between 1 and 10000", "With Reader auto, the follow streams at most; beyond it the quietest containers are polled. Those run with --rm are followed up to twice as many.",
 		func(c *Config, v string) error { return parseInt(&c.MaxStreams, v, 1, 10000) }},
 	{"Active_Rate", "1", "lines per second, between 0.01 and 1000", "With Reader auto, a container that is polled is followed from this rate on, and polled again below half of it.",
 		func(c *Config, v string) error { return parseFloat(&c.ActiveRate, v, 0.01, 1000) }},

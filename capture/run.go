@@ -174,7 +174,7 @@ func (s *stream) inspect(ctx context.Context) (c *container, err error) {
 }
 
 // reportMissed counts and says that a container was removed before its log
-// could be opened, or polled for the last time.
+// could be opened, or while it was polled.
 func (s *stream) reportMissed() {
 	s.meta.Lock()
 	defer s.meta.Unlock()
@@ -183,7 +183,7 @@ func (s *stream) reportMissed() {
 		s.col.reportMissed(s.log, s.ctr)
 	case !s.lastPoll.IsZero():
 		s.col.metrics.unpolled.Inc()
-		s.log.Warn("gap: the container was removed before its last poll, what it wrote after the one before is lost", "last_poll", s.lastPoll.UTC())
+		s.log.Warn("the container was removed while it was polled: what it wrote after its last poll, if anything, is lost", "last_poll", s.lastPoll.UTC())
 		s.lastPoll = time.Time{}
 	}
 }
