@@ -40,14 +40,18 @@ const ttyError = "Error grabbing logs: "
 // b does not hold a whole record yet. At the end of the log (eof) what is
 // left is the last record.
 func (t *ttyCutter) cut(b []byte, eof bool) (e entry, n int, err error) {
-	ts, text := t.ts, b
-	switch ok := true; {
-	case len(b) == 0, !eof && !t.rest && !stampComplete(b):
+	if len(b) == 0 || (!eof && !t.rest && !stampComplete(b)) {
 		return entry{}, 0, nil
-	case !t.rest:
-		if ts, text, ok = cutTime(b); !ok && bytes.HasPrefix(b, []byte(ttyError)) {
+	}
+	ts, text := t.ts, b
+	if !t.rest {
+		var stamped bool
+		ts, text, stamped = cutTime(b)
+		switch {
+		case stamped:
+		case bytes.HasPrefix(b, []byte(ttyError)):
 			return entry{}, len(b), systemError(bytes.TrimSpace(b))
-		} else if !ok && !t.rough {
+		case !t.rough:
 			return entry{}, 0, fmt.Errorf("%w: no timestamp at the beginning of %.60q", errBadFrame, b)
 		}
 	}
