@@ -38,6 +38,9 @@ type other struct {
 	// Stopped: it is left out because it did not run; its last run was Last.
 	Stopped bool    `json:"stopped,omitempty"`
 	Last    lastRun `json:"last_run,omitzero"`
+	// Unwanted is when it was last seen not to be wanted, by the Engine's clock, in
+	// nanoseconds since 1970; 0 if that is not why.
+	Unwanted int64 `json:"unwanted,omitempty"`
 
 	listed time.Time // when a list last showed it
 }
@@ -292,6 +295,12 @@ func (c *Collector) snapshot() *checkpoint {
 	}
 	if c.listed {
 		cp.Others = maps.Clone(c.others)
+		for id, o := range cp.Others {
+			if o.Unwanted != 0 { // and is not up to now
+				o.Unwanted = c.engineNow()
+				cp.Others[id] = o
+			}
+		}
 	}
 	for id, t := range c.streams.byID {
 		if t.stream.batches == 0 { // what was consumed since was not for delivery

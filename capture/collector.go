@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"strings"
 	"sync"
@@ -26,8 +27,9 @@ type Collector struct {
 	opens   semaphore
 	buffers *readBuffers // of log files
 	metrics *metrics
-	host    string    // this machine's name, in every record
-	self    string    // id of the container we run in, "" if none
+	host    string       // this machine's name, in every record
+	own     ownContainer // that we run in, if Exclude_Self
+	saidOwn atomic.Bool
 	began   time.Time // New, by our clock
 	last    lastError
 	engine  atomic.Pointer[engineInfo] // as of the last connect
@@ -47,7 +49,10 @@ type Collector struct {
 	turns   *rotationLog
 	guard   *fdGuard
 	files   atomic.Int64 // log files that are open
-	cameAt  atomic.Int64 // when Fluent Bit's thread last came by, on the clock of sinceStart; 0 before it did
+
+	lists      trouble      // with the periodic list
+	unanswered atomic.Int64 // containers that could not be inspected
+	cameAt     atomic.Int64 // when Fluent Bit's thread last came by, on the clock of sinceStart; 0 before it did
 
 	mu      sync.Mutex
 	streams streamSet                 // guarded by mu
@@ -87,7 +92,9 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer, notify func())
 		saveNow: make(chan struct{}, 1),
 		slots:   newSlots(cfg.MaxStreams),
 		streams: streamSet{byID: make(map[string]*streamTask)},
+		loaded:  make(map[string]savedContainer),
 		others:  make(map[string]other),
+		lists:   trouble{what: "listing the containers"},
 	}
 	c.pollers = newPollers(c.conn, maxOpens)
 	c.log = c.last.remember(log)
@@ -97,7 +104,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer, notify func())
 	c.turns = newRotationLog(&cfg, c.log)
 	c.savedAt.Store(c.began.UnixNano())
 	if cfg.ExcludeSelf {
-		c.self = ownContainer()
+		c.own = findOwn()
 	}
 	c.guard = newFDGuard(c)
 	if c.metrics, err = newMetrics(reg, c); err != nil {
@@ -125,7 +132,7 @@ func (c *Collector) openDB() error {
 	c.db = db
 	if cp != nil {
 		c.startAt = cp.FirstStart.UnixNano()
-		c.loaded = cp.Containers
+		maps.Copy(c.loaded, cp.Containers)
 		c.listed = cp.Others != nil
 		for id, o := range cp.Others {
 			o.listed = c.began
@@ -141,10 +148,10 @@ func (c *Collector) openDB() error {
 func (c *Collector) Run(ctx context.Context) error {
 	defer c.watchFiles()()
 	defer c.pollers.wait()
-	d := &discovery{col: c, log: c.log, created: make(map[string]*container)}
-	d.start = func(ctr *container) { c.start(ctx, ctr) }
+	d := newDiscovery(c)
+	d.start = func(ctr *container) { c.start(ctx, ctr, true) }
+	d.begin = func(ctr *container) { c.start(ctx, ctr, false) }
 	d.look = func(id string) bool { return c.look(ctx, id) }
-	d.task = newTask(taskDiscovery, c.log, d.run)
 	c.sup.start(ctx, d.task)
 	if c.db != nil {
 		save := newTask(taskCheckpoint, c.log, nil)
@@ -239,6 +246,9 @@ func (c *Collector) Close() error {
 	c.guard.fds.close()
 	var err error
 	if c.db != nil {
+		c.mu.Lock()
+		c.unsaved = c.unsaved || c.listed // until when some were not wanted
+		c.mu.Unlock()
 		if err = guard(c.save); err != nil {
 			err = fmt.Errorf("option DB: saving the positions in %s: %w", c.cfg.DB, err)
 		}

@@ -45,6 +45,8 @@ type Config struct {
 
 	DB     string        // the checkpoint's file; empty: positions are kept in memory
 	DBSync time.Duration // how often it is written
+
+	callTimeout time.Duration // of a list or an inspect; 0 is the usual one
 }
 
 // TLSConfig names the files for a tcp:// Engine that wants TLS.

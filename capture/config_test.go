@@ -113,12 +113,33 @@ func TestSelectors(t *testing.T) {
 func TestOwnContainer(t *testing.T) {
 	id := strings.Repeat("0123456789abcdef", 4)
 	inside := "644 643 8:1 /var/lib/docker/containers/" + id + "/hostname /etc/hostname rw,relatime - ext4 /dev/sda1 rw\n"
-	if got := ownContainerIn("22 1 8:1 / / rw - ext4 /dev/sda1 rw\n" + inside); got != id {
-		t.Errorf("inside a container: %q", got)
+	is := func(mounts, cgroup string, c container) bool {
+		own := ownContainerIn(mounts, cgroup)
+		return own.is(&c)
+	}
+	const root = "600 500 0:52 / / rw,relatime - overlay overlay rw,lowerdir=/l/A:/l/B,upperdir=/var/lib/docker/overlay2/abc/diff,workdir=/w\n"
+	other := strings.Repeat("fedcba9876543210", 4)
+	for _, test := range []struct {
+		what, mounts, cgroup string
+		c                    container
+		want                 bool
+	}{
+		{"inside, no layers are known", "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n" + inside, "0::/\n", container{ID: id}, true},
+		{"another one", inside, "0::/\n", container{ID: other}, false},
+		{"the network of another", root + inside, "0::/\n", container{ID: other, UpperDir: "/var/lib/docker/overlay2/abc/diff"}, true},
+		{"whose network it is", root + inside, "0::/\n", container{ID: id, UpperDir: "/var/lib/docker/overlay2/def/diff"}, false},
+		{"cgroup v1", inside, "9:name=systemd:/docker/" + other + "\n0::/\n", container{ID: other}, true},
+		{"cgroup v1, whose network it is", inside, "9:name=systemd:/docker/" + other + "\n", container{ID: id}, false},
+		{"cgroup v2 of the host", inside, "0::/system.slice/docker-" + other + ".scope\n", container{ID: other}, true},
+		{"on the host", "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n", "0::/\n", container{ID: id}, false},
+	} {
+		if have := is(test.mounts, test.cgroup, test.c); have != test.want {
+			t.Errorf("%s: %v", test.what, have)
+		}
 	}
 	onHost := "700 25 0:50 / /var/lib/docker/containers/" + id + "/mounts/shm rw - tmpfs shm rw\n"
-	if got := ownContainerIn(onHost); got != "" {
-		t.Errorf("on the host: %q", got)
+	if is(onHost, "0::/\n", container{ID: id}) {
+		t.Error("on the host")
 	}
 }
 

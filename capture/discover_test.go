@@ -11,7 +11,7 @@ import (
 
 func TestOnlyWantedContainers(t *testing.T) {
 	e := dockertest.Start(t)
-	a := startAgent(t, e.Host(), map[string]string{"Exclude": "db-*"})
+	a := startAgent(t, e.Host(), map[string]string{"Exclude": "db-*"}, soon)
 	a.connected()
 	db := e.Run(dockertest.Container{Name: "db-1"})
 	out := e.Run(dockertest.Container{Name: "opted-out", Labels: map[string]string{excludeLabel: "true"}})
@@ -25,8 +25,11 @@ func TestOnlyWantedContainers(t *testing.T) {
 		t.Errorf("%d streams of containers that are not wanted", n)
 	}
 	// A name decides as it is at the moment.
+	a.waitResyncs(e, 2)
 	db.Rename("web-2")
+	db.Stdout("after")
 	a.waitTexts(db.ID, "", 1)
+	checkSequence(t, "of db-1", []string{"after"}, a.texts(db.ID, "")) // what came before was not wanted
 	web.Rename("db-2")
 	must(t, web.WaitFollowers(testContext(t), 0))
 }

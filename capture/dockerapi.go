@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,6 +41,9 @@ type container struct {
 	// AutoRemove: it is removed as soon as it stops, and its log with it.
 	AutoRemove bool
 
+	// UpperDir is the writable layer, where the Engine tells.
+	UpperDir string
+
 	// LongOver is known after a list only: it has not run for an hour.
 	LongOver bool
 }
@@ -71,6 +75,8 @@ type dockerAPI struct {
 	cli  atomic.Pointer[client.Client]
 	open atomic.Int64 // connections
 
+	timeout time.Duration // of a list or an inspect
+
 	direct *directConns // nil unless the Engine is on this host
 }
 
@@ -82,7 +88,7 @@ type engineInfo struct {
 }
 
 func newDockerAPI(cfg *Config) (*dockerAPI, error) {
-	a := &dockerAPI{host: cfg.DockerHost, tls: cfg.TLS}
+	a := &dockerAPI{host: cfg.DockerHost, tls: cfg.TLS, timeout: cmp.Or(cfg.callTimeout, callTimeout)}
 	cli, err := a.newClient()
 	if err != nil {
 		return nil, fmt.Errorf("option Docker_Host: value %q: %w", cfg.DockerHost, err)
@@ -177,7 +183,7 @@ func (a *dockerAPI) olderThan(version string) bool {
 
 // list returns every container, running or not.
 func (a *dockerAPI) list(ctx context.Context) ([]*container, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
 	sums, err := a.cli.Load().ContainerList(ctx, containertypes.ListOptions{All: true})
 	if err != nil {
@@ -216,7 +222,7 @@ func longOver(status string) bool {
 
 // inspect returns all that is known of one container.
 func (a *dockerAPI) inspect(ctx context.Context, id string) (*container, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
 	asked := time.Now()
 	r, err := a.cli.Load().ContainerInspect(ctx, id)
@@ -239,6 +245,7 @@ func (a *dockerAPI) inspect(ctx context.Context, id string) (*container, error) 
 		c.Driver = r.HostConfig.LogConfig.Type
 		c.AutoRemove = r.HostConfig.AutoRemove
 	}
+	c.UpperDir = r.GraphDriver.Data["UpperDir"]
 	c.Created = parseEngineTime(r.Created)
 	c.lastRun = lastRun{parseEngineTime(r.State.StartedAt), parseEngineTime(r.State.FinishedAt)}
 	c.SeenAt = asked.UnixNano()

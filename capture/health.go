@@ -80,6 +80,12 @@ func (c *Collector) diagnose(h *Health) {
 	if !h.Engine.Reachable {
 		problem("the Engine does not answer")
 	}
+	if c.lists.present() {
+		problem("the Engine does not list its containers")
+	}
+	if n := c.unanswered.Load(); n > 0 {
+		problem("%d containers could not be inspected", n)
+	}
 	if h.Tasks.Stalled > 0 {
 		problem("%d tasks are stalled", h.Tasks.Stalled)
 	}

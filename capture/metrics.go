@@ -26,6 +26,7 @@ type metrics struct {
 	reconnects                        *prometheus.CounterVec
 	events                            *prometheus.CounterVec
 	resyncFinds                       prometheus.Counter
+	discoveryErrors                   *prometheus.CounterVec
 	missed, unpolled                  prometheus.Counter
 	damaged                           prometheus.Counter
 	panics                            prometheus.Counter
@@ -59,6 +60,7 @@ func newMetrics(reg prometheus.Registerer, c *Collector) (*metrics, error) {
 		guardActions:     r.counters("fd_guard_actions_total", "What was done because of too many open file descriptors.", "action"),
 		checkpointErrors: r.counter("checkpoint_errors_total", "Times that the positions could not be saved."),
 		events:           r.counters("discovery_events_total", "Container events acted on, by action.", "action"),
+		discoveryErrors:  r.counters("discovery_errors_total", "Answers that the Engine failed to give, by what was asked for; session: it was taken to be away.", "what", "session", "list", "inspect"),
 		resyncFinds:      r.counter("resync_finds_total", "Containers found by the periodic list that no event had announced."),
 		latency: r.histogram("delivery_latency_seconds", "From the Engine's timestamp of a record to its acknowledgement; the last record of each batch.",
 			.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 3600),

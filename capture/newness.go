@@ -44,6 +44,18 @@ func (c *Collector) leaveOut(id string, o other) {
 	c.others[id] = o
 }
 
+// existed notes of a container that the first list shows, before it is looked
+// at, that it is not new.
+func (c *Collector) existed(ctr *container) {
+	c.mu.Lock()
+	_, there := c.others[ctr.ID]
+	first := !c.listed && ctr.Created < c.startAt && !there && c.streams.byID[ctr.ID] == nil
+	c.mu.Unlock()
+	if first {
+		c.leaveOut(ctr.ID, other{})
+	}
+}
+
 // leftOut is what is known of a container that is not captured.
 func (c *Collector) leftOut(id string) other {
 	c.mu.Lock()
@@ -94,6 +106,7 @@ func (c *Collector) ranSince(ctr *container) bool {
 // startPosition is where the capture of a container begins: where the
 // checkpoint says, else by when the container came.
 //
+//	left out until now                  when that was last so
 //	created since the first start       at its beginning
 //	stopped then, and started since     behind the run before, or with Start_From
 //	                                    beginning at its beginning
@@ -108,6 +121,8 @@ func (c *Collector) startPosition(ctr *container) position {
 	}
 	before := c.others[ctr.ID]
 	switch {
+	case before.Unwanted != 0:
+		return position{kind: fromTime, ts: before.Unwanted}
 	case c.isNew(ctr), c.cfg.StartFrom.Kind == StartBeginning, before.Stopped && before.Last.StartedAt == 0:
 		return position{kind: fromBeginning}
 	case before.Stopped && before.Last != ctr.lastRun:
@@ -125,3 +140,6 @@ func (c *Collector) startPosition(ctr *container) position {
 	}
 	return position{kind: fromTime, ts: c.nowAt}
 }
+
+// engineNow is the time by the Engine's clock.
+func (c *Collector) engineNow() int64 { return time.Now().UnixNano() + c.ahead.Load() }

@@ -216,6 +216,12 @@ func splitList(v string) (items []string) {
 	return items
 }
 
+// byImage says whether a selector looks at images.
+func (c *Config) byImage() bool {
+	image := func(s selector) bool { return s.key == "image" }
+	return slices.ContainsFunc(c.Include, image) || slices.ContainsFunc(c.Exclude, image)
+}
+
 // wanted says whether the container's log is to be captured.
 func (c *Config) wanted(ctr *container, self string) bool {
 	if c.ExcludeSelf && self != "" && ctr.ID == self {

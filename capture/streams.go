@@ -39,8 +39,9 @@ type streamTask struct {
 }
 
 // start makes the container's stream run, as look does. It makes the stream
-// when there is none yet. ctr is as good as a new inspect.
-func (c *Collector) start(ctx context.Context, ctr *container) {
+// when there is none yet. fresh says that ctr is as good as a new
+// inspect.
+func (c *Collector) start(ctx context.Context, ctr *container, fresh bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := c.streams.byID[ctr.ID]
@@ -54,7 +55,7 @@ func (c *Collector) start(ctx context.Context, ctr *container) {
 		c.unsaved = true
 	}
 	t.gone = false
-	if t.cancel == nil {
+	if t.cancel == nil && fresh {
 		t.stream.known()
 	}
 	c.runTask(ctx, t)
@@ -242,6 +243,21 @@ func (c *Collector) present(id string) (s *stream, running bool) {
 	}
 	return nil, false
 }
+
+// presentCount is how many containers are captured.
+func (c *Collector) presentCount() (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, t := range c.streams.byID {
+		if !t.gone {
+			n++
+		}
+	}
+	return n
+}
+
+// wanted says whether the container's log is to be captured.
+func (c *Collector) wanted(ctr *container) bool { return c.cfg.wanted(ctr, c.own.get()) }
 
 // capturedIDs returns the ids of all containers that have a stream.
 func (c *Collector) capturedIDs() []string {

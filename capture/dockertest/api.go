@@ -97,7 +97,7 @@ func (e *Engine) serveList(w http.ResponseWriter, r *http.Request) {
 			continue
 		}
 		list = append(list, summary{
-			ID: c.ID, Names: []string{"/" + c.name}, Image: c.spec.Image, ImageID: c.imageID(), Command: "/app", Created: c.created.Unix(), Ports: []struct{}{},
+			ID: c.ID, Names: []string{"/" + c.name}, Image: c.listedImageLocked(), ImageID: c.imageID(), Command: "/app", Created: c.created.Unix(), Ports: []struct{}{},
 			Labels: c.labels(), State: c.state, Status: c.statusLocked(now), HostConfig: map[string]string{"NetworkMode": "bridge"}, Mounts: []struct{}{},
 		})
 	}
@@ -110,6 +110,22 @@ func (c *Ctr) matchesLocked(f filters) bool {
 		f.match("id", func(v string) bool { return strings.HasPrefix(c.ID, v) }) &&
 		f.match("name", func(v string) bool { return strings.Contains("/"+c.name, v) }) &&
 		f.match("label", func(v string) bool { return hasLabel(c.spec.Labels, v) })
+}
+
+// listedImageLocked is how the list names the image: by its id once the name stands for another.
+func (c *Ctr) listedImageLocked() string {
+	if c.untagged {
+		return c.imageID()
+	}
+	return c.spec.Image
+}
+
+// Untag moves the tag of the container's image to another image, as a pull does: the list names the image by its id from then on, the
+// inspect as the container was created with.
+func (c *Ctr) Untag() {
+	c.e.mu.Lock()
+	defer c.e.mu.Unlock()
+	c.untagged = true
 }
 
 func (c *Ctr) imageID() string { return fmt.Sprintf("sha256:%064x", len(c.spec.Image)) }

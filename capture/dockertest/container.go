@@ -45,6 +45,7 @@ type Ctr struct {
 	started, ended time.Time
 	exitCode, pid  int
 	hideFromLists  int
+	untagged       bool
 }
 
 // Create makes a container that does not run yet, and emits create. A name that is taken goes over to the new container.

@@ -1,0 +1,231 @@
+package capture
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"fluent-bit-docker-logs/capture/dockertest"
+)
+
+// soon are times of discovery that a test does not want to wait for.
+func soon(c *Config) { c.ResyncInterval, c.callTimeout = 50*time.Millisecond, 300*time.Millisecond }
+
+// waitResyncs waits for n lists that are asked for from now on.
+func (a *agent) waitResyncs(e *dockertest.Engine, n int) {
+	a.t.Helper()
+	must(a.t, e.WaitRequests(testContext(a.t), dockertest.List, e.Requests(dockertest.List)+n+1))
+}
+
+// An inspect that hangs concerns its container, at the start and later.
+func TestHangingInspectConcernsOneContainer(t *testing.T) {
+	e := dockertest.Start(t)
+	var cs []*dockertest.Ctr
+	for i := range 5 {
+		cs = append(cs, e.Run(dockertest.Container{Name: fmt.Sprint("c", i)}))
+	}
+	undo := e.Override(dockertest.Inspect, cs[2], dockertest.Answer{Hang: true})
+	a := startAgent(t, e.Host(), nil, soon)
+	a.connected()
+	late := e.Create(dockertest.Container{Name: "late"})
+	undoLate := e.Override(dockertest.Inspect, late, dockertest.Answer{Hang: true})
+	late.Start()
+	a.waitLog("a container could not be inspected, it is tried again\" container=c2")
+	a.waitLog("a container could not be inspected, it is tried again\" container=late")
+	for i := range 20 { // far more than are asked at a time, one after the other
+		c := e.Run(dockertest.Container{Name: fmt.Sprint("short", i), AutoRemove: true})
+		c.Stdout("x")
+		a.waitTexts(c.ID, "", 1)
+		c.Stop()
+	}
+	for _, c := range append(cs, late) {
+		c.Stdout("line")
+	}
+	for _, i := range []int{0, 1, 3, 4} {
+		a.waitTexts(cs[i].ID, "", 1)
+	}
+	h := a.col.Health()
+	if p := strings.Join(h.Problems, "; "); !h.Engine.Reachable || !strings.Contains(p, "could not be inspected") {
+		t.Errorf("reachable %v, problems %s", h.Engine.Reachable, p)
+	}
+	if n := strings.Count(a.log.String(), "could not be inspected, it is tried again\" container=c2"); n != 1 {
+		t.Errorf("said %d times", n)
+	}
+	if strings.Contains(a.log.String(), "the Engine does not answer, it is tried") {
+		t.Error("the Engine is taken to be away")
+	}
+	undo()
+	undoLate()
+	for _, c := range append(cs, late) {
+		a.waitTexts(c.ID, "", 1)
+		checkSequence(t, c.Name(), []string{"line"}, a.texts(c.ID, ""))
+	}
+	a.waitFor("the health", func() bool { return a.col.Health().Ready })
+}
+
+// While a list hangs, events are acted on, and it is told.
+func TestHangingListHoldsUpNothing(t *testing.T) {
+	e := dockertest.Start(t)
+	a := startAgent(t, e.Host(), nil, soon)
+	a.connected()
+	a.waitResyncs(e, 1)
+	undo := e.Override(dockertest.List, nil, dockertest.Answer{Hang: true})
+	for i := range 20 {
+		c := e.Run(dockertest.Container{Name: fmt.Sprint("c", i), AutoRemove: true})
+		c.Stdout("line")
+		a.waitTexts(c.ID, "", 1)
+		c.Stop()
+	}
+	a.waitLog("listing the containers failed, it is tried again")
+	if h := a.col.Health(); h.Ready || !h.Engine.Reachable || !strings.Contains(strings.Join(h.Problems, "; "), "does not list its containers") {
+		t.Errorf("%+v", h)
+	}
+	if n := a.series("log_capturer_discovery_errors_total", "what=list").GetCounter().GetValue(); n == 0 {
+		t.Error("it is not counted")
+	}
+	undo()
+	a.waitLog("listing the containers works again")
+	if !strings.Contains(a.log.String(), "level=WARN") || !a.col.Health().Ready {
+		t.Errorf("problems %q", a.col.Health().Problems)
+	}
+
+	// At the start there is nothing without a list, and that is said, too.
+	again := e.Override(dockertest.List, nil, dockertest.Answer{Hang: true})
+	b := startAgent(t, e.Host(), nil, soon)
+	b.waitLog("the Engine does not answer")
+	if h := b.col.Health(); h.Ready || h.Engine.Reachable {
+		t.Errorf("%+v", h)
+	}
+	again()
+	b.connected()
+}
+
+// A tag that is moved to another image ends no capture and begins none: what
+// counts is the name that the container was created with.
+func TestMovedTag(t *testing.T) {
+	e := dockertest.Start(t)
+	web := e.Run(dockertest.Container{Name: "web", Image: "app:1"})
+	other := e.Run(dockertest.Container{Name: "other", Image: "base:1"})
+	in := startAgent(t, e.Host(), map[string]string{"Include": "image=app:*"}, soon)
+	ex := startAgent(t, e.Host(), map[string]string{"Exclude": "image=app:*"}, soon)
+	in.connected()
+	ex.connected()
+	web.Stdout("one")
+	other.Stdout("one")
+	in.waitTexts(web.ID, "", 1)
+	ex.waitTexts(other.ID, "", 1)
+	web.Untag()
+	other.Untag()
+	in.waitResyncs(e, 6)
+	asked := e.Requests(dockertest.Inspect)
+	in.waitResyncs(e, 6)
+	if n := e.Requests(dockertest.Inspect) - asked; n != 0 {
+		t.Errorf("%d inspects of what is known", n)
+	}
+	web.Stdout("two")
+	other.Stdout("two")
+	in.waitTexts(web.ID, "", 2)
+	ex.waitTexts(other.ID, "", 2)
+	late := startAgent(t, e.Host(), map[string]string{"Include": "image=app:*", "Start_From": "beginning"}, soon)
+	late.waitTexts(web.ID, "", 2)
+	for _, a := range []*agent{in, late} {
+		checkSequence(t, "web", []string{"one", "two"}, a.texts(web.ID, ""))
+		checkSequence(t, "other, left out", nil, a.texts(other.ID, ""))
+	}
+	checkSequence(t, "web, left out", nil, ex.texts(web.ID, ""))
+	for _, a := range []*agent{in, ex} {
+		if n := a.series("log_capturer_resync_finds_total").GetCounter().GetValue(); n != 0 {
+			t.Errorf("%v containers were found that events had announced", n)
+		}
+	}
+}
+
+// Renamed away and back, however long after, a container's capture goes on where
+// it was.
+func TestRenamedAwayAndBack(t *testing.T) {
+	for _, long := range []bool{false, true} {
+		e := dockertest.Start(t)
+		a := startAgent(t, e.Host(), map[string]string{"Exclude": "*-old"}, func(c *Config) {
+			if long {
+				c.ResyncInterval = 20 * time.Millisecond
+			}
+		})
+		a.connected()
+		c := e.Run(dockertest.Container{Name: "web"})
+		c.Stdout(sequence("out", 0, 100)...)
+		a.waitTexts(c.ID, "", 100)
+		c.Rename("web-old")
+		a.waitFor("its end", func() bool { return a.col.runningCount() == 0 })
+		if long { // ten minutes pass
+			a.col.mu.Lock()
+			for _, g := range a.col.streams.gone {
+				g.goneAt = g.goneAt.Add(-goneGrace)
+			}
+			a.col.dropGone(0)
+			a.col.mu.Unlock()
+			a.waitResyncs(e, 3)
+		}
+		c.Rename("web")
+		c.Stdout(sequence("out", 100, 200)...)
+		a.waitTexts(c.ID, "", 200)
+		c.Rename("web-old")
+		c.Rename("web")
+		c.Stdout(sequence("out", 200, 300)...)
+		c.Stop()
+		a.waitTexts(c.ID, "", 300)
+		checkSequence(t, "lines", sequence("out", 0, 300), a.texts(c.ID, ""))
+		c.Remove()
+		a.waitFor("its end", func() bool { return a.col.runningCount() == 0 })
+		checkSequence(t, "lines", sequence("out", 0, 300), a.texts(c.ID, ""))
+	}
+}
+
+// What was written while a container was left out is not shipped once it is
+// wanted, in the same run or the next.
+func TestLeftOutUntilWanted(t *testing.T) {
+	e := dockertest.Start(t)
+	db := filepath.Join(t.TempDir(), "db")
+	a := startAgent(t, e.Host(), map[string]string{"DB": db, "Exclude": "noisy,tmp-*"}, soon)
+	a.connected()
+	noisy := e.Run(dockertest.Container{Name: "noisy"})
+	renamed := e.Run(dockertest.Container{Name: "tmp-web"})
+	a.waitFor("both to be known", func() bool { a.col.mu.Lock(); defer a.col.mu.Unlock(); return len(a.col.others) == 2 })
+	noisy.Stdout(sequence("excluded", 0, 100)...)
+	renamed.Stdout(sequence("excluded", 0, 100)...)
+	a.waitResyncs(e, 2)
+	renamed.Rename("web")
+	renamed.Stdout("one")
+	a.waitTexts(renamed.ID, "", 1)
+	checkSequence(t, "renamed", []string{"one"}, a.texts(renamed.ID, ""))
+	a.stop()
+	noisy.Stdout("while nobody reads")
+	b := startAgent(t, e.Host(), map[string]string{"DB": db}, soon)
+	b.connected()
+	noisy.Stdout("one")
+	renamed.Stdout("two")
+	b.waitTexts(noisy.ID, "", 2)
+	b.waitTexts(renamed.ID, "", 1)
+	checkSequence(t, "Exclude lifted", []string{"while nobody reads", "one"}, b.texts(noisy.ID, ""))
+	checkSequence(t, "renamed", []string{"two"}, b.texts(renamed.ID, ""))
+}
+
+// A container that comes while the capture runs is new, also when the clock has
+// stepped back.
+func TestClockThatStepsBack(t *testing.T) {
+	for _, back := range []time.Duration{30 * time.Second, time.Hour} {
+		e := dockertest.Start(t, dockertest.WithClock(func() time.Time { return time.Now().Add(-back) }))
+		a := startAgent(t, e.Host(), nil)
+		a.connected()
+		c := e.Run(dockertest.Container{Name: "web"})
+		c.Stdout(sequence("out", 0, 10)...)
+		a.waitTexts(c.ID, "", 10)
+		d := e.Run(dockertest.Container{Name: "short"})
+		d.Stdout("a", "b")
+		d.Stop()
+		a.waitTexts(d.ID, "", 2)
+		checkSequence(t, "web", sequence("out", 0, 10), a.texts(c.ID, ""))
+		checkSequence(t, "short", []string{"a", "b"}, a.texts(d.ID, ""))
+	}
+}
