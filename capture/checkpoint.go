@@ -108,6 +108,8 @@ type checkpointFile struct {
 	path    string
 	log     *slog.Logger
 	lock    *os.File // nil while the lock's file cannot be made
+	journal journal
+	ahead   bool // when it was opened the journal had more than the file
 	trouble trouble
 }
 
@@ -119,7 +121,7 @@ var errInUse = errors.New("another instance uses it, and two would overwrite eac
 // log; that its place cannot be written is a warning. Only a file in use is
 // an error.
 func openCheckpoint(path string, log *slog.Logger) (*checkpointFile, *checkpoint, error) {
-	f := &checkpointFile{path: path, log: log, trouble: trouble{what: "saving the positions"}}
+	f := &checkpointFile{path: path, log: log, trouble: trouble{what: "saving the positions"}, journal: journal{path: path + ".journal"}}
 	if err := f.acquire(); errors.Is(err, errInUse) {
 		return nil, nil, fmt.Errorf("option DB: value %q: %w", path, err)
 	} else if err != nil {
@@ -135,7 +137,23 @@ func openCheckpoint(path string, log *slog.Logger) (*checkpointFile, *checkpoint
 		log.Error("option DB: the file cannot be used and is set aside; Start_From applies as at a first start", "file", path, "aside", aside, "error", err)
 		return f, nil, nil
 	}
+	if cp != nil {
+		f.replay(cp)
+	}
 	return f, cp, nil
+}
+
+// replay takes over what was committed since cp was saved. Where that cannot
+// be read, lines come twice.
+func (f *checkpointFile) replay(cp *checkpoint) {
+	good, err := f.journal.replay(cp)
+	f.ahead = good > 0
+	if err == nil && f.lock != nil {
+		err = f.journal.resume(good)
+	}
+	if err != nil {
+		f.log.Warn("option DB: what was committed since the file was saved cannot be read, some lines come twice", "file", f.journal.path, "error", err)
+	}
 }
 
 // acquire takes the lock. It is a file of its own, since each save replaces
@@ -206,15 +224,22 @@ func (f *checkpointFile) save(cp *checkpoint) error {
 	if err != nil {
 		return err
 	}
-	return renameio.WriteFile(f.path, append(b, '\n'), 0o600, renameio.WithTempDir(filepath.Dir(f.path)))
+	if err := renameio.WriteFile(f.path, append(b, '\n'), 0o600, renameio.WithTempDir(filepath.Dir(f.path))); err != nil {
+		return err
+	}
+	if err := f.journal.begin(cp.Saved); err != nil {
+		return fmt.Errorf("%s: %w", f.journal.path, err)
+	}
+	return nil
 }
 
 // close gives up the lock.
 func (f *checkpointFile) close() error {
+	err := f.journal.close()
 	if f.lock == nil {
-		return nil
+		return err
 	}
-	return f.lock.Close()
+	return errors.Join(err, f.lock.Close())
 }
 
 // savePace is how many times longer than a save the pause after it is at
@@ -223,15 +248,28 @@ const savePace = 20
 
 // saveLoop saves the positions while they change, until ctx is done, and at
 // once when the Engine was found: what the first start was like must outlive
-// an agent that is killed a moment later.
+// an agent that is killed a moment later. In between it keeps the journal.
 func (c *Collector) saveLoop(ctx context.Context, t *task) error {
 	due := time.NewTimer(c.cfg.DBSync)
 	defer due.Stop()
+	var written time.Time // no line of the journal before
 	for {
 		t.rest()
 		select {
 		case <-due.C:
 		case <-c.saveNow:
+		case <-c.committed:
+			began := time.Now()
+			if began.Before(written) {
+				continue // what was committed is written with what comes next, or saved
+			}
+			t.beat()
+			c.journalCommits()
+			if !c.db.journal.full() {
+				written = began.Add(max(journalPace, savePace*time.Since(began)))
+				continue
+			}
+			written = began.Add(journalRetry)
 		case <-ctx.Done():
 			return nil
 		}

@@ -39,9 +39,10 @@ type Collector struct {
 	saidNoWatch sync.Once
 	logDir      atomic.Pointer[string] // where the Engine keeps its log files, once one was opened
 
-	db      *checkpointFile // nil without DB
-	saveNow chan struct{}   // capacity 1
-	savedAt atomic.Int64    // when the checkpoint was last up to date, nanoseconds since 1970
+	db        *checkpointFile // nil without DB
+	saveNow   chan struct{}   // capacity 1
+	committed chan struct{}   // capacity 1: positions were committed
+	savedAt   atomic.Int64    // when the checkpoint was last up to date, nanoseconds since 1970
 
 	sup     *supervisor
 	slots   *slots
@@ -81,20 +82,21 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer, notify func())
 		return nil, err
 	}
 	c := &Collector{
-		cfg:     &cfg,
-		api:     api,
-		conn:    newConnState(),
-		out:     newOutbox(cfg.BatchSize, cfg.BufferLimit, notify),
-		opens:   make(semaphore, maxOpens),
-		buffers: newReadBuffers(),
-		host:    host,
-		began:   time.Now(),
-		saveNow: make(chan struct{}, 1),
-		slots:   newSlots(cfg.MaxStreams),
-		streams: streamSet{byID: make(map[string]*streamTask)},
-		loaded:  make(map[string]savedContainer),
-		others:  make(map[string]other),
-		lists:   trouble{what: "listing the containers"},
+		cfg:       &cfg,
+		api:       api,
+		conn:      newConnState(),
+		out:       newOutbox(cfg.BatchSize, cfg.BufferLimit, notify),
+		opens:     make(semaphore, maxOpens),
+		buffers:   newReadBuffers(),
+		host:      host,
+		began:     time.Now(),
+		saveNow:   make(chan struct{}, 1),
+		committed: make(chan struct{}, 1),
+		slots:     newSlots(cfg.MaxStreams),
+		streams:   streamSet{byID: make(map[string]*streamTask)},
+		loaded:    make(map[string]savedContainer),
+		others:    make(map[string]other),
+		lists:     trouble{what: "listing the containers"},
 	}
 	c.pollers = newPollers(c.conn, maxOpens)
 	c.log = c.last.remember(log)
@@ -130,6 +132,8 @@ func (c *Collector) openDB() error {
 		return err
 	}
 	c.db = db
+	c.unsaved = db.ahead
+	c.out.journaled = c.committed
 	if cp != nil {
 		c.startAt = cp.FirstStart.UnixNano()
 		maps.Copy(c.loaded, cp.Containers)
@@ -251,6 +255,8 @@ func (c *Collector) Close() error {
 		c.mu.Unlock()
 		if err = guard(c.save); err != nil {
 			err = fmt.Errorf("option DB: saving the positions in %s: %w", c.cfg.DB, err)
+		} else {
+			err = c.db.journal.remove()
 		}
 		err = errors.Join(err, c.db.close())
 	}

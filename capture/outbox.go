@@ -58,10 +58,13 @@ type outbox struct {
 	refusing bool   // nothing was acknowledged since the last refusal
 	// moved says that positions that may be committed have changed since it was
 	// reset.
-	moved   bool
-	unacked []*Batch // oldest first
-	spare   []*Batch
-	lines   [][]byte // buffers of lines that were incomplete, to be used again
+	moved     bool
+	journaled chan<- struct{} // capacity 1; told of commits; nil without a journal
+	news      []*stream       // whose position was committed since takeCommitted
+	spareNews []*stream
+	unacked   []*Batch // oldest first
+	spare     []*Batch
+	lines     [][]byte // buffers of lines that were incomplete, to be used again
 }
 
 func newOutbox(batchSize, limit int, notify func()) *outbox {
@@ -277,15 +280,30 @@ func (o *outbox) ack(total uint64) {
 		b := o.unacked[done]
 		o.observe(now, b.commits)
 		for _, c := range b.commits {
-			c.stream.committed = c.pos
 			c.stream.batches--
-			o.moved = true
+			o.commit(c.stream, c.pos)
 		}
 		o.acked, o.refusing = b.end, false
 		o.recycle(b)
 	}
 	clear(o.unacked[:done])
 	o.unacked = o.unacked[done:]
+	if o.journaled != nil && len(o.news) > 0 {
+		select {
+		case o.journaled <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// commit moves the position of s that a restart goes on from. o.mu is held.
+func (o *outbox) commit(s *stream, pos position) {
+	s.committed = pos
+	o.moved = true
+	if o.journaled != nil && !s.news {
+		s.news = true
+		o.news = append(o.news, s)
+	}
 }
 
 // maxSpare bounds the memory of batches that wait to be used again: as many as

@@ -62,6 +62,7 @@ type stream struct {
 	tag       string
 	pos       position // behind the last record consumed
 	committed position // behind the last record that Fluent Bit holds
+	news      bool     // it is in out.news
 	seen      uint64   // records consumed
 	half      bool     // one is being consumed
 	poison    *poison  // where the last panic was, nil before the first
