@@ -80,7 +80,8 @@ func TestResyncFindsWhatEventsMissed(t *testing.T) {
 	a.waitRecords(20)
 	checkSequence(t, "runs", sequence("out", 0, 10), a.texts(runs.ID, ""))
 	checkSequence(t, "ended", sequence("out", 0, 10), a.texts(ended.ID, ""))
-	if n := testutil.ToFloat64(a.col.metrics.resyncFinds); n != 1 {
+	// The other one is found as well if the list is taken before it has ended.
+	if n := testutil.ToFloat64(a.col.metrics.resyncFinds); n < 1 || n > 2 {
 		t.Errorf("%v finds counted", n)
 	}
 }

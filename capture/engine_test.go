@@ -67,10 +67,10 @@ func only(name string, more map[string]string) map[string]string {
 
 // Two racing std streams, whose timestamps are often inverted between them,
 // with the stream rotated every 100 ms. RACING_LINES=500000 for each of the two
-// is the full number; at RACING_RATE=5000 lines a second for each, an opening
-// finds its place in a moment, so that there are many.
+// at RACING_RATE=20000 lines a second for each is the full number; at fewer an
+// opening finds its place in a moment, so that there are many.
 func TestEngineRacingStreams(t *testing.T) {
-	lines, rate := fromEnv(t, "RACING_LINES", 100_000), fromEnv(t, "RACING_RATE", 20_000)
+	lines, rate := fromEnv(t, "RACING_LINES", 25_000), fromEnv(t, "RACING_RATE", 5_000)
 	onEngines(t, func(t *testing.T, e *enginetest.Engine) {
 		name := fmt.Sprintf("racing-%d", time.Now().UnixNano())
 		a := startAgent(t, e.Host, only(name, nil), func(c *Config) { c.RotateInterval = 100 * time.Millisecond })

@@ -285,7 +285,7 @@ func (a *agent) stopIgnoringErrors() {
 
 // waitTime is how long a test waits for what must come; it is reached only
 // when the test fails.
-const waitTime = 30 * time.Second
+const waitTime = time.Minute
 
 // wait blocks until ok, called with the records so far, is true.
 func (a *agent) wait(what string, ok func([]got) bool) {

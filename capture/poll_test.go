@@ -17,20 +17,19 @@ func TestPollKeepsNothingOpen(t *testing.T) {
 	c := e.Run(dockertest.Container{Name: "web"})
 	c.Stdout("one")
 	a.waitRecords(1)
-	a.waitFor("ten polls", func() bool { return len(c.LogQueries()) >= 10 })
+	before := len(c.LogQueries())
+	a.waitFor("ten polls", func() bool { return len(c.LogQueries()) >= before+10 })
 	qs := c.LogQueries()
 	for _, q := range qs {
 		if q.Follow {
 			t.Fatal("a log is followed")
 		}
 	}
-	if last := qs[9].At.Sub(qs[8].At); last < 100*time.Millisecond {
-		t.Errorf("the tenth poll came %v after the ninth", last)
+	if last := qs[before+9].At.Sub(qs[before+8].At); last < 100*time.Millisecond {
+		t.Errorf("the tenth poll without news came %v after the ninth", last)
 	}
 	must(t, c.WaitFollowers(testContext(t), 0))
-	if n := e.OpenConns(); n > 3 {
-		t.Errorf("%d connections are open", n)
-	}
+	a.waitFor("at most three open connections", func() bool { return e.OpenConns() <= 3 })
 	c.Stdout("two")
 	a.waitRecords(2)
 }
@@ -79,9 +78,8 @@ func TestMaxStreams(t *testing.T) {
 		busy.Stdout(sequence("out", n, n+100)...)
 		n += 100
 		a.waitTexts(busy.ID, "", n)
-		if open := e.Followers(); open > most+1 { // one may be on its way out
-			t.Fatalf("%d follow streams, Max_Streams is %d", open, most)
-		}
+		// Those whose end the Engine has not seen yet are not too many: one that is would stay.
+		a.waitFor("at most Max_Streams follow streams", func() bool { return e.Followers() <= most })
 		for _, c := range cs[:len(cs)-1] {
 			a.waitTexts(c.ID, "", i+1)
 		}

@@ -17,15 +17,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"fluent-bit-docker-logs/capture/dockertest"
+	"fluent-bit-docker-logs/docker/enginetest"
 )
 
 // freeAddress is one that nobody listens on.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := enginetest.FreeAddr()
 	must(t, err)
-	defer l.Close()
-	return l.Addr().String()
+	return addr
 }
 
 // asking keeps no connection, so that goleak sees none.

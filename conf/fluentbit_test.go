@@ -26,7 +26,7 @@ const (
 )
 
 // limit bounds every wait.
-const limit = 40 * time.Second
+const limit = 2 * time.Minute
 
 func lookFluentBit(t *testing.T) string {
 	t.Helper()

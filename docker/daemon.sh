@@ -23,7 +23,7 @@ start() {
 await() {
 	local what=$1 name=$2 i
 	shift 2
-	for ((i = 0; i < ${PATIENCE:-300}; i++)); do
+	for ((i = 0; i < ${PATIENCE:-1200}; i++)); do
 		if "$@" >/dev/null 2>&1; then return; fi
 		kill -0 "$(cat "$STATE/$name.pid")" 2>/dev/null || break
 		sleep 0.1

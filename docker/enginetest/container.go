@@ -70,7 +70,7 @@ type Container struct {
 }
 
 // limit bounds every request of a test to the Engine.
-const limit = time.Minute
+const limit = 5 * time.Minute
 
 // Run creates and starts a container and removes it when the test ends.
 func (e *Engine) Run(t testing.TB, o Options) *Container {

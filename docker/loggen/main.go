@@ -40,7 +40,7 @@ func main() {
 		return nil
 	})
 	script := flag.String("script", "", "file (- is standard input) of steps, one a line: STD:BASE64 or sleep:DURATION")
-	delay := flag.Duration("delay", 0, "wait before the first line")
+	await := flag.Bool("await", false, "wait for SIGUSR1 after the first line of each standard stream")
 	hold := flag.Bool("hold", false, "stay alive afterwards, until SIGTERM or SIGINT")
 	flag.Parse()
 
@@ -48,10 +48,16 @@ func main() {
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM, syscall.SIGINT)
 	done := make(chan error, 1)
-	go func() {
-		time.Sleep(*delay)
-		done <- produce(&g, *std, writes, *script)
-	}()
+	if *await {
+		g.await = make(chan struct{})
+		usr1 := make(chan os.Signal, 1)
+		signal.Notify(usr1, syscall.SIGUSR1)
+		go func() {
+			<-usr1
+			close(g.await)
+		}()
+	}
+	go func() { done <- produce(&g, *std, writes, *script) }()
 	select {
 	case err := <-done:
 		if err != nil {
@@ -105,6 +111,7 @@ type generator struct {
 	rate                                        float64
 	run, payload                                string
 	crlf, unended                               bool
+	await                                       chan struct{} // closed when the lines behind the first may come; nil: at once
 }
 
 // write sends the lines of one standard stream to out.
@@ -130,6 +137,13 @@ func (g *generator) write(out io.Writer, std string) error {
 		if g.crashAfter == i+1 {
 			_ = w.Flush()
 			os.Exit(crashStatus)
+		}
+		if i == 0 && g.await != nil {
+			if err := w.Flush(); err != nil {
+				return err
+			}
+			<-g.await
+			begin = time.Now()
 		}
 		if g.rate > 0 {
 			if err := w.Flush(); err != nil {

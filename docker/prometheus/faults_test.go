@@ -16,14 +16,18 @@ import (
 	"fluent-bit-docker-logs/capture"
 	"fluent-bit-docker-logs/capture/dockertest"
 	"fluent-bit-docker-logs/docker/debian"
+	"fluent-bit-docker-logs/docker/enginetest"
 	"fluent-bit-docker-logs/docker/prometheus"
 )
+
+// limit bounds each wait for Prometheus.
+const limit = 2 * time.Minute
 
 // TestFaults: what really goes wrong in a capture makes a real Prometheus fire the alert. The minutes of "for" are seconds.
 func TestFaults(t *testing.T) {
 	e := dockertest.Start(t, dockertest.WithLiveRestore())
 	c := e.Run(dockertest.Container{Name: "web"})
-	addr, err := prometheus.FreeAddr()
+	addr, err := enginetest.FreeAddr()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +39,7 @@ func TestFaults(t *testing.T) {
 		"Docker_Host": e.Host(), "Reader": "follow", "Heartbeat_Interval": "1s", "Task_Timeout": "1m", "Resync_Interval": "1s",
 		"Metrics_Listen": addr, "DB": filepath.Join(db, "positions"), "Start_From": "beginning",
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	if err := e.WaitFollowers(ctx, 1); err != nil {
 		t.Fatal(err)
@@ -65,7 +69,7 @@ func TestFaults(t *testing.T) {
 			}
 		}
 		inject()
-		for limit := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) { // Prometheus gives no sign
+		for end := time.Now().Add(limit); ; time.Sleep(100 * time.Millisecond) { // Prometheus gives no sign
 			all, missing := fired(), ""
 			for _, a := range alerts {
 				if !all[a] {
@@ -75,7 +79,7 @@ func TestFaults(t *testing.T) {
 			if missing == "" {
 				return
 			}
-			if time.Now().After(limit) {
+			if time.Now().After(end) {
 				t.Fatalf("%s does not fire: %s; these did: %v", missing, fault, all)
 			}
 		}
@@ -109,12 +113,12 @@ func TestFaults(t *testing.T) {
 // awaitScrapes waits until the expression has held for a second: a counter's rise is seen only from a value before.
 func awaitScrapes(t *testing.T, p *prometheus.Server, expr string) {
 	t.Helper()
-	for limit := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(limit); ; time.Sleep(100 * time.Millisecond) {
 		v, _, _, err := p.Query(t.Context(), "count_over_time(("+expr+")[1s:250ms]) >= 4", time.Now())
 		if err == nil && v.String() != "" {
 			return
 		}
-		if time.Now().After(limit) {
+		if time.Now().After(end) {
 			t.Fatalf("%s does not hold: %v", expr, err)
 		}
 	}

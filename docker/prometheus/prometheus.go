@@ -8,7 +8,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +22,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"fluent-bit-docker-logs/docker/debian"
+	"fluent-bit-docker-logs/docker/enginetest"
 )
 
 // Package is Debian's package of prometheus and promtool.
@@ -59,7 +59,7 @@ func Start(ctx context.Context, dir string, c Config) (*Server, error) {
 	if err := c.write(dir); err != nil {
 		return nil, err
 	}
-	addr, err := FreeAddr()
+	addr, err := enginetest.FreeAddr()
 	if err != nil {
 		return nil, err
 	}
@@ -144,13 +144,4 @@ func (c Config) write(dir string) error {
 	return errors.Join(
 		os.WriteFile(filepath.Join(dir, "prometheus.yml"), []byte(conf), 0o600),
 		os.WriteFile(filepath.Join(dir, "alerts.yml"), []byte(rules), 0o600))
-}
-
-// FreeAddr returns a port of the loopback interface that nobody listens on at the moment.
-func FreeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }

@@ -13,7 +13,6 @@ import (
 
 	"fluent-bit-docker-logs/docker/debian"
 	"fluent-bit-docker-logs/docker/enginetest"
-	"fluent-bit-docker-logs/docker/prometheus"
 )
 
 // agent is the program that runs the plugin: Fluent Bit where this machine has one, else the project's host.
@@ -44,7 +43,7 @@ func startAgent(s settings) (*agent, error) {
 	}
 	plugin := filepath.Join(root, "build", "in_docker_logs.so")
 	a := &agent{log: filepath.Join(s.dir, "agent.log"), done: make(chan struct{})}
-	if a.Plugin, err = prometheus.FreeAddr(); err != nil {
+	if a.Plugin, err = enginetest.FreeAddr(); err != nil {
 		return nil, err
 	}
 	if path, ok := debian.FluentBit(); ok {
@@ -99,7 +98,7 @@ func (a *agent) fluentBit(path, plugin string, s settings) error {
 		return fmt.Errorf("%s --version: %w", path, err)
 	}
 	a.Name, _, _ = strings.Cut(string(version), "\n")
-	if a.FluentBit, err = prometheus.FreeAddr(); err != nil {
+	if a.FluentBit, err = enginetest.FreeAddr(); err != nil {
 		return err
 	}
 	var b strings.Builder

@@ -17,7 +17,7 @@ import (
 )
 
 // limit bounds every wait of a test.
-const limit = 40 * time.Second
+const limit = 2 * time.Minute
 
 // options are the keys of one [INPUT] section.
 type options map[string]string
@@ -196,6 +196,19 @@ func (p *process) reload() {
 	p.awaitLog(p.agent.reloaded(), n+1)
 }
 
+// setRate changes how many bytes a second the output takes.
+func (p *process) setRate(rate int64) {
+	p.t.Helper()
+	if _, ok := p.agent.(host); !ok {
+		p.rate.Store(rate)
+		return
+	}
+	if _, err := fmt.Fprintln(p.stdin, "slow", rate); err != nil {
+		p.t.Fatal(err)
+	}
+	p.awaitLog(regexp.MustCompile(fmt.Sprintf(`^\[host\] ok slow %d$`, rate)), 1)
+}
+
 // awaitRecords waits until the sink has n records of each container; what is short is said by the comparison later.
 func (p *process) awaitRecords(n map[string]int) {
 	p.t.Helper()
@@ -265,7 +278,7 @@ func (p *process) wait(ctx context.Context) bool {
 func refused(t testing.TB, a agent, s setup) string {
 	t.Helper()
 	p := launch(t, a, s)
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	if !p.wait(ctx) {
 		t.Fatalf("%s runs with %v", a, s.inputs)

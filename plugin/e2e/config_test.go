@@ -99,7 +99,7 @@ func TestDaemon(t *testing.T) {
 		s := setup{inputs: []options{{}}, daemon: true, logFile: log}
 		p := launch(t, a, s)
 		t.Cleanup(func() { killAll(p.path) })
-		ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
 		if !p.wait(ctx) {
 			t.Fatalf("%s did not go into the background", a)

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -37,15 +36,11 @@ func cpuSeconds(b *testing.B, pid int) float64 {
 // toNull runs Fluent Bit with an input into its null output until that has
 // seen all lines.
 func toNull(b *testing.B, fluentBit string, lines int, input string, args ...string) cost {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	_ = l.Close()
+	addr := freeAddress(b)
+	_, port, _ := strings.Cut(addr, ":")
 	dir := b.TempDir()
 	parsers := "[PARSER]\n    Name docker\n    Format json\n    Time_Key time\n    Time_Format %Y-%m-%dT%H:%M:%S.%L\n    Time_Keep On\n"
-	config := fmt.Sprintf("[SERVICE]\n    Flush 0.2\n    Log_Level error\n    Parsers_File %s/parsers.conf\n    HTTP_Server On\n    HTTP_Listen 127.0.0.1\n    HTTP_Port %d\n[INPUT]\n%s[OUTPUT]\n    Name null\n    Match *\n",
+	config := fmt.Sprintf("[SERVICE]\n    Flush 0.2\n    Log_Level error\n    Parsers_File %s/parsers.conf\n    HTTP_Server On\n    HTTP_Listen 127.0.0.1\n    HTTP_Port %s\n[INPUT]\n%s[OUTPUT]\n    Name null\n    Match *\n",
 		dir, port, input)
 	for name, text := range map[string]string{"parsers.conf": parsers, "fluent-bit.conf": config} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -65,18 +60,18 @@ func toNull(b *testing.B, fluentBit string, lines int, input string, args ...str
 	const limit = 5 * time.Minute
 	for time.Since(began) < limit {
 		time.Sleep(20 * time.Millisecond)
-		if passed(port) >= lines {
+		if passed(addr) >= lines {
 			return cost{cpuSeconds(b, cmd.Process.Pid), time.Since(began).Seconds()}
 		}
 	}
-	b.Fatalf("only %d of %d lines after %v", passed(port), lines, limit)
+	b.Fatalf("only %d of %d lines after %v", passed(addr), lines, limit)
 	return cost{}
 }
 
 // passed is how many records Fluent Bit's null output has seen.
-func passed(port int) int {
+func passed(addr string) int {
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	r, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d/api/v1/metrics", port))
+	r, err := client.Get("http://" + addr + "/api/v1/metrics")
 	if err != nil {
 		return 0
 	}

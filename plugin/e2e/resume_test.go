@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
-	"time"
 
 	"fluent-bit-docker-logs/docker/enginetest"
 )
@@ -50,8 +49,7 @@ func TestTerminated(t *testing.T) {
 		c := producer(t, e, name)
 		p := start(t, a, s)
 		for range n {
-			p.awaitMore(c.ID)
-			time.Sleep(500 * time.Millisecond) // of load
+			p.awaitMore(c.ID, 500)
 			p = p.again(syscall.SIGTERM, s)
 		}
 		c.Stop()
@@ -77,8 +75,7 @@ func TestKilled(t *testing.T) {
 		c := producer(t, e, name)
 		p := start(t, a, s)
 		for range n {
-			p.awaitMore(c.ID)
-			time.Sleep(1500 * time.Millisecond)
+			p.awaitMore(c.ID, 1500)
 			p = p.again(syscall.SIGKILL, s)
 		}
 		c.Stop()

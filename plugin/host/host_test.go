@@ -58,6 +58,9 @@ var build = sync.OnceValue(func() error {
 	return nil
 })
 
+// limit bounds every wait.
+const limit = 2 * time.Minute
+
 // process is a running host, or Fluent Bit.
 type process struct {
 	t      *testing.T
@@ -124,7 +127,7 @@ func run(t *testing.T, args ...string) *process {
 // wait returns the first line from here on that matches.
 func (p *process) wait(pattern string) string {
 	p.t.Helper()
-	re, timeout := regexp.MustCompile(pattern), time.After(10*time.Second)
+	re, timeout := regexp.MustCompile(pattern), time.After(limit)
 	for {
 		select {
 		case line, ok := <-p.lines:
