@@ -50,9 +50,13 @@ build/.compiler:
 run: build ## print the records of all containers as JSON lines until Ctrl-C, or DURATION=10s
 	@docker/run.sh
 
-test: build ## every test with the race detector, on a real Engine and, where installed, a real Fluent Bit
+test: build ## every test with the race detector, on a real Engine and, where installed, a real Fluent Bit; ENGINE=28,29 or all
+ifdef ENGINE
+	go test -json -race -timeout 2h -p 1 -parallel 2 ./... | go run ./docker/enginetest/cmd/byengine
+else
 	@docker/engine.sh up >/dev/null || [ $$? = 3 ]
 	go test -race -timeout 20m -p 1 -parallel 2 ./... # a package has the machine for itself
+endif
 
 e2e: build ## Fluent Bit, VictoriaLogs and Kafka, all real: what came of 200,000 lines, and through faults; LOKI_URL=http://host:port for a Loki
 	@docker/engine.sh up >/dev/null
@@ -92,5 +96,5 @@ image-test: build ## build docker/Dockerfile from stand-ins of its bases, and ru
 	IMAGE_TEST=1 go test -v -count 1 -timeout 30m -run Image ./docker
 
 clean: ## stop the Engines and backends that were started here and remove build/
-	@docker/engine.sh down && docker/engine.sh down --version 29 && docker/backends.sh down
+	@for v in $$(docker/engine.sh versions); do docker/engine.sh down --version $$v; done; docker/backends.sh down
 	rm -rf build

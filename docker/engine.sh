@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
 # A Docker Engine for the tests and for `make run`.
 #
-#   docker/engine.sh up     [--version 29]   find or start an Engine; the last line is its DOCKER_HOST
-#   docker/engine.sh down   [--version 29]   stop what `up` started, and nothing else
-#   docker/engine.sh restart [--version 29]  stop and start the dockerd that `up` started, and its containers with it
-#   docker/engine.sh status [--version 29]   one line; exit 0 when an Engine answers
-#   docker/engine.sh host   [--version 29]   only the DOCKER_HOST; exit 1 when none answers
-#   docker/engine.sh built  [--version 29]   exit 0 when the binaries are there
+#   docker/engine.sh up     [--version V]   find or start an Engine; the last line is its DOCKER_HOST
+#   docker/engine.sh down   [--version V]   stop what `up` started, and nothing else
+#   docker/engine.sh restart [--version V]  stop and start the dockerd that `up` started, and its containers with it
+#   docker/engine.sh status [--version V]   one line; exit 0 when an Engine answers
+#   docker/engine.sh host   [--version V]   only the DOCKER_HOST; exit 1 when none answers
+#   docker/engine.sh built  [--version V]   exit 0 when the binaries are there
+#   docker/engine.sh versions               the versions that there are, one a line
 #
 # Without --version: the Engine that answers on $DOCKER_HOST or /var/run/docker.sock, else (as root) Debian's docker.io,
-# started here. With --version 29: a current Engine, built once with the Go client into a cache, beside any other.
+# started here. With --version 20.10: Debian's, started here. With one of the others: that Engine, built once with the Go
+# client into a cache, beside any other; all but 29 run on Debian's containerd and runc. 24 is left out: no buildkit that
+# can be had fits it.
 # What is started here has its own socket, data root and containerd in $STATE and never touches another daemon.
 # With ENGINE_OWN=1 only an Engine that was started here will do, e.g. one with its own $XDG_STATE_HOME for a test that
 # restarts it.
@@ -19,8 +22,23 @@ set -euo pipefail
 cmd=${1:-}
 version=debian
 [ "${2:-}" = --version ] && version=${3:?--version needs a number}
-case "$cmd" in up | down | restart | status | host | built) ;; *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;; esac
-case "$version" in debian | 29) ;; *) echo "engine: --version knows only 29" >&2; exit 2 ;; esac
+case "$cmd" in up | down | restart | status | host | built | versions) ;; *) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;; esac
+
+MODULES=$(cd "$(dirname "$0")/engines" && pwd) # a module for each Engine that is built as a tool of one
+versions() {
+	echo 20.10
+	basename -a "$MODULES"/*/
+	echo 29
+}
+known=$(versions | paste -sd ' ')
+if [ "$version" != debian ] && [[ " $known " != *" $version "* ]]; then
+	echo "engine: --version knows $known" >&2
+	exit 2
+fi
+if [ "$version" = 20.10 ]; then
+	version=debian
+	export ENGINE_OWN=1
+fi
 
 STATE=${XDG_STATE_HOME:-/var/lib}/docker-logs-test/$version
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/docker-logs-test/engine-$version
@@ -64,7 +82,16 @@ install_debian() {
 	"$(dirname "$0")/debian/install.sh" docker.io curl
 }
 
-built() { [ "$version" = debian ] || [ -f "$CACHE/bin/complete-$MOBY-$CONTAINERD-$RUNC" ]; }
+# complete names the file that stands for a whole build of what is asked for now.
+complete() {
+	if [ "$version" = 29 ]; then
+		echo "$CACHE/bin/complete-$MOBY-$CONTAINERD-$RUNC"
+	else
+		echo "$CACHE/bin/complete-$(sha256sum "$MODULES/$version/go.mod" | cut -c1-12)"
+	fi
+}
+
+built() { [ "$version" = debian ] || [ -f "$(complete)" ]; }
 
 # build_tool MODULE@VERSION TAGS PACKAGE...
 build_tool() {
@@ -85,15 +112,33 @@ build_tool() {
 
 build() {
 	built && return
-	say "building a current Engine into $CACHE (once; several minutes)"
+	say "building Engine $version into $CACHE (once; several minutes)"
 	mkdir -p "$CACHE/bin"
+	if [ "$version" = 29 ]; then build_current; else build_module; fi
+	touch "$(complete)"
+}
+
+# build_module builds a dockerd as the tool of the module that has the requirements of its vendor.mod.
+build_module() {
+	local release start=$SECONDS
+	release=$(cd "$MODULES/$version" && GOWORK=off GOFLAGS=-mod=readonly go list -m -f '{{.Version}}' github.com/docker/docker)
+	release=${release#v}
+	(
+		cd "$MODULES/$version"
+		GOFLAGS=-buildvcs=false GOWORK=off CGO_ENABLED=0 go build -trimpath -tags "exclude_graphdriver_devicemapper exclude_graphdriver_btrfs exclude_graphdriver_zfs" \
+			-ldflags "-s -w -X github.com/docker/docker/dockerversion.Version=${release%+incompatible}" \
+			-o "$CACHE/bin/dockerd" github.com/docker/docker/cmd/dockerd
+	) >"$CACHE/build.log" 2>&1 || { tail -n 15 "$CACHE/build.log" >&2; return 1; }
+	say "  $((SECONDS - start)) s"
+}
+
+build_current() {
 	# The Engine's version is set by the linker; left alone it says "library-import".
 	LDFLAGS="-X github.com/moby/moby/v2/dockerversion.Version=$version-$MOBY" \
 		build_tool github.com/moby/moby/v2@$MOBY "" github.com/moby/moby/v2/cmd/dockerd
 	build_tool github.com/containerd/containerd/v2@$CONTAINERD "no_btrfs no_devmapper no_zfs no_cri" \
 		github.com/containerd/containerd/v2/cmd/containerd github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2
 	build_tool github.com/opencontainers/runc@$RUNC "" github.com/opencontainers/runc
-	touch "$CACHE/bin/complete-$MOBY-$CONTAINERD-$RUNC"
 }
 
 up() {
@@ -109,7 +154,8 @@ up() {
 	flock 9
 	# Another `up` may have finished while this one waited; an installation may have started the system's daemon.
 	if ! host=$(find_host); then
-		if [ "$version" = debian ]; then install_debian; else build; fi
+		if [ "$version" != 29 ]; then install_debian; fi # for all but 29 run on its containerd
+		if [ "$version" != debian ]; then build; fi
 		if ! host=$(find_host); then
 			launch
 			host=unix://$SOCK
@@ -123,7 +169,8 @@ up() {
 launch() {
 	if [ "$version" != debian ]; then export PATH=$CACHE/bin:$PATH; fi
 	mkdir -p "$STATE/exec"
-	echo '{}' >"$STATE/daemon.json" # without a file of our own dockerd would read /etc/docker/daemon.json
+	# Without a file of our own dockerd would read /etc/docker/daemon.json. The runc of 29 is built without libseccomp.
+	if [ "$version" = 29 ]; then echo '{"seccomp-profile": "unconfined"}'; else echo '{}'; fi >"$STATE/daemon.json"
 	printf 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n' >"$STATE/containerd.toml"
 	if ! ours containerd >/dev/null; then
 		start containerd containerd --config "$STATE/containerd.toml" --log-level warn \
@@ -173,6 +220,7 @@ down) down ;;
 restart) restart ;;
 host) find_host || { say "no Engine answers"; exit 1; } ;;
 built) built ;;
+versions) versions ;;
 status)
 	if h=$(find_host); then
 		by="not started by this script"

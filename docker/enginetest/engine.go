@@ -1,6 +1,6 @@
 // Package enginetest runs real containers of loggen on a real Docker Engine, for tests and for the demonstration.
 //
-// The Engine is the one that docker/engine.sh finds or starts. Every container carries the label [Label] with the number
+// The Engines are those that docker/engine.sh finds or starts; ENGINE names their versions. Every container carries the label [Label] with the number
 // of the process that made it, and is removed when its test ends.
 package enginetest
 
@@ -85,14 +85,31 @@ func Dial(ctx context.Context, host string) (*Engine, error) {
 	return &Engine{Client: c, Host: host, Version: v.Version}, nil
 }
 
-// current tells whether the tests also run on the built Engine: where it was built before, or on demand.
-func current() bool {
+// script runs docker/engine.sh for what it prints.
+func script(args ...string) (string, error) {
 	root, err := Root()
 	if err != nil {
-		return false
+		return "", err
 	}
-	return os.Getenv("ENGINE29") == "1" ||
-		exec.Command(filepath.Join(root, "docker", "engine.sh"), "built", "--version", "29").Run() == nil
+	out, err := exec.Command(filepath.Join(root, "docker", "engine.sh"), args...).Output()
+	return string(out), err
+}
+
+// wanted returns the versions to test on: those that ENGINE names, separated by commas, or all. By default they are the
+// Engine that engine.sh finds or starts ("") and the current one where it was built before.
+func wanted() ([]string, error) {
+	switch names := os.Getenv("ENGINE"); names {
+	case "":
+		if _, err := script("built", "--version", "29"); err != nil {
+			return []string{""}, nil
+		}
+		return []string{"", "29"}, nil
+	case "all":
+		out, err := script("versions")
+		return strings.Fields(out), err
+	default:
+		return strings.Split(names, ","), nil
+	}
 }
 
 // found is shared by a test binary: engine.sh is asked once, when the first test needs an Engine.
@@ -102,24 +119,24 @@ var found struct {
 	err     error
 }
 
-func find() ([]*Engine, error) {
-	e, err := Up(context.Background())
-	if err != nil {
-		return nil, err
-	}
-	engines := []*Engine{e}
-	if current() {
-		e, err := Up(context.Background(), "--version", "29")
+func find() (engines []*Engine, err error) {
+	versions, err := wanted()
+	for _, v := range versions {
+		var args []string
+		if v != "" {
+			args = []string{"--version", v}
+		}
+		e, err := Up(context.Background(), args...)
 		if err != nil {
-			return nil, err
+			return engines, err
 		}
 		engines = append(engines, e)
 	}
-	return engines, nil
+	return engines, err
 }
 
-// All returns the Engines to test on: the one that engine.sh finds or starts, and the current one where it was built or
-// ENGINE29=1 asks for it. The test is skipped only where no Engine can be had.
+// All returns the Engines to test on, one for each version that ENGINE names. By default they are the one that engine.sh
+// finds or starts, and the current one where it was built. The test is skipped only where no Engine can be had.
 func All(t testing.TB) []*Engine {
 	t.Helper()
 	found.once.Do(func() { found.engines, found.err = find() })
