@@ -278,7 +278,7 @@ func (l *fileLog) begin(ctx context.Context) error {
 			return err
 		}
 		look := l.s.firstLook(&target, from == place{})
-		_, err = l.each(ctx, from, func(_ place, e *entry) error {
+		_, err = l.each(ctx, l.files, from, func(_ place, e *entry) error {
 			if look.feed(e) {
 				return errTooShort
 			}

@@ -19,6 +19,7 @@ import (
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/versions"
 	"github.com/docker/docker/client"
+	"github.com/docker/go-units"
 )
 
 // This file alone speaks to the Engine's client library.
@@ -38,6 +39,8 @@ type container struct {
 	SeenAt  int64  // when it was asked for, by our clock
 	Driver  string // log driver
 	LogPath string // of the json-file driver, as the Engine's host names it
+	MaxSize int64  // of one file of it, in bytes; 0 if there is no log rotation
+	MaxFile int    // how many files of it the Engine keeps
 	// AutoRemove: it is removed as soon as it stops, and its log with it.
 	AutoRemove bool
 
@@ -244,12 +247,22 @@ func (a *dockerAPI) inspect(ctx context.Context, id string) (*container, error) 
 	if r.HostConfig != nil {
 		c.Driver = r.HostConfig.LogConfig.Type
 		c.AutoRemove = r.HostConfig.AutoRemove
+		c.MaxSize, c.MaxFile = fileLimits(r.HostConfig.LogConfig.Config)
 	}
 	c.UpperDir = r.GraphDriver.Data["UpperDir"]
 	c.Created = parseEngineTime(r.Created)
 	c.lastRun = lastRun{parseEngineTime(r.State.StartedAt), parseEngineTime(r.State.FinishedAt)}
 	c.SeenAt = asked.UnixNano()
 	return c, nil
+}
+
+// fileLimits reads the options of the json-file driver as that does.
+func fileLimits(opts map[string]string) (maxSize int64, maxFile int) {
+	if n, err := units.FromHumanSize(opts["max-size"]); err == nil && n > 0 {
+		maxSize = n
+	}
+	maxFile, _ = strconv.Atoi(opts["max-file"])
+	return maxSize, max(1, maxFile)
 }
 
 // parseEngineTime returns 0 for what is no time and for the Engine's zero

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 )
 
@@ -45,18 +46,19 @@ type fileLog struct {
 	s       *stream
 	path    string
 	files   []*logFile // oldest first: the first is being read, the last is the newest known; never empty
+	moved   *logFile   // see leaveOut; until seek
 	cut     recordCutter
 	deliver func(*entry) error
 
 	wake      chan struct{}
 	turn      <-chan struct{}
 	watch     *watcher // nil: poll
-	armed     bool
+	armed     bool     // all files are watched
+	known     heads
 	created   *creations // of the current file; nil where they are not counted
 	opened    int64      // files of these
 	counted   int        // files, in Collector.files
 	missed    int64      // files of these that were removed before they could be opened
-	wd        int32
 	timer     *time.Timer
 	poll      time.Duration
 	lookedAt  time.Time
@@ -81,15 +83,12 @@ func (f *fileReader) read(ctx context.Context, s *stream, follow bool) error {
 		poll:    fastPoll,
 	}
 	defer l.close()
-	if l.watch != nil {
-		// Without it the reader polls, which needs no saying twice.
-		l.created, _ = l.watch.count(path, l.wake)
-	}
 	if err := l.open(); err != nil {
 		return err
 	}
 	s.opened()
 	s.col.noteLogDir(s.id, path)
+	l.choose()
 	if err := l.begin(ctx); err != nil {
 		return err
 	}
@@ -101,28 +100,46 @@ func (f *fileReader) read(ctx context.Context, s *stream, follow bool) error {
 	return l.run(ctx, follow)
 }
 
-// open opens all files of the log.
+// open opens all files of the log, and has those counted that are created from
+// then on.
 func (l *fileLog) open() error {
-	files, _, err := logFiles(l.path, nil)
-	if err == nil {
-		err = files[len(files)-1].verify()
+	for try := 0; ; try++ {
+		before, _ := inodeOf(l.path)
+		if l.watch != nil {
+			// Without it the reader polls, which needs no saying twice.
+			l.created, _ = l.watch.count(l.path, l.wake)
+		}
+		files, _, err := logFiles(l.path, nil)
+		if err == nil {
+			err = files[len(files)-1].verify()
+		}
+		if err != nil {
+			closeAll(files)
+			return fmt.Errorf("%w: %w", errNoFile, err)
+		}
+		l.files = files
+		if l.created == nil || files[len(files)-1].inode == before || try == 10 {
+			return nil
+		}
+		// It was created meanwhile: nobody knows whether it was counted.
+		l.release()
 	}
-	if err != nil {
-		closeAll(files)
-		return fmt.Errorf("%w: %w", errNoFile, err)
+}
+
+// release closes the files and ends the counting.
+func (l *fileLog) release() {
+	closeAll([]*logFile{l.moved})
+	l.moved = nil
+	l.drop(0, len(l.files))
+	if l.created != nil {
+		l.watch.endCount(l.created)
+		l.created = nil
 	}
-	l.files = files
-	return nil
 }
 
 func (l *fileLog) close() {
-	l.unwatch()
-	if l.created != nil {
-		l.watch.endCount(l.created)
-	}
+	l.release()
 	l.timer.Stop()
-	closeAll(l.files)
-	l.files = nil
 	l.count()
 }
 
@@ -163,15 +180,38 @@ func (l *fileLog) drain(ctx context.Context) error {
 		if err := l.waitRoom(ctx); err != nil {
 			return err
 		}
-		if done, err := l.block(ctx); done || err != nil {
+		f, eof := l.files[0], true
+		if !f.placed {
+			if err := l.place(ctx, f); err != nil {
+				return err
+			}
+		}
+		if f.placed || f.final {
+			var err error
+			if eof, err = l.block(ctx); err != nil {
+				return err
+			}
+		}
+		if !eof {
+			continue
+		}
+		// Whoever moved the log away may write on in it: a file is at its end
+		// when a later one has what follows, and it was read once more since.
+		var err error
+		if f.final, err = l.followed(ctx); err != nil {
 			return err
+		}
+		if !f.final {
+			l.readUpTo()
+			return nil
 		}
 	}
 }
 
-// block delivers one buffer full, and says whether there was no more. It holds
-// the buffer only while it reads: whoever waits for room has none.
-func (l *fileLog) block(ctx context.Context) (done bool, err error) {
+// block delivers one buffer full of the first file, and says whether there was
+// no more. It holds the buffer only while it reads: whoever waits for room has
+// none.
+func (l *fileLog) block(ctx context.Context) (eof bool, err error) {
 	lent, err := l.s.col.buffers.lend(ctx)
 	if err != nil {
 		return false, err
@@ -187,10 +227,9 @@ func (l *fileLog) block(ctx context.Context) (done bool, err error) {
 	for buf := lent.bytes; ; {
 		f := l.files[0]
 		final := f.final // it must have been before the read, or the last bytes may be missing
-		behind := !f.whole
 		b, err := f.read(buf)
 		if errors.Is(err, errTruncated) {
-			return false, l.startOver(f, behind)
+			return false, l.startOver(f)
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
 			return false, fmt.Errorf("reading the log file: %w", err)
@@ -215,14 +254,12 @@ func (l *fileLog) block(ctx context.Context) (done bool, err error) {
 		case err == nil:
 			return false, nil
 		case !final:
-			l.s.readUpTo(l.path, f)
 			return true, nil
 		}
 		if len(bytes.TrimRight(b[n:], "\x00")) > 0 || f.torn() {
 			l.cut.damaged++
 		}
-		f.close()
-		if l.files = l.files[1:]; len(l.files) == 0 {
+		if l.drop(0, 1); len(l.files) == 0 {
 			return false, fmt.Errorf("%w: it ended", errNoFile)
 		}
 		return false, nil
@@ -234,6 +271,7 @@ func (l *fileLog) take(ctx context.Context, f *logFile, b []byte) (n int, err er
 	if len(b) == 0 {
 		return 0, nil
 	}
+	l.meet(f)
 	inode := f.inode
 	if f.zip != nil {
 		inode = 0
@@ -279,26 +317,31 @@ func (l *fileLog) waitRoom(ctx context.Context) error {
 	}
 }
 
-// startOver goes back to the beginning of a file that was truncated.
-func (l *fileLog) startOver(f *logFile, behind bool) error {
-	if behind {
-		l.lost("the log file was truncated before it was read to its end")
-	} else {
-		l.s.log.Debug("the log file was truncated")
-	}
+const truncatedUnread = "the log file was truncated, lines may be lost"
+
+// startOver follows the truncation of a file in place, by whoever but not by an
+// Engine since 20.10. Nobody can know what was written to it after it was read
+// last. If a copy was made before, as by logrotate's copytruncate, that is read
+// on first.
+func (l *fileLog) startOver(f *logFile) error {
+	target := l.s.position()
+	l.lost(slog.LevelWarn, truncatedUnread)
 	l.rotatedAt = time.Now()
 	if err := f.startAt(0); err != nil {
 		return fmt.Errorf("reading the log file: %w", err)
 	}
-	f.skipHole()
+	f.placed, f.trusted, f.head, f.noHead, f.end = false, false, 0, false, 0
+	if c := l.copyOf(&target); c != nil {
+		l.files = append([]*logFile{c}, l.files...)
+	}
 	return nil
 }
 
 // sayGapAgain is how often it is said that lines of a container were lost.
 const sayGapAgain = time.Minute
 
-// lost counts and says that lines are gone.
-func (l *fileLog) lost(how string) {
+// lost counts and says that lines are gone, or may be.
+func (l *fileLog) lost(level slog.Level, how string) {
 	l.s.col.metrics.gaps.Inc()
 	notes := &l.s.notes
 	notes.mu.Lock()
@@ -306,7 +349,7 @@ func (l *fileLog) lost(how string) {
 	if notes.gaps++; time.Since(notes.saidGap) < sayGapAgain {
 		return
 	}
-	l.s.log.Error("gap: lines were lost before they could be read from the log file", "how", how, "times", notes.gaps)
+	l.s.log.Log(context.Background(), level, "gap: lines were lost before they could be read from the log file", "how", how, "times", notes.gaps)
 	notes.gaps, notes.saidGap = 0, time.Now()
 }
 

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
 	"golang.org/x/sys/unix"
 )
 
@@ -23,11 +24,23 @@ import (
 // that the Engine's log rotation moved away, perhaps compressed. Nobody but
 // its stream uses it.
 type logFile struct {
-	f     *os.File
-	inode uint64
-	uid   uint32
-	off   int64 // behind the last record consumed
-	zip   *unzip
+	f       *os.File
+	inode   uint64
+	uid     uint32
+	rotated int   // its number when it was opened: 0 for the current file
+	off     int64 // behind the last record consumed
+	zip     *unzip
+	wd      int32 // of the watcher; 0: it is not watched
+
+	// placed says that off is where begins what follows the file before.
+	placed bool
+	// trusted says that the Engine gave it its place among the others, which
+	// no clock may question then.
+	trusted bool
+	// counted says that it is one of those whose creation is counted.
+	counted bool
+	head    uint32 // of what it begins with; 0: not known
+	noHead  bool   // it never will be
 
 	// before are the last bytes before off: whoever truncates a file in place
 	// and writes on leaves other bytes there, even when the file has grown
@@ -35,8 +48,7 @@ type logFile struct {
 	before  [overlap]byte
 	nbefore int
 	end     int64 // behind the last byte read
-	whole   bool  // the last read ended at the end of the file
-	final   bool  // nobody writes to it any more
+	final   bool  // nobody writes to it any more: a later one holds what follows
 }
 
 // overlap is how many bytes before off are compared at each read: enough for
@@ -93,12 +105,9 @@ func (l *logFile) close() { _ = l.f.Close() }
 // io.EOF means that there are no more at the moment; bytes may come with it.
 func (l *logFile) read(buf []byte) ([]byte, error) {
 	if l.zip != nil {
-		b, err := l.zip.read(l.f, buf, l.off)
-		l.whole = errors.Is(err, io.EOF)
-		return b, err
+		return l.zip.read(l.f, buf, l.off)
 	}
 	n, err := l.f.ReadAt(buf, l.off-int64(l.nbefore))
-	l.whole = errors.Is(err, io.EOF)
 	l.end = l.off - int64(l.nbefore) + int64(n)
 	if n < l.nbefore || !bytes.Equal(buf[:l.nbefore], l.before[:l.nbefore]) {
 		return nil, errTruncated
@@ -119,13 +128,15 @@ func (l *logFile) consumed(b []byte, n int) {
 // goOn takes the place of old, another opening of the same file, which it
 // closes.
 func (l *logFile) goOn(old *logFile) {
-	l.off, l.before, l.nbefore, l.end, l.whole, l.final = old.off, old.before, old.nbefore, old.end, old.whole, old.final
+	f, uid := l.f, l.uid
+	*l = *old
+	l.f, l.uid = f, uid
 	old.close()
 }
 
 // startAt sets where reading begins.
 func (l *logFile) startAt(off int64) error {
-	l.off, l.nbefore, l.whole = off, 0, false
+	l.off, l.nbefore = off, 0
 	if l.zip != nil {
 		l.zip = &unzip{}
 		_, err := l.f.Seek(0, io.SeekStart)
@@ -293,7 +304,7 @@ func listLogFiles(path string, last *logFile) (files []*logFile, found bool, err
 			l.close()
 			continue
 		}
-		l.final = k > 0
+		l.rotated = k
 		files = append(files, l)
 	}
 	return files, false, nil
@@ -301,7 +312,9 @@ func listLogFiles(path string, last *logFile) (files []*logFile, found bool, err
 
 func closeAll(files []*logFile) {
 	for _, l := range files {
-		l.close()
+		if l != nil {
+			l.close()
+		}
 	}
 }
 
@@ -334,14 +347,49 @@ func (l *logFile) followsOn(current *logFile) bool {
 	return time.Unix(born.Btime.Sec, int64(born.Btime.Nsec)).Sub(lost) < slack
 }
 
+// headSize is how much of a file is searched for its head.
+const headSize = 64 << 10
+
+// beginning returns the first timestamp in the file, and a hash of the file
+// from there to the end of the first line, by which it is told from others: a
+// copy of a file begins like it, whatever its name, and no other does. A piece
+// of a long line alone is no head, because the next file may begin with an
+// equal one. Without a whole line the head is 0.
+func (l *logFile) beginning() (first int64, head uint32, ok bool) {
+	for _, size := range []int{headSize / 16, headSize} {
+		b := make([]byte, size)
+		if l.zip == nil {
+			n, _ := l.f.ReadAt(b, 0)
+			b = b[:n]
+		} else {
+			z, err := gzip.NewReader(io.NewSectionReader(l.f, 0, 1<<62))
+			if err != nil {
+				return 0, 0, false
+			}
+			n, _ := io.ReadFull(z, b)
+			b = b[:n]
+		}
+		var c recordCutter
+		_, err := c.each(b, 0, 0, func(e *entry) error {
+			if !ok || first == undated {
+				first, ok = e.ts, true
+			}
+			if !e.newline && len(e.text) >= chunkSize {
+				return nil
+			}
+			head = max(1, uint32(xxhash.Sum64(b[:e.spot.End])))
+			return errFound
+		})
+		if err != nil || len(b) < size {
+			break
+		}
+	}
+	return first, head, ok
+}
+
 // holdsRecords says whether there are records of the json-file driver in the
 // beginning of the file.
 func (l *logFile) holdsRecords() bool {
-	if l.zip != nil {
-		return true // only json-file's are compressed
-	}
-	b, err := io.ReadAll(io.NewSectionReader(l.f, 0, maxWindow))
-	var c recordCutter
-	_, _ = c.each(b, 0, 0, func(*entry) error { return nil })
-	return err != nil || c.records > 0
+	_, _, ok := l.beginning()
+	return ok || l.zip != nil // only json-file's are compressed
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 // That one is final then: log rotation closes it first.
 func (l *fileLog) extend() (newer bool, err error) {
 	if len(l.files) >= maxHeld {
+		l.dropEmpty()
 		return false, nil
 	}
 	var created int64
@@ -44,35 +47,57 @@ func (l *fileLog) extend() (newer bool, err error) {
 		l.s.trouble.report(l.s.log, fmt.Errorf("opening the next log file: %w", err))
 		return false, nil
 	}
-	last.final = true
+	c := l.s.container()
+	moved := c.MaxSize > 0 && last.size() >= c.MaxSize // by the Engine, then
 	room := maxHeld - len(l.files)
 	cut := len(files) > room
 	if cut {
-		closeAll(files[room:])
+		closeAll(files[room:]) // and opened later
 		files = files[:room]
-		files[room-1].final = false // what comes after it is opened later
+	}
+	for _, f := range files {
+		f.trusted, f.counted = moved && f.rotated < max(1, c.MaxFile), true
 	}
 	l.files = append(l.files, files...)
 	l.opened += int64(len(files))
-	l.unwatch()
+	l.armed = false
 	l.rotatedAt = time.Now()
 	switch {
 	case cut:
 	case l.created != nil:
 		l.checkMissed(created)
 	case !found && !last.followsOn(files[len(files)-1]):
-		l.lost(removedUnread)
+		l.lost(slog.LevelError, removedUnread)
 	}
 	return true, nil
 }
 
 const removedUnread = "the Engine's log rotation removed files before they were read"
 
+// dropEmpty makes room where many files are held because the log is moved away
+// again and again, and its writer goes on in the first.
+func (l *fileLog) dropEmpty() {
+	for i := len(l.files) - 2; i > 0; i-- {
+		if !l.files[i].placed && l.files[i].size() == 0 {
+			l.drop(i, i+1)
+		}
+	}
+}
+
+// drop closes some of the files.
+func (l *fileLog) drop(from, to int) {
+	for _, f := range l.files[from:to] {
+		l.unwatch(f)
+		f.close()
+	}
+	l.files = slices.Delete(l.files, from, to)
+}
+
 // checkMissed compares how many files were created with those opened.
 func (l *fileLog) checkMissed(created int64) {
 	if missed := created - l.opened; l.created != nil && missed > l.missed {
 		l.missed = missed
-		l.lost(removedUnread)
+		l.lost(slog.LevelError, removedUnread)
 	}
 }
 
@@ -119,6 +144,9 @@ func (l *fileLog) wait(ctx context.Context) (ended bool, err error) {
 // it may be read as it was at first.
 func (l *fileLog) reopen() error {
 	old := l.files[0]
+	if len(l.files) > 1 {
+		return nil // it does not have the name
+	}
 	fresh, err := openLogFile(l.path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
@@ -154,25 +182,28 @@ func (l *fileLog) sleep(ctx context.Context, d time.Duration) error {
 	return nil
 }
 
-// rewatch watches the newest file and says whether it did not before: then
-// the file must be looked at once more.
+// rewatch watches the files and says whether it did not before: then they must
+// be looked at once more.
 func (l *fileLog) rewatch() bool {
 	if l.armed || l.watch == nil {
 		return false
 	}
-	wd, err := l.watch.arm(l.files[len(l.files)-1].f, l.wake)
-	if err != nil {
-		l.s.col.sayUnwatched(err)
-		return false
+	for _, f := range l.files {
+		wd, err := l.watch.arm(f.f, l.wake)
+		if err != nil {
+			l.s.col.sayUnwatched(err)
+			return false
+		}
+		f.wd = wd
 	}
-	l.wd, l.armed = wd, true
+	l.armed = true
 	return true
 }
 
-func (l *fileLog) unwatch() {
-	if l.wd != 0 {
-		l.watch.disarm(l.wd)
-		l.wd, l.armed = 0, false
+func (l *fileLog) unwatch(f *logFile) {
+	if f.wd != 0 {
+		l.watch.disarm(f.wd)
+		f.wd, l.armed = 0, false
 	}
 }
 
@@ -201,11 +232,17 @@ func (f *fileReader) rotate(context.Context, *stream) error {
 	return nil
 }
 
-// readUpTo notes what was read of a file.
-func (s *stream) readUpTo(path string, f *logFile) {
+// readUpTo notes what was read of the newest file.
+func (l *fileLog) readUpTo() {
+	f := l.files[len(l.files)-1]
+	end := f.end
+	if len(l.files) > 1 {
+		end = f.off // there is no more in it than what is left out
+	}
+	s := l.s
 	s.meta.Lock()
 	defer s.meta.Unlock()
-	s.filePath, s.fileEnd = path, spot{Inode: f.inode, End: f.end}
+	s.filePath, s.fileEnd = l.path, spot{Inode: f.inode, End: end}
 }
 
 // behind implements openReader: it compares the file's size with what was read.

@@ -72,12 +72,13 @@ func (c *recordCutter) salvage(line []byte, inode uint64, off int64, f func(*ent
 	if len(rest) <= 1 {
 		return nil
 	}
-	whole := true
+	all, whole := len(rest), true
 	for len(rest) > 1 {
 		// A record may hold a start itself, in its attrs: how far it goes is up
 		// to its braces, and not to the next start.
 		size := objectSize(rest)
-		if size == 0 || !c.parse(rest[:size]) {
+		// What has no time may be the attrs of a record that is torn.
+		if size == 0 || !c.parse(rest[:size]) || (c.e.ts == undated && size < all-1) {
 			whole = false
 			i := bytes.Index(rest[1:], []byte(recordStart))
 			if i < 0 {

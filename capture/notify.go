@@ -75,13 +75,13 @@ func (w *watcher) disarm(wd int32) {
 }
 
 // count begins to count how often a file of that path is created, and sends
-// to wake each time.
+// to wake each time, and when one is moved there.
 func (w *watcher) count(path string, wake chan<- struct{}) (*creations, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	// The moves and deletions are asked for so that the kernel does not merge
 	// two creations that follow each other.
-	wd, err := w.add(filepath.Dir(path), unix.IN_CREATE|unix.IN_DELETE|unix.IN_MOVED_FROM|unix.IN_ONLYDIR)
+	wd, err := w.add(filepath.Dir(path), unix.IN_CREATE|unix.IN_DELETE|unix.IN_MOVED_FROM|unix.IN_MOVED_TO|unix.IN_ONLYDIR)
 	if err != nil {
 		return nil, err
 	}
@@ -171,8 +171,10 @@ func (w *watcher) pass(b []byte) {
 			continue
 		}
 		if c := w.dirs[wd]; c != nil {
-			if mask&unix.IN_CREATE != 0 && string(name) == c.name {
-				c.n.Add(1)
+			if mask&(unix.IN_CREATE|unix.IN_MOVED_TO) != 0 && string(name) == c.name {
+				if mask&unix.IN_CREATE != 0 {
+					c.n.Add(1)
+				}
 				poke(c.wake)
 			}
 			continue

@@ -2,9 +2,11 @@ package capture
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 )
 
 // firstWindow is how many bytes back a log's files are searched for a
@@ -21,21 +23,18 @@ type place struct {
 func (l *fileLog) seek(ctx context.Context) error {
 	target := l.s.position()
 	var at place
-	var err error
-	switch target.kind {
-	case fromBeginning:
-	default:
+	if target.kind != fromBeginning {
+		var err error
 		var ok bool
 		if at, ok = l.spot(&target); !ok {
-			at, err = l.search(ctx, &target)
+			if at, err = l.search(ctx, &target); err != nil {
+				return err
+			}
 		}
 	}
-	if err != nil {
-		return err
-	}
-	closeAll(l.files[:at.file])
-	l.files = l.files[at.file:]
+	l.drop(0, at.file)
 	for i, f := range l.files {
+		f.placed = i == 0
 		if i > 0 {
 			at.off = 0
 		}
@@ -43,63 +42,133 @@ func (l *fileLog) seek(ctx context.Context) error {
 			return err
 		}
 	}
+	if l.moved != nil {
+		l.files[0].placed = false
+		l.files, l.moved = append([]*logFile{l.moved}, l.files...), nil
+	}
 	return nil
+}
+
+// choose closes the files that are no part of the log, unless the position is
+// known to be in one of them.
+func (l *fileLog) choose() {
+	keeps := max(1, l.s.container().MaxFile)
+	for _, f := range l.files {
+		f.trusted = f.rotated < keeps
+	}
+	if l.s.position().kind != fromAnchor {
+		l.leaveOut(keeps)
+	}
+}
+
+// leaveOut closes the files that are no part of the log: the Engine shows no
+// more rotated files than it keeps, whatever others lie there. If the current
+// file is empty, the writer may go on in the one that was moved away last: that
+// one is kept, read to its end.
+func (l *fileLog) leaveOut(keeps int) {
+	n := 0
+	for n < len(l.files)-1 && l.files[n].rotated >= keeps {
+		n++
+	}
+	if last := l.files[max(0, n-1)]; n == len(l.files)-1 && n > 0 && last.zip == nil && l.files[n].size() == 0 {
+		if err := last.startAt(last.size()); err == nil {
+			last.placed, n = true, n-1
+			l.moved = last
+		}
+	}
+	l.drop(0, n)
+	if l.moved != nil {
+		l.files = l.files[1:]
+	}
 }
 
 // spot looks where the newest record of the anchor was read, for it to be
 // there still.
 func (l *fileLog) spot(target *position) (place, bool) {
-	at := target.spot
-	if target.kind != fromAnchor || at.Inode == 0 || at.Size > maxFrame || int64(at.Size) > at.End {
-		return place{}, false
-	}
-	newest := target.anchor.newest()
 	for i, f := range l.files {
-		if f.inode != at.Inode || f.zip != nil {
-			continue
+		if f.inode == target.spot.Inode && f.zip == nil {
+			return place{i, target.spot.End}, f.holds(target)
 		}
-		line := make([]byte, at.Size)
-		if _, err := f.f.ReadAt(line, at.End-int64(at.Size)); err != nil {
-			return place{}, false
-		}
-		var c recordCutter
-		if !c.parse(bytes.TrimSuffix(line, []byte("\n"))) {
-			return place{}, false
-		}
-		m := markOf(&c.e)
-		return place{i, at.End}, m.same(&newest)
 	}
 	return place{}, false
 }
 
-// search reads the files from further and further back until the position is
-// in view.
+// holds says whether the newest record of the anchor is where it was read.
+func (l *logFile) holds(target *position) bool {
+	at := target.spot
+	if target.kind != fromAnchor || at.Inode == 0 || at.Size > maxFrame || int64(at.Size) > at.End {
+		return false
+	}
+	line := make([]byte, at.Size)
+	var from io.Reader = io.NewSectionReader(l.f, at.End-int64(at.Size), int64(at.Size))
+	if l.zip != nil {
+		z, err := gzip.NewReader(io.NewSectionReader(l.f, 0, 1<<62))
+		if err != nil {
+			return false
+		}
+		if _, err := io.CopyN(io.Discard, z, at.End-int64(at.Size)); err != nil {
+			return false
+		}
+		from = z
+	}
+	var c recordCutter
+	if _, err := io.ReadFull(from, line); err != nil || !c.parse(bytes.TrimSuffix(line, []byte("\n"))) {
+		return false
+	}
+	m, newest := markOf(&c.e), target.anchor.newest()
+	return m.same(&newest)
+}
+
+// search looks for the anchor in more and more of the files. It takes the
+// newest place that agrees: a copy of a file holds it too.
 func (l *fileLog) search(ctx context.Context, target *position) (place, error) {
-	depth := target.anchor.n
-	for window := int64(firstWindow); ; {
+	for window := int64(firstWindow); ; window *= further {
 		from := l.back(window)
 		whole := from == place{}
-		r := newResync(target, everything)
-		r.whole, r.depth = whole, depth
-		at, err := l.scan(ctx, from, r)
-		switch {
-		case err != nil && !errors.Is(err, errTooShort):
+		m := match{target: target}
+		if _, err := l.each(ctx, l.files, from, m.feed); err != nil {
 			return place{}, err
-		case err == nil && (r.found || (target.kind == fromTime && r.inView())):
-			return at, nil
-		case !whole:
-			window *= further
-		case r.best > 0 && r.best < depth:
-			// The log begins behind the oldest marks of the anchor.
-			depth = r.best
-		default:
-			if err := l.s.reportGap(ctx, &target.anchor); err != nil {
-				return place{}, err
-			}
-			again := l.s.position()
-			target, window = &again, firstWindow
 		}
+		switch {
+		case m.best == target.anchor.n, whole && m.best > 0: // or the log begins behind the anchor's oldest marks
+			return m.at, nil
+		case !whole:
+			continue
+		}
+		c := l.copyOf(target)
+		if c == nil {
+			return place{}, l.s.reportGap(ctx, &target.anchor)
+		}
+		l.lost(slog.LevelWarn, truncatedUnread)
+		for _, f := range l.files {
+			f.trusted = false
+		}
+		l.files = append([]*logFile{c}, l.files...)
+		return place{0, c.off}, nil
 	}
+}
+
+// match finds the newest place in a log behind an anchor.
+type match struct {
+	target *position
+	replay anchor // what was fed
+	best   uint8  // marks that agreed at most
+	at     place  // where they did
+	whole  bool   // they are all that there are
+	newer  place  // of the first record whose time is after the anchor's
+	isNew  bool   // there is one
+}
+
+func (m *match) feed(p place, e *entry) error {
+	m.replay.push(markOf(e))
+	if agreed := m.replay.agree(&m.target.anchor); agreed > 0 && agreed >= m.best {
+		m.best, m.at = agreed, place{p.file, e.spot.End}
+		m.whole = agreed == m.target.anchor.n || agreed == m.replay.n
+	}
+	if !m.isNew && e.ts > m.target.anchor.time() {
+		m.newer, m.isNew = p, true
+	}
+	return nil
 }
 
 // back is the place so many bytes before the end of the log: in a compressed
@@ -122,32 +191,9 @@ func (l *fileLog) back(window int64) place {
 
 var errFound = errors.New("the position was found")
 
-// scan feeds r from a place on, to the end of the log. It returns the place
-// of the first record that is to be delivered, or of the end.
-func (l *fileLog) scan(ctx context.Context, from place, r *resync) (at place, err error) {
-	end, err := l.each(ctx, from, func(p place, e *entry) error {
-		deliver, short := r.feed(e)
-		switch {
-		case short:
-			return errTooShort
-		case deliver:
-			at = p
-			return errFound
-		case r.found:
-			at = place{p.file, e.spot.End}
-			return errFound
-		}
-		return nil
-	})
-	if errors.Is(err, errFound) {
-		return at, nil
-	}
-	return end, err
-}
-
-// each calls f for each record from a place on, with the record's own place, to
-// the end of the log, whose place it returns.
-func (l *fileLog) each(ctx context.Context, from place, f func(place, *entry) error) (at place, err error) {
+// each calls f for each record in the files from a place on, with the record's
+// own place, and returns the place of their end.
+func (l *fileLog) each(ctx context.Context, files []*logFile, from place, f func(place, *entry) error) (at place, err error) {
 	lent, err := l.s.col.buffers.lend(ctx)
 	if err != nil {
 		return from, err
@@ -155,8 +201,8 @@ func (l *fileLog) each(ctx context.Context, from place, f func(place, *entry) er
 	defer l.s.col.buffers.giveBack(lent)
 	var c recordCutter
 	at = from
-	for i := from.file; i < len(l.files); i++ {
-		file := l.files[i]
+	for i := from.file; i < len(files); i++ {
+		file := files[i]
 		off := from.off
 		if i > from.file {
 			off = 0

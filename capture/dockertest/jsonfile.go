@@ -246,6 +246,20 @@ func (c *Ctr) TruncateLog(nuls bool) error {
 	})
 }
 
+// ReopenLog opens the log file anew by its name, as the Engine does when the container starts. Until then it writes to the file that it has
+// open, wherever somebody moved that.
+func (c *Ctr) ReopenLog() error {
+	return c.withFile(func(j *jsonFile) error {
+		f, err := os.OpenFile(j.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
+		if err != nil {
+			return err
+		}
+		_ = j.f.Close()
+		j.f = f
+		return nil
+	})
+}
+
 // TearLog writes the first keep bytes of a record for line into the log file, as a crash or a full disk does: the next record is glued behind
 // them. Log requests never see the line.
 func (c *Ctr) TearLog(std Std, line string, keep int) error {
