@@ -44,7 +44,7 @@ func newMetrics(reg prometheus.Registerer, c *Collector) (*metrics, error) {
 		bytes:            r.counter("bytes_total", "Bytes of text in the records emitted."),
 		partials:         r.counter("partials_total", "Partials of lines longer than 16 KiB that were joined."),
 		truncated:        r.counter("truncated_lines_total", "Lines cut at Max_Line_Size."),
-		gaps:             r.counter("gaps_total", "Times that lines were lost at the source before they could be read."),
+		gaps:             r.counter("gaps_total", "Times that lines were lost at the source before they could be read, or may have been: a log file was truncated."),
 		doubles:          r.counter("doubles_dropped_total", "Records that the Engine sent twice and that were dropped."),
 		undated:          r.counter("undated_lines_total", "Lines without a time, or with one outside of 1970 to 2105, that came with the time of the line before."),
 		damaged:          r.counter("damaged_records_total", "Places in log files, or in what the Engine sent, that held no record and were left out."),

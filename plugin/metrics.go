@@ -20,7 +20,7 @@ var ownMetrics = [...]struct {
 	value      func(*capture.Totals) float64
 }{
 	{"lines_total", "Lines emitted as records.", 0, func(t *capture.Totals) float64 { return t.Lines }},
-	{"gaps_total", "Times that lines were lost at the source before they could be read.", 0, func(t *capture.Totals) float64 { return t.Gaps }},
+	{"gaps_total", "Times that lines were lost at the source before they could be read, or may have been: a log file was truncated.", 0, func(t *capture.Totals) float64 { return t.Gaps }},
 	{"stream_rotations_total", "Stream rotations: logs opened anew and closed as they were.", 0, func(t *capture.Totals) float64 { return t.Rotations }},
 	{"stream_stalls_total", "Streams that were silent while their log grew, and were opened again.", 0, func(t *capture.Totals) float64 { return t.Stalls }},
 	{"lag_seconds", "How long the oldest line that was not read yet may have waited.", 1, func(t *capture.Totals) float64 { return t.Lag }},
