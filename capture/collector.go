@@ -25,6 +25,7 @@ type Collector struct {
 	conn    *connState
 	out     *outbox
 	opens   semaphore
+	looks   semaphore    // streams that inspect their containers
 	buffers *readBuffers // of log files
 	metrics *metrics
 	host    string       // this machine's name, in every record
@@ -69,6 +70,11 @@ type Collector struct {
 // restart does not fall upon the Engine with all streams at once.
 const maxOpens = 16
 
+// maxLooks bounds how many streams inspect their containers at the same time: at
+// a reconnect all do. It is more than maxOpens, because each that gets no answer
+// holds up one.
+const maxLooks = 64
+
 // New makes a Collector; nothing runs yet. notify is called, from any
 // goroutine, when Next may have something after it had nothing; it must not
 // block. Metrics are registered with reg. Close must be called in the end.
@@ -87,6 +93,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer, notify func())
 		conn:      newConnState(),
 		out:       newOutbox(cfg.BatchSize, cfg.BufferLimit, notify),
 		opens:     make(semaphore, maxOpens),
+		looks:     make(semaphore, maxLooks),
 		buffers:   newReadBuffers(),
 		host:      host,
 		began:     time.Now(),

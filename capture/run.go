@@ -163,6 +163,13 @@ func (s *stream) inspect(ctx context.Context) (c *container, err error) {
 	if fresh {
 		return c, nil
 	}
+	s.task.rest()
+	release, err := s.col.looks.acquire(ctx)
+	s.task.beat()
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	err = apart(func() error {
 		c, err = s.col.api.inspect(ctx, s.id)
 		return err

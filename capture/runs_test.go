@@ -105,3 +105,42 @@ func testShortRunsUnannounced(t *testing.T, r readerCase) {
 		t.Errorf("the log of a stopped container without news was asked for %d times", n)
 	}
 }
+
+// After a reconnect the containers that had stopped are looked at, a bounded
+// number of them at a time.
+func TestLooksAreBounded(t *testing.T) {
+	e := dockertest.Start(t)
+	a := startAgent(t, e.Host(), nil)
+	a.connected()
+	jobs := make([]*job, 3*maxLooks)
+	for i := range jobs {
+		jobs[i] = &job{c: e.Create(dockertest.Container{})}
+		jobs[i].run(1)
+	}
+	for _, j := range jobs {
+		j.check(t, a)
+	}
+	a.idle()
+	before := e.Requests(dockertest.Inspect)
+	e.Down()
+	undo := e.Override(dockertest.Inspect, nil, dockertest.Answer{Hang: true})
+	must(t, e.Up())
+	must(t, e.WaitRequests(testContext(t), dockertest.Inspect, before+maxLooks))
+	lists := e.Requests(dockertest.List)
+	for _, j := range jobs {
+		j.c.Start()
+	}
+	must(t, e.WaitRequests(testContext(t), dockertest.List, lists+1)) // the second look
+	if n := e.Requests(dockertest.Inspect) - before; n > maxLooks {
+		t.Errorf("%d containers are inspected at the same time", n)
+	}
+	undo()
+	for _, j := range jobs {
+		j.want = append(j.want, "again")
+		j.c.Stdout("again")
+		j.c.Stop()
+	}
+	for _, j := range jobs {
+		j.check(t, a)
+	}
+}
