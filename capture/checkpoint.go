@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -110,6 +111,9 @@ type checkpointFile struct {
 	lock    *os.File // nil while the lock's file cannot be made
 	journal journal
 	ahead   bool // when it was opened the journal had more than the file
+
+	mu      sync.Mutex // held while anything is written
+	left    bool       // guarded by mu: another owner may have it
 	trouble trouble
 }
 
@@ -217,6 +221,11 @@ func (f *checkpointFile) read() (*checkpoint, error) {
 // save replaces the file, so that at any moment it is either the old or the
 // new one, whole and on disk.
 func (f *checkpointFile) save(cp *checkpoint) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.left {
+		return errInUse
+	}
 	if err := f.acquire(); err != nil {
 		return err
 	}
@@ -231,6 +240,26 @@ func (f *checkpointFile) save(cp *checkpoint) error {
 		return fmt.Errorf("%s: %w", f.journal.path, err)
 	}
 	return nil
+}
+
+// write writes positions down that were committed since the last save.
+func (f *checkpointFile) write(entries []journalEntry) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.left {
+		return errInUse
+	}
+	return f.journal.add(entries)
+}
+
+// abandon gives up the lock although somebody may still come to write. It does
+// not wait for one whose disk hangs: then the lock stays.
+func (f *checkpointFile) abandon() {
+	if f.mu.TryLock() {
+		defer f.mu.Unlock()
+		f.left = true
+		_ = f.close()
+	}
 }
 
 // close gives up the lock.

@@ -270,6 +270,14 @@ func (c *Collector) Close() error {
 	return errors.Join(err, c.api.close())
 }
 
+// Abandon takes the place of Close when Run does not return in time: another
+// Collector may use DB from now on, and this one does not write to it any more.
+func (c *Collector) Abandon() {
+	if c.db != nil {
+		c.db.abandon()
+	}
+}
+
 // semaphore bounds how many hold it at the same time.
 type semaphore chan struct{}
 

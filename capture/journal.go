@@ -193,7 +193,7 @@ func (c *Collector) journalCommits() {
 	if len(entries) == 0 {
 		return
 	}
-	if err := guard(func() error { return c.db.journal.add(entries) }); err != nil {
+	if err := guard(func() error { return c.db.write(entries) }); err != nil {
 		c.metrics.checkpointErrors.Inc()
 		c.db.trouble.report(c.log, fmt.Errorf("option DB: %s: %w", c.db.journal.path, err))
 	}

@@ -1,7 +1,9 @@
 package capture
 
 import (
+	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -152,4 +154,24 @@ func readKilled(t *testing.T, db string) *checkpoint {
 		}
 	}
 	return cp
+}
+
+// A Collector that was abandoned leaves DB to the next one, and does not write
+// to it any more.
+func TestAbandonedDB(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "db.json")
+	first, _, err := openCheckpoint(db, slog.New(slog.DiscardHandler))
+	must(t, err)
+	cp := &checkpoint{Version: checkpointVersion, Saved: time.Now().UTC(), FirstStart: time.Now()}
+	must(t, first.save(cp))
+	if _, _, err := openCheckpoint(db, slog.New(slog.DiscardHandler)); !errors.Is(err, errInUse) {
+		t.Fatalf("%v, want %v", err, errInUse)
+	}
+	first.abandon()
+	second, _, err := openCheckpoint(db, slog.New(slog.DiscardHandler))
+	must(t, err)
+	defer func() { _ = second.close() }()
+	if first.save(cp) == nil || first.write([]journalEntry{{"a", "a", at(1)}}) == nil {
+		t.Error("the first still writes")
+	}
 }

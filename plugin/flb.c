@@ -29,6 +29,7 @@ static struct {
 } sym;
 
 static pid_t loaded_by;
+static int announces_pauses; /* Fluent Bit 2.2 or later: it called PreRegister */
 
 __attribute__((constructor)) static void on_load(void)
 {
@@ -92,6 +93,9 @@ static const char *refusal(void)
 	if (strncmp(thread, "flb-in-", 7) != 0) {
 		return "needs a thread of its own. Remove 'threaded off' from this input";
 	}
+	if (!announces_pauses) {
+		return "needs Fluent Bit 2.2 or later: this one drops what it is given while an input is paused, and tells nobody";
+	}
 	symbol = missing_symbol();
 	if (symbol != NULL) {
 		snprintf(missing, sizeof(missing), "needs %s, which this Fluent Bit does not export. "
@@ -99,6 +103,13 @@ static const char *refusal(void)
 		return missing;
 	}
 	return NULL;
+}
+
+int FLBPluginPreRegister(int hot_reloading)
+{
+	(void)hot_reloading;
+	announces_pauses = 1;
+	return 0;
 }
 
 int FLBPluginRegister(struct flb_plugin_proxy_def *def)
@@ -110,6 +121,19 @@ int FLBPluginRegister(struct flb_plugin_proxy_def *def)
 	return goRegister(def);
 }
 
+/*
+ * Before 4.0.3 Fluent Bit would run on without an input whose Init failed, and
+ * nobody who asks whether it runs would learn of it.
+ */
+static int refused(struct flbgo_input_plugin *plugin)
+{
+	if (!flb_stop_waits_for_chunks()) {
+		plugin->api->log_print(1, NULL, 0, "[input:docker_logs] the start was refused: Fluent Bit is told to stop");
+		kill(getpid(), SIGTERM);
+	}
+	return FLB_ERROR;
+}
+
 int FLBPluginInit(struct flbgo_input_plugin *plugin)
 {
 	const char *why = refusal();
@@ -119,9 +143,9 @@ int FLBPluginInit(struct flbgo_input_plugin *plugin)
 
 		plugin->api->log_print(1, NULL, 0, "[input:docker_logs:%s] %s",
 		                       name != NULL ? name : "docker_logs", why);
-		return FLB_ERROR;
+		return refused(plugin);
 	}
-	return goInit(plugin);
+	return goInit(plugin) == FLB_OK ? FLB_OK : refused(plugin);
 }
 
 void FLBPluginUnregister(struct flb_plugin_proxy_def *def)
@@ -253,7 +277,7 @@ int flb_takes_config_map(struct flb_plugin_proxy_def *def)
 
 void flb_complete_def(struct flb_plugin_proxy_def *def, struct flb_config_map *map)
 {
-	def->flags = 0; /* not zeroed by versions before 5.0 */
+	def->flags = 0; /* not zeroed by versions before 4.2.3 */
 	if (malloc_usable_size(def) >= offsetof(struct flb_plugin_proxy_def, config_map)) {
 		def->event_type = 0; /* logs */
 	}

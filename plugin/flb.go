@@ -60,10 +60,11 @@ func newFluentBit(plugin *C.struct_flbgo_input_plugin) *fluentBit {
 	return fb
 }
 
-// logLevel is the most verbose level that the instance prints.
+// logLevel is the most verbose level that the instance prints, levelOff if it
+// is to print nothing.
 func (fb *fluentBit) logLevel() int {
 	level := levelTrace
-	for level > levelError && C.flb_log_check(fb.api, fb.ins, C.int(level)) == 0 {
+	for level > levelOff && C.flb_log_check(fb.api, fb.ins, C.int(level)) == 0 {
 		level--
 	}
 	return level
@@ -162,6 +163,9 @@ func configure(in *instance, fb *fluentBit, plugin *C.struct_flbgo_input_plugin)
 	collector, err := capture.New(cfg, in.log, prometheus.WrapRegistererWith(prometheus.Labels{"instance": fb.name}, metrics), in.wake)
 	if err != nil {
 		return err
+	}
+	if fb.StopsWithTasks() {
+		in.log.Warn("this Fluent Bit (before 4.0.3) throws away what is in memory only when it stops: lines come twice after each stop, and with a slow output may be lost; set storage.type filesystem")
 	}
 	fb.makeMetrics()
 	in.capture(collector)

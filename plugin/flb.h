@@ -8,21 +8,25 @@
  *   version  has
  *   2.0      Go inputs: Register, Init, InputCallback, Exit; log_print and
  *            input_get_cmt_instance in flb_api; flb_input_log_append
- *   2.2      the hooks Pause and Resume (before, a pause is not announced:
- *            a full ring refuses the append, and the batch is kept)
- *   4.1.0    FLBPluginInputCallbackCtx, thread.ring_buffer.* properties;
- *            plugin->context gets its remote_context at another offset
- *   4.2.8    def->event_type
- *   5.0      def is zeroed before Register
+ *   2.1.9    a paused input's ring is left alone (before, it is emptied into
+ *            nothing)
+ *   2.2      PreRegister and the hooks Pause and Resume (before, a pause is not
+ *            announced): the oldest that is not refused
+ *   4.0.3    flb_storage_chunk_count; a stop waits for chunks in memory, and
+ *            ends when an Init fails
+ *   4.1.0    FLBPluginInputCallbackCtx, thread.ring_buffer.* properties, its
+ *            metrics; plugin->context gets its remote_context at another offset
+ *   4.2.3    def->event_type; def is zeroed before Register
  *   5.1.1    def->config_map
  *
- * Not exported on purpose: PreRegister, PreRun and PreExit (nothing to do
- * there) and the ...Ctx variants, which would need a write to
- * plugin->context, whose layout differs by version.
+ * Not exported on purpose: PreRun and PreExit (nothing to do there) and the
+ * ...Ctx variants, which would need a write to plugin->context, whose layout
+ * differs by version.
  *
  * Threads: Init, Pause, Resume, InputCallback, Exit and the collector of an
- * instance all run on that instance's own thread, `flb-in-<name>`. Register
- * and Unregister run on the main thread. A hot reload registers anew before it
+ * instance all run on that instance's own thread, `flb-in-<name>`. The engine's,
+ * `flb-pipeline`, drains the rings and runs the filters: what its counters mean
+ * is in ack.go. Register and Unregister run on the main thread. A hot reload registers anew before it
  * exits the old instances and unregisters the old plugin after that.
  */
 #ifndef DOCKER_LOGS_FLB_H
@@ -87,7 +91,7 @@ struct flb_plugin_proxy_def {
 	int flags;
 	char *name;
 	char *description;
-	int event_type;                    /* since 4.2.8 */
+	int event_type;                    /* since 4.2.3 */
 	struct flb_config_map *config_map; /* since 5.1.1 */
 };
 _Static_assert(offsetof(struct flb_plugin_proxy_def, name) == 16, "flb_plugin_proxy_def");

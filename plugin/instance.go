@@ -48,6 +48,7 @@ type source interface {
 	Refused() (records uint64)
 	Totals() capture.Totals
 	Close() error
+	Abandon()
 }
 
 // instance is one [INPUT] section: it carries the batches of its Collector to
@@ -240,7 +241,9 @@ func (in *instance) close() {
 	defer in.unwatch()
 	defer in.hide()
 	in.timer.Stop()
-	if in.src != nil && in.stop() {
+	if in.src != nil && !in.stop() {
+		in.src.Abandon()
+	} else if in.src != nil {
 		if !in.host.StopsWithTasks() {
 			in.ack(time.Now(), func() bool { return true })
 		}

@@ -11,12 +11,17 @@ import (
 
 // Fluent Bit's log levels, include/fluent-bit/flb_log.h.
 const (
-	levelError = iota + 1
+	levelOff = iota
+	levelError
 	levelWarn
 	levelInfo
 	levelDebug
 	levelTrace
 )
+
+// maxText is the length of a line from which on it is printed in several:
+// Fluent Bit cuts at 4096 bytes, with a time in front.
+const maxText = 4000
 
 // maxLines bounds the lines that wait for the instance's thread.
 const maxLines = 256
@@ -126,7 +131,11 @@ func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 	if attrs := bytes.TrimSpace(h.buf.Bytes()); len(attrs) > 0 {
 		text += " " + string(attrs)
 	}
-	h.queue.put(flbLevel(r.Level), text)
+	for more := ""; text != ""; more = h.prefix + "(continued) " {
+		n := min(len(text), maxText-len(more))
+		h.queue.put(flbLevel(r.Level), more+text[:n])
+		text = text[n:]
+	}
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -45,6 +46,42 @@ func TestLogLevel(t *testing.T) {
 	log.Warn("yes")
 	q.flush()
 	if len(got) != 1 || !strings.HasSuffix(got[0], "yes") {
+		t.Errorf("printed %q", got)
+	}
+}
+
+// Fluent Bit cuts long lines, and what a stack ends with says where it began.
+func TestLongLinesAreSplit(t *testing.T) {
+	var got printed
+	q := &logQueue{print: got.print, wake: func() {}}
+	log := newLogger(q, "x", levelInfo)
+	stack := strings.Repeat("frame\n", 2000)
+	log.Error("panic", "stack", stack)
+	log.Error("next")
+	q.flush()
+	whole := ""
+	for i, line := range got[:len(got)-1] {
+		if len(line) > maxText+len("1 ") {
+			t.Errorf("a line of %d bytes", len(line))
+		}
+		line = strings.TrimPrefix(line, "1 [input:docker_logs:x] ")
+		if i > 0 {
+			line = strings.TrimPrefix(line, "(continued) ")
+		}
+		whole += line
+	}
+	if want := "panic stack=" + strconv.Quote(stack); whole != want || got[len(got)-1] != "1 [input:docker_logs:x] next" {
+		t.Errorf("%d bytes in %d lines, want %d", len(whole), len(got), len(want))
+	}
+}
+
+// Log_Level off is silent.
+func TestLogOff(t *testing.T) {
+	var got printed
+	q := &logQueue{print: got.print, wake: func() {}}
+	log := newLogger(q, "x", levelOff)
+	log.Error("no")
+	if q.flush(); len(got) != 0 {
 		t.Errorf("printed %q", got)
 	}
 }

@@ -7,10 +7,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"fluent-bit-docker-logs/capture"
+	"fluent-bit-docker-logs/capture/dockertest"
 )
 
 // TestHelp: the agent lists every option of the table.
@@ -89,6 +91,54 @@ func TestMissingSymbol(t *testing.T) {
 		if !strings.Contains(said, "needs "+symbol) {
 			t.Errorf("%s is not named in\n%s", symbol, said)
 		}
+	}
+}
+
+// TestOldVersions: what drops lines behind our back is refused, and a refused start ends also an agent that would run on
+// without the input.
+func TestOldVersions(t *testing.T) {
+	for layout, c := range map[string]struct {
+		in   options
+		said string
+	}{
+		"2.0": {options{}, "needs Fluent Bit 2.2 or later"},
+		"2.1": {options{}, "needs Fluent Bit 2.2 or later"},
+		"2.2": {options{"Reader": "guess"}, "option Reader"},
+	} {
+		p := launch(t, host{}, setup{inputs: []options{c.in}, faults: []string{"--layout", layout}})
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		defer cancel()
+		if !p.wait(ctx) {
+			t.Fatalf("%s runs on", layout)
+		}
+		if said := strings.Join(p.lines, "\n"); !strings.Contains(said, c.said) {
+			t.Errorf("%s: no %q in\n%s", layout, c.said, said)
+		}
+	}
+}
+
+// TestOldStops: before 4.0.3 an orderly stop throws away what has left the ring after its flush. It comes again.
+func TestOldStops(t *testing.T) {
+	const n = 6000
+	e := dockertest.Start(t)
+	c := e.Run(dockertest.Container{Name: "web"})
+	s := setup{faults: []string{"--layout", "2.2"}, inputs: []options{{
+		"Docker_Host": e.Host(), "Reader": "follow", "DB": filepath.Join(t.TempDir(), "db.json"), "Start_From": "beginning", "Metrics_Listen": "off"}}}
+	written := numbered(t, c, n, 2000)
+	p := start(t, host{}, s)
+	for range 3 {
+		p.awaitMore(c.ID)
+		time.Sleep(300 * time.Millisecond)
+		p = p.again(syscall.SIGTERM, s)
+	}
+	<-written
+	p.awaitDistinct(c.ID, n)
+	seen := map[string]bool{}
+	for _, r := range p.stopTorn() {
+		seen[r.text("log")] = true
+	}
+	if len(seen) != n {
+		t.Errorf("%d of %d lines missing", n-len(seen), n)
 	}
 }
 
