@@ -23,7 +23,7 @@ SCRIPTS = $(shell find docker -name '*.sh') .ci/run
 export CGO_ENABLED = 1
 
 .DELETE_ON_ERROR:
-.PHONY: help build run test e2e soak lint bench up down .go .compose image-test clean
+.PHONY: help build run check test e2e soak lint bench up down .go .compose image-test clean
 
 help: ## list the targets (default)
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -49,6 +49,9 @@ build/.compiler:
 
 run: build ## print the records of all containers as JSON lines until Ctrl-C, or DURATION=10s
 	@docker/run.sh
+
+check: | .go ## whether the values of a configuration are allowed, CONF=FILE: Fluent Bit's --dry-run does not look at them
+	@go run ./conf/check $(or $(CONF),$(error CONF=FILE says which configuration))
 
 test: build ## every test with the race detector, on a real Engine and, where installed, a real Fluent Bit; ENGINE=28,29 or all
 ifdef ENGINE

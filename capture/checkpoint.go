@@ -120,11 +120,17 @@ type checkpointFile struct {
 // errInUse refuses a second owner of a checkpoint.
 var errInUse = errors.New("another instance uses it, and two would overwrite each other's positions: give each [INPUT] a DB of its own")
 
+// errSpoiled is of a file that was read and cannot be understood.
+var errSpoiled = errors.New("it cannot be understood")
+
 // openCheckpoint locks the file and reads what it holds, nil if there is
 // nothing. A file that cannot be understood is set aside with an error in the
-// log; that its place cannot be written is a warning. Only a file in use is
-// an error.
+// log; that its place cannot be written is a warning. A file that is in use, or
+// that cannot be read, is an error: it stays as it is.
 func openCheckpoint(path string, log *slog.Logger) (*checkpointFile, *checkpoint, error) {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real // a save would replace the link
+	}
 	f := &checkpointFile{path: path, log: log, trouble: trouble{what: "saving the positions"}, journal: journal{path: path + ".journal"}}
 	if err := f.acquire(); errors.Is(err, errInUse) {
 		return nil, nil, fmt.Errorf("option DB: value %q: %w", path, err)
@@ -133,6 +139,9 @@ func openCheckpoint(path string, log *slog.Logger) (*checkpointFile, *checkpoint
 	}
 	f.removeLeftovers()
 	cp, err := f.read()
+	if err != nil && !errors.Is(err, errSpoiled) {
+		return nil, nil, errors.Join(fmt.Errorf("option DB: value %q: what it holds cannot be read, and without it lines would be lost or come twice: %w", path, err), f.close())
+	}
 	if err != nil {
 		aside := fmt.Sprintf("%s.damaged-%d", path, time.Now().Unix())
 		if moved := os.Rename(path, aside); moved != nil {
@@ -166,7 +175,8 @@ func (f *checkpointFile) acquire() error {
 	if f.lock != nil {
 		return nil
 	}
-	lock, err := os.OpenFile(f.path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	// Others may read it, so that it keeps nobody from the lock who may write here.
+	lock, err := os.OpenFile(f.path+".lock", os.O_CREATE|os.O_RDONLY, 0o644) //nolint:gosec // it is empty
 	if err != nil {
 		return err
 	}
@@ -200,22 +210,34 @@ func (f *checkpointFile) read() (*checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	var cp checkpoint
-	if err := json.Unmarshal(b, &cp); err != nil {
-		return nil, err
+	var file struct {
+		checkpoint
+		Containers map[string]json.RawMessage `json:"containers"`
 	}
+	if err := json.Unmarshal(b, &file); err != nil {
+		return nil, fmt.Errorf("%w: %w", errSpoiled, err)
+	}
+	cp := &file.checkpoint
 	if cp.Version != checkpointVersion {
-		return nil, fmt.Errorf("version %d, this plugin knows version %d", cp.Version, checkpointVersion)
-	}
-	for id, c := range cp.Containers {
-		if _, err := c.Position.position(); err != nil {
-			return nil, fmt.Errorf("container %s: %w", id, err)
-		}
+		return nil, fmt.Errorf("%w: version %d, this plugin knows version %d", errSpoiled, cp.Version, checkpointVersion)
 	}
 	if cp.FirstStart.IsZero() {
-		return nil, errors.New("first_start is missing")
+		return nil, fmt.Errorf("%w: first_start is missing", errSpoiled)
 	}
-	return &cp, nil
+	cp.Containers = make(map[string]savedContainer, len(file.Containers))
+	for id, text := range file.Containers {
+		var c savedContainer
+		err := json.Unmarshal(text, &c)
+		if err == nil {
+			_, err = c.Position.position()
+		}
+		if err != nil {
+			f.log.Error("option DB: the position of a container cannot be understood; Start_From applies to it as at a first start", "file", f.path, "id", shortID(id), "error", err)
+			continue
+		}
+		cp.Containers[id] = c
+	}
+	return cp, nil
 }
 
 // save replaces the file, so that at any moment it is either the old or the
@@ -233,7 +255,11 @@ func (f *checkpointFile) save(cp *checkpoint) error {
 	if err != nil {
 		return err
 	}
-	if err := renameio.WriteFile(f.path, append(b, '\n'), 0o600, renameio.WithTempDir(filepath.Dir(f.path))); err != nil {
+	err = renameio.WriteFile(f.path, append(b, '\n'), 0o600, renameio.WithTempDir(filepath.Dir(f.path)))
+	if errors.Is(err, unix.EBUSY) {
+		err = fmt.Errorf("%w: a file that is mounted by itself cannot be replaced, mount its directory", err)
+	}
+	if err != nil {
 		return err
 	}
 	if err := f.journal.begin(cp.Saved); err != nil {

@@ -30,7 +30,8 @@ type discovery struct {
 	look  func(id string) bool // Collector.look, for the time of Run
 	said  string               // what was last said of the Engine
 
-	selectors sync.Once // it was said which match nothing
+	selectors     sync.Once // it was said which match nothing
+	refusedEvents sync.Once // it was said
 
 	mu sync.Mutex
 	// created are containers that did not run yet when they were inspected. With
@@ -78,6 +79,10 @@ func (d *discovery) run(ctx context.Context) error {
 		default:
 			d.col.conn.set(false)
 			d.col.metrics.discoveryErrors.WithLabelValues("session").Inc()
+			if errors.Is(err, errRefused) {
+				d.say(slog.LevelWarn, "the Engine refuses what is needed, it is tried again until it does not", "docker_host", d.col.cfg.DockerHost, "error", err)
+				break
+			}
 			d.say(slog.LevelWarn, "the Engine does not answer, it is tried again until it does", "docker_host", d.col.cfg.DockerHost, "error", err)
 		}
 		d.task.beat()
@@ -129,6 +134,12 @@ func (d *discovery) session(ctx context.Context) (err error) {
 				news.put(a)
 			})
 		})
+		if errors.Is(err, errRefused) {
+			d.refusedEvents.Do(func() {
+				d.log.Warn("the Engine's events are refused, containers are found by Resync_Interval alone: those that live for less may be missed", "path", "/events", "error", err)
+			})
+			return
+		}
 		cancel(fmt.Errorf("%w: %w", errEventsEnded, err))
 	})
 	wg.Go(func() { cancel(guard(func() error { return d.probe(ctx) })) })

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types"
 	containertypes "github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
@@ -64,6 +65,7 @@ var (
 	errGone       = errors.New("the container is gone or being removed")
 	errUnreadable = errors.New("the log driver cannot be read")
 	errEngineDown = errors.New("the Engine does not answer")
+	errRefused    = errors.New("refused by the Engine, or by a proxy in front of it")
 )
 
 // callTimeout bounds a call that is answered at once by a healthy Engine.
@@ -126,7 +128,10 @@ func (a *dockerAPI) probe(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	_, err := a.cli.Load().Ping(ctx)
-	return classify(err)
+	if err = classify(err); errors.Is(err, errRefused) {
+		return nil // which is an answer, too
+	}
+	return err
 }
 
 // connect negotiates the API version with a new client.
@@ -138,9 +143,16 @@ func (a *dockerAPI) connect(ctx context.Context) (engineInfo, error) {
 		return engineInfo{}, err
 	}
 	ping, err := cli.Ping(ctx)
+	if err = classify(err); errors.Is(err, errRefused) {
+		var v types.Version
+		if v, err = cli.ServerVersion(ctx); err != nil { // says what a ping does
+			err = fmt.Errorf("asking for /_ping and /version: %w", classify(err))
+		}
+		ping.APIVersion = v.APIVersion
+	}
 	if err != nil {
 		_ = cli.Close()
-		return engineInfo{}, classify(err)
+		return engineInfo{}, err
 	}
 	cli.NegotiateAPIVersionPing(ping)
 	_ = a.cli.Swap(cli).Close() // idle connections only
@@ -363,6 +375,8 @@ func classify(err error) error {
 		return mark(errUnreadable)
 	case client.IsErrConnectionFailed(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, io.ErrUnexpectedEOF), isNetError(err):
 		return mark(errEngineDown)
+	case errdefs.IsPermissionDenied(err), errdefs.IsUnauthorized(err):
+		return mark(errRefused)
 	}
 	return err
 }
