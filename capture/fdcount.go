@@ -101,10 +101,9 @@ func processLimit() int {
 }
 
 // fdLimits is above how many open descriptors there is a warning, and the guard
-// acts: what the options say, or 500 and 800 of each 1,024 that the process may
-// have.
-func fdLimits(cfg *Config) (warn, limit int) {
-	most := processLimit()
+// acts, in a process that may have most: what the options say, or 500 and 800 of
+// each 1,024.
+func fdLimits(cfg *Config, most int) (warn, limit int) {
 	if limit = most * 800 / 1024; cfg.FDLimit != 0 {
 		limit = min(cfg.FDLimit, most*8/10)
 	}

@@ -88,7 +88,7 @@ func (g *fdGuard) count() FDs {
 		Files:       int(g.col.files.Load()),
 	}
 	n.Process, n.err = g.fds.count()
-	n.Warn, n.Limit = fdLimits(g.col.cfg)
+	n.Warn, n.Limit = fdLimits(g.col.cfg, processLimit())
 	if g.col.filesWatch() != nil {
 		n.Watches = 1
 	}

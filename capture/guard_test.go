@@ -2,7 +2,6 @@ package capture
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -220,11 +219,8 @@ func TestFDLimits(t *testing.T) {
 		{512, 500, 800, 409, 409},
 		{65536, 500, 800, 500, 800},
 	} {
-		t.Run(fmt.Sprint(test), func(t *testing.T) {
-			limitFDs(t, test.most)
-			if warn, limit := fdLimits(&Config{FDWarn: test.fdWarn, FDLimit: test.fdLimit}); warn != test.warn || limit != test.limit {
-				t.Errorf("%d, %d", warn, limit)
-			}
-		})
+		if warn, limit := fdLimits(&Config{FDWarn: test.fdWarn, FDLimit: test.fdLimit}, test.most); warn != test.warn || limit != test.limit {
+			t.Errorf("%+v: %d, %d", test, warn, limit)
+		}
 	}
 }
