@@ -321,7 +321,7 @@ func (c *Collector) saveLoop(ctx context.Context, t *task) error {
 			t.beat()
 			c.journalCommits()
 			if !c.db.journal.full() {
-				written = began.Add(max(journalPace, savePace*time.Since(began)))
+				written = began.Add(max(journalPace, journalShare*time.Since(began)))
 				continue
 			}
 			written = began.Add(journalRetry)

@@ -181,7 +181,10 @@ func (j *journal) remove() error {
 
 // journalPace is the shortest time between two writes of the journal, while it
 // is full the time between two attempts to begin it anew.
+// After a write there is a pause of journalShare times what it took: with very
+// many containers that write at once it has megabytes.
 const (
+	journalShare = 3
 	journalPace  = 10 * time.Millisecond
 	journalRetry = time.Second
 )

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -298,9 +299,22 @@ void flb_save_signals(void)
 	}
 }
 
+/* Does code lie in the program itself, and in no library? */
+static int in_program(void *code)
+{
+	Dl_info program, here;
+
+	return dladdr((void *)getauxval(AT_PHDR), &program) != 0 && dladdr(code, &here) != 0 &&
+	       here.dli_fbase == program.dli_fbase;
+}
+
 void flb_restore_signals(void)
 {
+	struct sigaction now;
+
 	for (int i = 0; i < 3; i++) {
-		sigaction(go_signals[i], &go_actions[i], NULL);
+		if (sigaction(go_signals[i], NULL, &now) == 0 && in_program((void *)now.sa_sigaction)) {
+			sigaction(go_signals[i], &go_actions[i], NULL);
+		}
 	}
 }

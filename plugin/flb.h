@@ -158,7 +158,8 @@ void flb_complete_def(struct flb_plugin_proxy_def *def, struct flb_config_map *m
 /*
  * Go turns a SIGSEGV in Go code into a panic that can be recovered from, as
  * long as its handlers are in place; Fluent Bit installs its own again on
- * every SIGHUP and SIGCONT.
+ * every SIGHUP and SIGCONT. Those of Fluent Bit alone are replaced: another Go
+ * plugin's pass on what is not theirs.
  */
 void flb_save_signals(void);
 void flb_restore_signals(void);
