@@ -239,6 +239,12 @@ func TestRefusalInBetween(t *testing.T) {
 	m.look(drainTime)
 	m.look(ackEvery)
 	m.look(ackEvery)
+	if m.refusals != 0 {
+		t.Fatal("it was taken to be refused before that was sure")
+	}
+	m.look(sureTime)
+	m.look(ackEvery)
+	m.look(ackEvery)
 	if m.refusals != 1 || m.safe != 1 {
 		t.Fatalf("%d refusals, %d acknowledged", m.refusals, m.safe)
 	}
@@ -296,7 +302,7 @@ func TestForeignCounts(t *testing.T) {
 				sent := uint64(0)
 				turns := 60
 				if name == "drops small" && !hasWrites {
-					turns = 400 // it looks like a refusal until two batches are tried at once
+					turns = 1000 // it looks like a refusal until two batches are tried at once
 				}
 				for range turns {
 					for _, n := range []int{10, 30} {
@@ -350,6 +356,25 @@ func TestPauses(t *testing.T) {
 	m.look(drainTime)
 	m.look(ackEvery)
 	m.want(30, true)
+}
+
+// What was in the ring while the input was paused is as good as appended when
+// that is over: it is not taken to be refused before it can have been drained.
+func TestResumeIsAnAppend(t *testing.T) {
+	m := newModel(t, true)
+	m.prove()
+	m.append(10)
+	m.a.pause() // before it was drained
+	m.now = m.now.Add(time.Hour)
+	m.a.resume(m.now)
+	for range 10 {
+		m.look(drainTime)
+	}
+	m.settle()
+	if m.refusals != 0 {
+		t.Errorf("%d refusals", m.refusals)
+	}
+	m.want(11, false)
 }
 
 // When the counter has agreed for long it is trusted again.

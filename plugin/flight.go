@@ -7,6 +7,11 @@ const (
 	// thread has nothing to do: it looks into rings every 250 ms, whatever it
 	// was told.
 	drainTime = 300 * time.Millisecond
+	// sureTime is how long nothing must have been appended, and the ring be empty
+	// by all that is seen, until what is not counted is taken to be refused. The
+	// word of a pause, which stops the draining too, may be that late on a busy
+	// machine; a refusal that is seen late costs time, a wrong one doubles lines.
+	sureTime = 5 * time.Second
 	// toldTime is how long it takes to look where it is told of each append. One
 	// in very many is left to those 250 ms: what is written into the ring just
 	// when the thread has found it empty.
@@ -74,6 +79,7 @@ func (f *flight) pause() {
 // resume says that a pause is over.
 func (f *flight) resume(now time.Time) {
 	f.paused, f.changed, f.hint = false, now, f.left
+	f.last.at = now
 	for i := range f.marks {
 		f.marks[i].at = now // as good as appended now: nothing was drained in between
 	}
@@ -139,7 +145,7 @@ func (f *flight) underWay() uint64 { return f.last.records - f.acked.records }
 func (f *flight) drained() bool { return f.left.appends == f.last.appends }
 
 // surely reports whether they have, also if it was the one of very many.
-func (f *flight) surely(s *sight) bool { return f.drained() && s.at.Sub(f.last.at) > drainTime }
+func (f *flight) surely(s *sight) bool { return f.drained() && s.at.Sub(f.last.at) > sureTime }
 
 // hasGap reports whether that many records and bytes are those behind some
 // append, less what some appends before it have in a row: these were refused,
