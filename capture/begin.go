@@ -84,8 +84,9 @@ func (l *firstLook) feed(e *entry) (short bool) {
 	case l.now != nil && e.ts > l.target.ts+future && e.ts > l.now()+future:
 		l.found = false // all before it is older still
 	case !l.found && e.ts >= l.target.ts:
-		// Only a record before it proves that none in between is missing.
-		if l.seen == 1 && !l.whole {
+		// Only a record before it, one with a time, proves that none in between
+		// is missing.
+		if l.past.anchor.time() == 0 && !l.whole {
 			return true
 		}
 		l.found, l.at, l.at.cutTS = true, l.past, l.open

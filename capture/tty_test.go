@@ -224,7 +224,7 @@ func TestEngineTTYQuickRestarts(t *testing.T) {
 				a := startAgent(t, e.Host, only(name, map[string]string{"Reader": reader, "Poll_Min": "100ms", "Poll_Max": "500ms"}))
 				a.connected()
 				c := e.Run(t, enginetest.Options{Name: name, TTY: true, Retries: runs - 1,
-					Args: []string{"-lines", "1", "-exit-without-newline", "-crash-after", "1", "-delay", "200ms"}})
+					Args: []string{"-lines", "1", "-exit-without-newline", "-crash-after", "1"}})
 				a.waitTexts(c.ID, "", runs)
 				for i, text := range a.texts(c.ID, "") {
 					if text != "run stdout 1 " {

@@ -188,3 +188,26 @@ func TestEngineRecordsThatCannotBeDated(t *testing.T) {
 		}
 	})
 }
+
+// A record without a time proves nothing of where a log was opened: the first
+// one with a time may have others before it that are to be read as well.
+func TestUndatedRecordDoesNotBoundAFirstLook(t *testing.T) {
+	target := position{kind: fromTime, ts: 100}
+	for _, c := range []struct {
+		times []int64
+		short bool
+	}{
+		{[]int64{99, 100}, false},
+		{[]int64{100}, true},
+		{[]int64{undated, 100}, true},
+		{[]int64{undated, 99, undated, 100}, false},
+	} {
+		l, short := &firstLook{target: &target}, false
+		for _, ts := range c.times {
+			short = l.feed(&entry{std: stdout, ts: ts, newline: true})
+		}
+		if short != c.short || l.found == c.short {
+			t.Errorf("%v: short %v, found %v", c.times, short, l.found)
+		}
+	}
+}
