@@ -70,7 +70,7 @@ func (s *stream) readBy(ctx context.Context, r *readers, follow bool) error {
 			s.polledAt(time.Time{})
 		}
 		return err
-	case choice == readerPoll || s.parked.Load():
+	case choice == readerPoll || s.parked.Load() || r.follow.slow:
 	case choice == readerFollow, !s.quiet.Load() && s.col.slots.take(s, s.col.cfg.ActiveRate):
 		s.notes.note(readerFollow)
 		return s.readOpen(ctx, r.follow)

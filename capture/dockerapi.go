@@ -268,6 +268,15 @@ func (a *dockerAPI) inspect(ctx context.Context, id string) (*container, error) 
 	return c, nil
 }
 
+// logKeeps is how many bytes of the log the Engine keeps at most, 0 if all or
+// if that is not known.
+func (c *container) logKeeps() int64 {
+	if c.Driver == "local" && c.MaxSize == 0 {
+		return 100e6 // its own default, about
+	}
+	return c.MaxSize * int64(c.MaxFile)
+}
+
 // fileLimits reads the options of the json-file driver as that does.
 func fileLimits(opts map[string]string) (maxSize int64, maxFile int) {
 	if n, err := units.FromHumanSize(opts["max-size"]); err == nil && n > 0 {

@@ -124,7 +124,7 @@ func BenchmarkEngineResume(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		err = f.records(s, log, newResync(&s.pos, fresh+50), false, func(e *entry) error {
+		err = f.records(b.Context(), s, log, newResync(&s.pos, fresh+50), func(e *entry) error {
 			if n++; n <= 50 {
 				anchor.advance(markOf(e))
 			}

@@ -10,14 +10,30 @@ import (
 )
 
 // followReader reads a log through the Engine's API: one request that stays
-// open. It finds the stream's position by asking for the last records, more
-// and more of them until the position is in view. A plain since= would cost
-// the Engine time in proportion to the whole log, and would lose or repeat
-// records, whose timestamps are neither unique nor in order.
+// open. It finds the stream's position by asking for the last records; what is
+// further back is read by requests with an end (catchup.go). A plain since=
+// would cost the Engine time in proportion to the whole log, and would lose or
+// repeat records, whose timestamps are neither unique nor in order.
+//
+// What a follow sends is compared with the log at each stream rotation, and
+// sooner where the log is short-lived: see trail.
 type followReader struct {
-	api     *dockerAPI
-	doubles *doubleFilter // only for an Engine that needs it
-	rate    rateMeter     // of rotate alone
+	api   *dockerAPI
+	trail trail
+	rate  rateMeter // of rotate alone
+
+	repeats   bool          // the Engine's follow sends records twice
+	suspect   bool          // the log is known to hold more than a read has shown
+	all       bool          // it takes the whole log to find the position
+	checked   bool          // the first read of this run was looked at for damage
+	sound     int           // records at the end of the log that can be read, 0: all
+	soundAt   uint64        // records consumed when that was found
+	firstByte time.Duration // that the Engine needed at most, of late
+	patience  time.Duration // that a follow is given in addition, because it needed it
+	doubted   time.Time     // when the log was last asked about a line's beginning
+	compared  time.Time     // when the log was last compared because it is short-lived
+	silences  int           // of the follow, since it has delivered anything
+	slow      bool          // a follow is of no use here
 
 	mu   sync.Mutex
 	open *openLog // the one that is followed; guarded by mu
@@ -27,185 +43,185 @@ type followReader struct {
 var (
 	errTooShort  = errors.New("the position is further back in the log")
 	errNotInView = errors.New("the position is not in what the Engine sent")
-	errInView    = errors.New("the position is in what the Engine sent")
 	errStalled   = errors.New("the Engine sent nothing in time")
+	errDoubtful  = errors.New("only the log can tell what was sent twice or left out")
+	errCompare   = errors.New("what was sent is to be compared with the log")
 )
 
 const (
 	// quiet is how long the Engine may pause in sending what it has stored
-	// before it is taken to have sent it all. A wrong guess costs a second
-	// request, never a record.
-	quiet = 500 * time.Millisecond
+	// before it is taken to have sent it all. A wrong guess costs more
+	// requests, never a record.
+	quiet = 100 * time.Millisecond
+	// maxPatience is up to where that time grows where it was too short, and
+	// maxSilences how often a follow may be silent while its log grows, before
+	// the log is polled.
+	maxPatience = 20 * time.Second
+	maxSilences = 3
 	// patience is how long one append to a full outbox may block before the
 	// log is closed.
 	patience = time.Second
 )
 
-// read implements reader.
-func (f *followReader) read(ctx context.Context, s *stream, follow bool) error {
-	return f.search(ctx, s, follow, firstTail)
-}
-
-// search is read, looking for the position in the last so many records first.
-func (f *followReader) search(ctx context.Context, s *stream, follow bool, tail int) error {
-	defer f.dropNext()
-	f.useDoubles(follow)
-	limit, depth := tail, uint8(0)
-	for tries := 0; ; tries++ {
-		target := s.position()
-		next := f.takeNext()
-		switch {
-		case next != nil:
-			limit = next.limit
-		case target.kind == fromBeginning:
-			limit = everything
-		case target.kind == fromTail:
-			limit = target.tail
-		}
-		r := newResync(&target, limit)
-		if depth > 0 {
-			r.depth = depth
-		}
-		err := f.attempt(ctx, s, r, next, follow)
-		if errors.Is(err, errRotated) {
-			s.rotated()
-			tries, limit, depth = -1, tail, 0
-			continue
-		}
-		if !errors.Is(err, errTooShort) && !errors.Is(err, errNotInView) {
-			return err
-		}
-		if tries == maxTries {
-			return errStalled
-		}
-		short := errors.Is(err, errTooShort)
-		if !short && follow {
-			// Whether the log is that short or the Engine that slow only a
-			// request with an end can tell.
-			if r, err = f.scan(ctx, s, &target, limit); err != nil {
-				return err
-			}
-			if r.inView() {
-				continue
-			}
-		}
-		switch {
-		case short || r.seen >= limit:
-			limit = longer(limit, r)
-		case target.kind == fromTime:
-			limit = everything
-		case r.best > 0:
-			// The log begins behind the oldest marks of the anchor.
-			limit, depth = everything, r.best
-		default:
-			if err := s.reportGap(ctx, &target.anchor); err != nil {
-				return err
-			}
-			limit, depth = everything, 0
-		}
-	}
-}
-
-// useDoubles prepares for an Engine whose follow sends records twice.
-func (f *followReader) useDoubles(follow bool) {
-	switch needed := follow && f.api.olderThan(followDoublesBelow); {
-	case !needed:
-		f.doubles = nil
-	case f.doubles == nil:
-		f.doubles = newDoubleFilter()
-	}
-}
-
 // maxTries bounds the requests of one read: the tails from firstTail to
 // longestTail, then everything, some of them twice.
 const maxTries = 30
 
-// longer is the tail to ask for after limit did not reach far enough: what the
-// rate of the records seen suggests, within bounds.
-func longer(limit int, r *resync) int {
-	next := limit * further
-	if guess := r.estimate(); guess > next {
-		next = min(guess, limit*furthest)
+// read implements reader.
+func (f *followReader) read(ctx context.Context, s *stream, follow bool) error {
+	if !follow {
+		f.suspect = true // it is the last look
+		return f.catchUp(ctx, s, firstTail)
 	}
-	if next > longestTail {
-		return everything
+	err := f.follow(ctx, s, firstTail)
+	switch {
+	case !errors.Is(err, errSilent):
+	case f.silences >= maxSilences:
+		return f.giveUp(s, "it is silent while the log grows, each time it is opened")
+	default:
+		f.silences++
+		f.suspect = true
 	}
-	return next
+	return err
 }
 
-// scan reads a log that is not followed, to see whether the position is in
-// its last limit records.
-func (f *followReader) scan(ctx context.Context, s *stream, target *position, limit int) (*resync, error) {
-	r := newResync(target, limit)
-	log, err := f.request(ctx, s, false, limit)
-	if err != nil {
-		return nil, err
-	}
-	defer log.close()
-	s.task.beat()
-	log.w.expect(&r.target.anchor)
-	err = f.records(s, log, r, false, func(e *entry) error {
-		if r.feed(e); r.inView() {
-			return errInView
+// follow follows the log, looking for the position in its last tail records.
+func (f *followReader) follow(ctx context.Context, s *stream, tail int) error {
+	defer f.dropNext()
+	f.repeats = f.api.olderThan(followDoublesBelow)
+	f.aim(s)
+	limit, behind := tail, f.suspect || f.trail.unconfirmed() > 0
+	for tries := 0; tries < maxTries; tries++ {
+		if behind {
+			if err := f.catchUp(ctx, s, tail); err != nil && (!f.opened() || !errors.Is(err, errGone)) {
+				return err
+			}
+			if f.all {
+				limit = everything
+			}
 		}
-		return nil
-	})
-	if errors.Is(err, errInView) {
-		err = nil
+		err := f.attempt(ctx, s, limit)
+		switch {
+		case errors.Is(err, errRotated):
+			s.rotated()
+			tries, limit, behind = -1, tail, f.trail.unconfirmed() > 0
+		case errors.Is(err, errCompare), errors.Is(err, errDoubtful):
+			tries, limit, behind = -1, tail, true
+		case errors.Is(err, errTooShort):
+			limit, behind = min(limit*further, maxTurnTail), true
+		case errors.Is(err, errNotInView):
+			if behind { // and so it should have been in view
+				if err := f.bePatient(s); err != nil {
+					return err
+				}
+			}
+			behind = true
+		default:
+			var refusal systemError
+			f.suspect = errors.As(err, &refusal) // and next time it begins with a look at the log
+			return err
+		}
+		if behind && s.position().kind == fromTime {
+			limit = everything // it begins with what is yet to come
+		}
 	}
-	return r, err
+	return errStalled
 }
 
-// attempt reads the log once, from what was opened already or a request of its
-// own, and delivers what follows the position.
-func (f *followReader) attempt(ctx context.Context, s *stream, r *resync, log *openLog, follow bool) (err error) {
+// aim has the trail lead to the position.
+func (f *followReader) aim(s *stream) (target position) {
+	target = s.position()
+	f.trail.start(&target.anchor)
+	return target
+}
+
+// bePatient follows an opening of the log in which the position did not come
+// into view although it is there.
+func (f *followReader) bePatient(s *stream) error {
+	f.patience = max(2*f.patience, quiet, 2*f.firstByte)
+	if f.patience > maxPatience {
+		return f.giveUp(s, "the Engine, or what is in between, sends nothing in time")
+	}
+	return nil
+}
+
+// giveUp has the log polled for the rest of the container's run.
+func (f *followReader) giveUp(s *stream, reason string) error {
+	f.slow = true
+	s.log.Warn("the log cannot be followed, it is polled instead", "reason", reason)
+	return errMoved
+}
+
+// attempt follows the log once, from what was opened already or a request of
+// its own, and delivers what comes behind the position.
+func (f *followReader) attempt(ctx context.Context, s *stream, limit int) (err error) {
+	target, log := f.aim(s), f.takeNext()
+	switch {
+	case log != nil:
+		limit = log.limit
+	case target.kind == fromBeginning:
+		limit = everything
+	case target.kind == fromTail:
+		limit = target.tail
+	default:
+		limit, _ = f.readable(s, limit)
+	}
 	if log == nil {
-		if log, err = f.request(ctx, s, follow, r.limit); err != nil {
+		if log, err = f.request(ctx, s, true, limit); err != nil {
 			return err
 		}
 	}
 	defer log.close()
+	f.setOpen(log)
+	defer f.setOpen(nil)
+	r := newResync(&target, limit)
 	s.task.beat()
-	log.w.expect(&r.target.anchor)
-	if follow {
-		f.setOpen(log)
-		defer f.setOpen(nil)
-	}
-	err = f.records(s, log, r, follow, func(e *entry) error {
-		deliver, short := r.feed(e)
-		switch {
+	log.w.expect(&target.anchor)
+	err = f.records(ctx, s, log, r, func(e *entry) error {
+		switch deliver, short := r.feed(e); {
 		case short:
 			return errTooShort
 		case !deliver:
-		case f.doubles != nil && f.doubles.drop(e):
-			s.count.doubles++
-		default:
-			s.accept(e)
+			return nil
 		}
+		if f.repeats {
+			switch f.trail.see(e) {
+			case doubledRecord:
+				s.count.doubles++
+				return nil
+			case doubtfulRecord:
+				return errDoubtful
+			}
+		}
+		if s.leavesOpen(e) || s.looksHeadless(e) && f.mayDoubt(s) {
+			return errDoubtful
+		}
+		f.accept(s, e)
 		return nil
 	})
-	if empty := !follow && r.seen == 0 && r.target.kind == fromTime; err == nil && !r.inView() && !empty {
-		return errNotInView
-	}
 	if err == nil || errors.Is(err, errNotInView) {
 		s.tailWasEmpty(log.ctx)
 	}
 	return err
 }
 
-// records calls each for the records of a log, with the outbox locked. With
-// follow it ends with errNotInView when the Engine has sent what it had and
-// the position was not in it.
-func (f *followReader) records(s *stream, log *openLog, r *resync, follow bool, each func(*entry) error) error {
-	patience, late := callTimeout, errStalled
-	if follow {
-		patience, late = quiet, errNotInView
-	}
-	silence := time.AfterFunc(patience, func() { log.cut(late) })
+// accept has a record delivered that is new.
+func (f *followReader) accept(s *stream, e *entry) {
+	s.accept(e)
+	m := s.pos.anchor.newest()
+	f.trail.push(&m)
+}
+
+// records calls each for the records of a log that is followed, with the outbox
+// locked. It ends with errNotInView when the Engine has sent what it had and
+// the position was not in it, with errCompare when that is due.
+func (f *followReader) records(ctx context.Context, s *stream, log *openLog, r *resync, each func(*entry) error) error {
+	patience := max(quiet, f.patience)
+	silence := time.AfterFunc(patience, func() { log.cut(errNotInView) })
 	defer silence.Stop()
 	synced := false
 	for {
-		if follow && !synced && r.inView() {
+		if !synced && r.inView() {
 			synced = true
 			silence.Stop()
 			s.inSync()
@@ -213,8 +229,12 @@ func (f *followReader) records(s *stream, log *openLog, r *resync, follow bool, 
 		n, err := log.fill()
 		eof := errors.Is(err, io.EOF)
 		if n > 0 || eof {
+			before := s.consumed()
 			if err := s.deliverWindow(log.ctx, log.w, eof, each); err != nil {
 				return err
+			}
+			if s.consumed() > before {
+				f.silences = 0
 			}
 			s.opened() // not before: the Engine may answer and then find no log
 		}
@@ -225,6 +245,8 @@ func (f *followReader) records(s *stream, log *openLog, r *resync, follow bool, 
 			return cause(log.ctx, fmt.Errorf("reading the log: %w", classify(err)))
 		case !synced:
 			silence.Reset(patience)
+		case f.compareDue(s) && f.openAnother(ctx, s):
+			return errCompare
 		}
 	}
 }

@@ -11,6 +11,7 @@ type line struct {
 	ts      int64 // of its first partial
 	text    []byte
 	partial uint32 // partials so far that the position is behind
+	torn    bool   // of a late one: it is not whole
 }
 
 // base is a place that is to be read from again after a restart, because
@@ -38,7 +39,7 @@ func (s *stream) accept(e *entry) {
 		// A container that exits in the middle of a line leaves it without an
 		// end; the next line has a timestamp of its own.
 		if l.pending && l.ts != e.ts {
-			s.endLine(std, false)
+			s.endLine(std, s.leavesOpen(e))
 		}
 		if *cutTS != e.ts {
 			*cutTS = 0
@@ -52,13 +53,33 @@ func (s *stream) accept(e *entry) {
 		}
 	case ends && !l.pending:
 		text := s.trimTerminal(e.text, e.newline)
-		s.emit(std, e.ts, text, len(text) > s.col.cfg.MaxLineSize)
+		s.emit(std, e.ts, text, len(text) > s.col.cfg.MaxLineSize || s.headless[std])
+		s.headless[std], s.long[std] = false, false
 	default:
 		s.joinPartial(e, ends)
 	}
 	s.advance(e)
 	s.half = false
 }
+
+// leavesOpen says that a record shows that the Engine has left out the rest of
+// the line before: within a run of the container each line has an end. out.mu
+// is held.
+func (s *stream) leavesOpen(e *entry) bool {
+	l := &s.lines[e.std]
+	return l.pending && l.ts != e.ts && s.lineTimes && e.spot == (spot{}) && s.startedAt != 0 && l.ts >= s.startedAt
+}
+
+// looksHeadless says whether a record that a follow sends may be the rest of a
+// line whose beginning the Engine has left out: it ends a line that is no longer
+// than itself, and the line before was longer. out.mu is held.
+func (s *stream) looksHeadless(e *entry) bool {
+	return s.long[e.std] && !s.lines[e.std].pending && (e.newline || len(e.text) < chunkSize)
+}
+
+// mayBeHeadless follows a gap: where long lines are written, the first record
+// behind it may be the rest of one. out.mu is held.
+func (s *stream) mayBeHeadless() { s.headless = s.long }
 
 // joinPartial adds a partial to the line of its std stream.
 func (s *stream) joinPartial(e *entry, ends bool) {
@@ -97,7 +118,8 @@ func (s *stream) trimTerminal(text []byte, newline bool) []byte {
 // endLine emits the incomplete line of a std stream.
 func (s *stream) endLine(std uint8, cut bool) {
 	l := &s.lines[std]
-	s.emit(std, l.ts, l.text, cut)
+	s.emit(std, l.ts, l.text, cut || s.headless[std])
+	s.headless[std], s.long[std] = false, true
 	s.col.out.freeLine(l.text)
 	*l = line{}
 	s.settle()

@@ -17,7 +17,7 @@ const metricsNamespace = "log_capturer"
 type metrics struct {
 	lines, bytes, partials, truncated prometheus.Counter
 	gaps                              prometheus.Counter
-	doubles, undated                  prometheus.Counter
+	doubles, late, undated            prometheus.Counter
 	rotations, rotationErrors         prometheus.Counter
 	stalls                            prometheus.Counter
 	taskStalls, taskRestarts          *prometheus.CounterVec
@@ -43,10 +43,11 @@ func newMetrics(reg prometheus.Registerer, c *Collector) (*metrics, error) {
 		lines:            r.counter("lines_total", "Lines emitted as records."),
 		bytes:            r.counter("bytes_total", "Bytes of text in the records emitted."),
 		partials:         r.counter("partials_total", "Partials of lines longer than 16 KiB that were joined."),
-		truncated:        r.counter("truncated_lines_total", "Lines cut at Max_Line_Size."),
+		truncated:        r.counter("truncated_lines_total", "Records flagged partial: lines cut at Max_Line_Size, or without the part that the Engine left out."),
 		gaps:             r.counter("gaps_total", "Times that lines were lost at the source before they could be read, or may have been: a log file was truncated."),
 		doubles:          r.counter("doubles_dropped_total", "Records that the Engine sent twice and that were dropped."),
 		undated:          r.counter("undated_lines_total", "Lines without a time, or with one outside of 1970 to 2105, that came with the time of the line before."),
+		late:             r.counter("late_records_total", "Records that the Engine left out while a log was followed, and that were delivered afterwards, out of order."),
 		damaged:          r.counter("damaged_records_total", "Places in log files, or in what the Engine sent, that held no record and were left out."),
 		missed:           r.counter("missed_containers_total", "Containers that were removed before their log could be opened."),
 		unpolled:         r.counter("unpolled_containers_total", "Containers that were removed while they were polled: what they wrote after the last poll, if anything, is lost."),

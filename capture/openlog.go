@@ -14,6 +14,7 @@ type openLog struct {
 	ctx   context.Context //nolint:containedctx // the request's; it lives as long as this
 	cut   context.CancelCauseFunc
 	body  io.ReadCloser
+	asked time.Time
 	limit int     // the tail that was asked for
 	w     *window // what was read of it
 	first bool    // w was filled before it was asked for
@@ -30,13 +31,14 @@ func (f *followReader) request(ctx context.Context, s *stream, follow bool, limi
 		return nil, err
 	}
 	defer release()
+	asked := time.Now()
 	body, err := f.api.logs(ctx, s.id, follow, limit)
 	if err != nil {
 		err = cause(ctx, err)
 		cut(nil)
 		return nil, err
 	}
-	return &openLog{ctx: ctx, cut: cut, body: body, limit: limit, w: s.window()}, nil
+	return &openLog{ctx: ctx, cut: cut, body: body, asked: asked, limit: limit, w: s.window()}, nil
 }
 
 // close may be called more than once.
@@ -85,6 +87,21 @@ func (f *followReader) takeNext() *openLog {
 	return l
 }
 
+// opened says whether a rotation has opened the log again.
+func (f *followReader) opened() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.next != nil
+}
+
+// setNext has l take the place of what is open of the log.
+func (f *followReader) setNext(l *openLog) {
+	if f.next != nil {
+		f.next.close()
+	}
+	f.next = l
+}
+
 func (f *followReader) dropNext() {
 	if l := f.takeNext(); l != nil {
 		l.close()
@@ -105,10 +122,7 @@ func (f *followReader) rotate(ctx context.Context, s *stream) error {
 		}
 		return nil
 	}
-	if f.next != nil {
-		f.next.close()
-	}
-	f.next = next
+	f.setNext(next)
 	f.open.cut(errRotated)
 	return nil
 }
@@ -126,7 +140,8 @@ func (f *followReader) openNext(ctx context.Context, s *stream) (*openLog, error
 	if s.position().kind != fromAnchor {
 		return nil, nil
 	}
-	next, err := f.request(ctx, s, true, min(firstTail+f.rate.since(s, turnTail), maxTurnTail))
+	tail, _ := f.readable(s, min(firstTail+f.rate.since(s, turnTail), maxTurnTail))
+	next, err := f.request(ctx, s, true, tail)
 	if err != nil {
 		return nil, err
 	}
@@ -155,6 +170,59 @@ func (m *rateMeter) since(s *stream, d time.Duration) int {
 	}
 	m.seen, m.at = seen, now
 	return int(min(n, 1e9))
+}
+
+// A log that the Engine replaces within turnover is compared with what was sent
+// of it whenever a quarter of it was, or three quarters of a trail, but not more
+// often than every compareEvery.
+const (
+	turnover     = 30 * time.Second
+	compareEvery = 100 * time.Millisecond
+)
+
+// compareDue says whether what was sent is to be compared with the log now.
+func (f *followReader) compareDue(s *stream) bool {
+	keeps := s.logKeeps.Load()
+	if keeps == 0 || (int64(f.trail.bytes) < keeps/4 && f.trail.unconfirmed() < trailLength*3/4) {
+		return false
+	}
+	now := time.Now()
+	since := now.Sub(f.compared)
+	if since < compareEvery {
+		return false
+	}
+	rate := float64(f.trail.bytes) / since.Seconds()
+	if f.compared.IsZero() || float64(keeps)/rate > turnover.Seconds() {
+		f.compared = now
+		f.trail.bytes = 0
+		return false
+	}
+	f.compared = now
+	return true
+}
+
+// mayDoubt says whether the log is to be asked what it holds before a record:
+// where the Engine rotates it, and not too often.
+func (f *followReader) mayDoubt(s *stream) bool {
+	now := time.Now()
+	if s.logKeeps.Load() == 0 || now.Sub(f.doubted) < compareEvery {
+		return false
+	}
+	f.doubted = now
+	return true
+}
+
+// openAnother opens the log again before what is open of it is closed; it says
+// whether it could.
+func (f *followReader) openAnother(ctx context.Context, s *stream) bool {
+	next, err := f.openNext(ctx, s)
+	if err != nil || next == nil {
+		return false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.setNext(next)
+	return true
 }
 
 // behind implements openReader: it asks for the last record.

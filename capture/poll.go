@@ -15,10 +15,14 @@ type pollReader struct{ follow *followReader }
 // anchor has, and some that may be new.
 const pollTail = 2 * anchorDepth
 
+// rarely is how many times the time that the Engine needs for the first byte
+// pass between two polls at least.
+const rarely = 20
+
 // read implements reader.
 func (p *pollReader) read(ctx context.Context, s *stream, follow bool) error {
 	if !follow {
-		return p.follow.search(ctx, s, false, pollTail)
+		return p.follow.read(ctx, s, false)
 	}
 	plan := newPollPlan(s)
 	t := time.NewTimer(0)
@@ -46,12 +50,24 @@ func (p *pollReader) read(ctx context.Context, s *stream, follow bool) error {
 
 // poll asks once, and returns the time to the next poll.
 func (p *pollReader) poll(ctx context.Context, s *stream, plan *pollPlan) (time.Duration, error) {
-	if err := p.follow.search(ctx, s, false, pollTail); err != nil {
+	f, before := p.follow, s.consumed()
+	// What a poll shows of a damaged log may end too early: as often as the
+	// heartbeat of a follow does, a poll without news asks for the last record.
+	f.suspect = time.Since(plan.moved) >= s.col.cfg.HeartbeatInterval
+	if f.suspect {
+		plan.moved = time.Now()
+	}
+	if err := f.catchUp(ctx, s, pollTail); err != nil {
 		return 0, err
+	}
+	f.trail.leave()
+	if s.consumed() > before {
+		plan.moved = time.Now()
 	}
 	s.task.beat()
 	s.polledAt(time.Now())
-	return plan.next()
+	wait, err := plan.next()
+	return max(wait, rarely*f.firstByte), err
 }
 
 // pollPlan is when a log is polled, by what the polls have brought.
@@ -62,10 +78,11 @@ type pollPlan struct {
 	at       time.Time // of the last poll, zero before the first
 	spaced   bool      // polls at Poll_Max were given moments of their own
 	looked   time.Time // when it was last looked for the log's file
+	moved    time.Time // when there was news, or it was made sure that there is none
 }
 
 func newPollPlan(s *stream) *pollPlan {
-	return &pollPlan{s: s, interval: s.col.cfg.PollMin, seen: s.consumed(), looked: time.Now()}
+	return &pollPlan{s: s, interval: s.col.cfg.PollMin, seen: s.consumed(), looked: time.Now(), moved: time.Now()}
 }
 
 // next follows a poll and returns the time to the next one; errMoved if the log

@@ -80,6 +80,7 @@ type resync struct {
 	depth  uint8  // marks of the anchor that must agree
 	best   uint8  // marks that agreed at most so far
 	replay anchor // what was fed
+	runs   int    // of equal records that were fed
 	seen   int    // records fed
 	found  bool
 
@@ -100,10 +101,10 @@ func newResync(target *position, limit int) *resync {
 // feed takes the next record and says whether it is to be delivered, or that
 // the log was opened too short for the position to be in view.
 func (r *resync) feed(e *entry) (deliver, short bool) {
+	r.seen++
 	if r.found {
 		return true, false
 	}
-	r.seen++
 	first := r.firstTS == 0
 	if e.ts != undated {
 		if r.lastTS = e.ts; first {
@@ -121,10 +122,14 @@ func (r *resync) feed(e *entry) (deliver, short bool) {
 		}
 		return false, false
 	}
-	r.replay.push(markOf(e))
+	m, before := markOf(e), r.replay.newest()
+	if r.runs == 0 || !m.same(&before) {
+		r.runs++
+	}
+	r.replay.push(m)
 	agreed := r.replay.agree(&r.target.anchor)
 	r.best = max(r.best, agreed)
-	if agreed >= r.depth {
+	if agreed >= r.depth && !r.begunBefore(&m) {
 		r.found = true
 		return false, false
 	}
@@ -134,6 +139,13 @@ func (r *resync) feed(e *entry) (deliver, short bool) {
 	at := r.target.anchor.time()
 	late := r.seen == firstTail/2 && !r.whole && at != 0 && r.firstTS > at+inversion
 	return false, late || r.seen >= r.limit
+}
+
+// begunBefore says that the run of the newest record may have begun before the
+// log as it was opened: then its length proves nothing. Only the pieces of a
+// long line are equal to the last byte.
+func (r *resync) begunBefore(m *mark) bool {
+	return r.runs == 1 && !r.whole && m.Size >= chunkSize
 }
 
 // estimate is how many records back the position is if records came at an

@@ -23,7 +23,8 @@ func fast(c *Config) {
 func (a *agent) rotations() int { return int(testutil.ToFloat64(a.col.metrics.rotations)) }
 
 // While a log is rotated again and again, each line comes once, and never are
-// there more than two requests open for one log.
+// there more than three requests open for one log: the old one, the new one and
+// one that compares what was sent with the log.
 func TestRotation(t *testing.T) {
 	for _, r := range []readerCase{{name: "follow"}, {name: "file", file: true}} {
 		t.Run(r.name, func(t *testing.T) {
@@ -38,7 +39,7 @@ func TestRotation(t *testing.T) {
 					a.waitRecords(n)
 				}
 				// One whose end the Engine has not seen yet is not one too many: that would stay.
-				a.waitFor("at most two open log requests", func() bool { return c.Followers() <= 2 })
+				a.waitFor("at most three open log requests", func() bool { return c.Followers() <= 3 })
 			}
 			a.waitRecords(n)
 			checkSequence(t, "lines", sequence("out", 0, n), a.texts(c.ID, ""))
@@ -93,6 +94,7 @@ func TestSilentStreamIsOpenedAgain(t *testing.T) {
 	quiet.Stdout("line")
 	a.waitRecords(11)
 	for i := 1; i <= 3; i++ {
+		a.waitFor("the stream to be in sync", func() bool { return a.col.captured(c.ID).age() > 0 })
 		c.Silence(0)
 		c.Stdout(sequence("out", i*10, i*10+10)...)
 		a.waitRecords(11 + i*10)

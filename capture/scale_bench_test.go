@@ -234,7 +234,7 @@ func BenchmarkPoll(b *testing.B) {
 	b.ReportAllocs()
 	cpu := ownCPU(b)
 	for b.Loop() {
-		if err := f.search(b.Context(), s, false, pollTail); err != nil {
+		if err := f.catchUp(b.Context(), s, pollTail); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -38,6 +38,8 @@ type stream struct {
 	quiet   atomic.Bool // it is polled until it writes more
 	turned  atomic.Bool // it was rotated before
 	rough   atomic.Bool // what is no frame is left out of the present read
+	// logKeeps is how many bytes of the log the Engine keeps, 0: all.
+	logKeeps atomic.Int64
 
 	meta     sync.Mutex
 	ctr      *container              // guarded by meta
@@ -69,6 +71,10 @@ type stream struct {
 	inBatch   *Batch   // the open batch with records of this stream
 	batches   int      // that have records of this stream and were not acknowledged
 	lines     [3]line  // by std
+	late      *[3]line // of records that are delivered late; nil outside of that
+	startedAt int64    // the container's present run
+	long      [3]bool  // by std: its last line was more than one record
+	headless  [3]bool  // by std: the next line may lack its beginning
 	tty       bool     // a terminal ends its lines with CR LF
 	lineTimes bool     // the driver gives all partials of a line one timestamp
 	// While a line is incomplete, a restart begins before its first partial, at
@@ -107,9 +113,10 @@ func (s *stream) describe(c *container) {
 	old := s.ctr
 	s.ctr = c
 	s.meta.Unlock()
+	s.logKeeps.Store(c.logKeeps())
 	s.col.out.mu.Lock()
 	defer s.col.out.mu.Unlock()
-	s.tty = c.TTY
+	s.tty, s.startedAt = c.TTY, c.StartedAt
 	s.lineTimes = c.Driver != "journald" // which stores each partial with its own time
 	if old != nil && old.Name == c.Name && old.Image == c.Image {
 		return
@@ -246,9 +253,10 @@ func (s *stream) reportGap(ctx context.Context, a *anchor) error {
 		"last_delivered", time.Unix(0, last).UTC())
 	for std := range uint8(len(s.lines)) {
 		if s.lines[std].pending {
-			s.endLine(std, false)
+			s.endLine(std, true)
 		}
 	}
+	s.mayBeHeadless()
 	s.based, s.skip = false, [3]uint32{}
 	s.pos = position{kind: fromTime, ts: last + 1, lost: true, anchor: *a}
 	return errMoved

@@ -36,6 +36,8 @@ type follower struct {
 	since    int64         // changed by its own goroutine only
 	until    int64
 	cutAfter int64 // bytes, < 0 = never
+	wait     time.Duration
+	api      version
 
 	// Guarded by the store's mu.
 	pos, end uint64 // next record to send; where the stream ends (maxuint64 = open)
@@ -84,6 +86,7 @@ func (e *Engine) serveLogs(w http.ResponseWriter, r *http.Request, c *Ctr) {
 		want:  [4]bool{Stdout: q.Stdout, Stderr: q.Stderr},
 		gate:  api >= api143,
 		since: math.MinInt64, until: math.MaxInt64,
+		api:  api,
 		conn: connOf(r), wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	if !since.IsZero() {
@@ -107,7 +110,7 @@ func (e *Engine) serveLogs(w http.ResponseWriter, r *http.Request, c *Ctr) {
 		return
 	}
 	out := &body{ctx: r.Context(), w: w, left: f.cutAfter, rate: c.rate}
-	if out.Flush() == nil {
+	if out.Flush() == nil && sleep(r.Context(), f.wait) {
 		c.log.send(r.Context(), f, out, e.wake)
 	}
 }
@@ -199,6 +202,12 @@ func (l *logStore) fill(buf []byte, f *follower) (_ []byte, over bool) {
 		}
 		if f.pos >= f.end {
 			return buf, true
+		}
+		if d := l.damageAt(f.pos); d != nil {
+			if buf, over = f.meet(buf, d, l.end()); over {
+				return buf, true
+			}
+			continue
 		}
 		if f.pos >= l.end() {
 			break

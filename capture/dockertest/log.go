@@ -35,6 +35,7 @@ type logStore struct {
 	running   bool
 	stamp     string // of the records that are being stored; see Stamped
 	recs      []record
+	damages   []damage
 	base      uint64 // number of records forgotten = sequence number of recs[0]
 	arena     []byte
 	pending   [3]pending // by Std

@@ -41,6 +41,7 @@ const (
 	api141 version = 141 // Engine 20.10: a single log file is renamed
 	api142 version = 142 // Engine 23: content type of a multiplexed stream; the local driver keeps newlines
 	api143 version = 143 // Engine 24: since is a gate
+	api147 version = 147 // Engine 27.5: a damage ends the file that it is in, and no more
 	api152 version = 152 // Engine 29: no deprecated fields in events; a minimum of 1.44
 )
 

@@ -19,6 +19,7 @@ type Streams struct {
 	cutTimes    int
 	silentTimes int
 	bytesPerSec int
+	firstByte   time.Duration
 }
 
 func (s *Streams) stores() []*logStore {
@@ -111,6 +112,19 @@ func (s *Streams) Throttle(bytesPerSec int) {
 	s.e.mu.Unlock()
 }
 
+// FirstByte makes each log request wait before the first byte of its body, as 20.10 does that unpacks all rotated files for it.
+func (s *Streams) FirstByte(d time.Duration) {
+	s.e.mu.Lock()
+	s.firstByte = d
+	s.e.mu.Unlock()
+}
+
+// SkipFollowers makes every open log request leave out the next n records to be stored, as Engines from 23 on do that are outrun by a log
+// rotation.
+func (s *Streams) SkipFollowers(n int) {
+	s.each(func(l *logStore, f *follower) { f.pos = l.end() + uint64(n) })
+}
+
 // Inject sends raw bytes into every open log request, between two frames: garbage, [HugeHeader], the start of an [AppendFrame].
 func (s *Streams) Inject(raw []byte) {
 	for _, l := range s.stores() {
@@ -170,6 +184,7 @@ func (c *Ctr) prepare(f *follower) {
 			s.silentTimes--
 			f.silent = true
 		}
+		f.wait = max(f.wait, s.firstByte)
 	}
 }
 

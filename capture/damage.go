@@ -1,0 +1,136 @@
+package capture
+
+import (
+	"context"
+	"errors"
+)
+
+// A log may have places that hold no record: a crash or a full disk leaves half
+// of one, or NULs. What the Engine reads forward ends there, in a way that
+// depends on its version: 20.10 loses what its decoder has buffered and goes
+// on, 23 to 26 send an error, later ones end the file and go on with the next,
+// or with what is written from then on. Only the last of these can be seen in
+// the answer. But it finds the beginning of a tail by line ends, from the end
+// back: a tail that begins behind the damage is whole.
+
+// broken says whether a read that has come to its end was broken off or has a
+// hole; doubted says that there must be more than it has shown.
+func (f *followReader) broken(ctx context.Context, s *stream, a *audit, doubted bool) (bool, error) {
+	switch {
+	case !a.complete():
+		return true, nil
+	case doubted && a.found && a.target.kind == fromAnchor:
+		return f.behind(ctx, s)
+	}
+	// A hole leaves no trace. But for it, a tail of as many records as a short
+	// log has shown would be as long.
+	look := !f.checked && f.api.olderThan(followDoublesBelow) && a.target.kind == fromAnchor
+	f.checked = true
+	if !look || a.seen == 0 || a.seen >= a.limit {
+		return false, nil
+	}
+	if n, _, err := f.count(ctx, s, a.seen); n >= a.seen || err != nil {
+		return false, err
+	}
+	_, first, err := f.count(ctx, s, a.limit)
+	return first == a.first, err // else a log rotation has made it shorter
+}
+
+// count reads the last n records of the log, and returns how many the Engine
+// gives and the first of them.
+func (f *followReader) count(ctx context.Context, s *stream, n int) (seen int, first trailMark, err error) {
+	log, err := f.request(ctx, s, false, n)
+	if err != nil {
+		return 0, first, err
+	}
+	defer log.close()
+	err = f.untilEnd(log, func(eof bool) error {
+		return log.w.each(eof, func(e *entry) error {
+			if seen++; seen == 1 {
+				m := markOf(e)
+				first = m.single()
+			}
+			return nil
+		})
+	})
+	var refusal systemError
+	if errors.As(err, &refusal) {
+		return 0, first, nil
+	}
+	return seen, first, err
+}
+
+// whole says whether the Engine can read the last n records of the log.
+func (f *followReader) whole(ctx context.Context, s *stream, n int) (bool, error) {
+	seen, _, err := f.count(ctx, s, n)
+	return seen >= n, err
+}
+
+// last is the last record of the log, none if there is none.
+func (f *followReader) last(ctx context.Context, s *stream) ([]trailMark, error) {
+	n, m, err := f.count(ctx, s, 1)
+	return []trailMark{m}[:min(n, 1)], err
+}
+
+// findSound finds how many records at the end of the log can be read if bad
+// records cannot, 0 if not even one.
+func (f *followReader) findSound(ctx context.Context, s *stream, bad int) error {
+	f.sound = 0
+	good := 0
+	for n := 1; n < bad && n <= longestTail; n *= further {
+		whole, err := f.whole(ctx, s, n)
+		if err != nil {
+			return err
+		}
+		if !whole {
+			bad = n
+			break
+		}
+		good = n
+	}
+	for range maxTries {
+		if bad-good <= 1 {
+			break
+		}
+		n := good + (bad-good)/2
+		whole, err := f.whole(ctx, s, n)
+		switch {
+		case err != nil:
+			return err
+		case whole:
+			good = n
+		default:
+			bad = n
+		}
+	}
+	f.sound, f.soundAt = good, s.consumed()
+	return nil
+}
+
+// readable is the tail to ask for instead of limit, less where the log is known
+// to be damaged further back.
+func (f *followReader) readable(s *stream, limit int) (tail int, capped bool) {
+	if f.sound == 0 {
+		return limit, false
+	}
+	since := int(s.consumed() - f.soundAt)
+	if since > maxTurnTail { // no tail that is asked for without need is longer
+		f.sound = 0
+		return limit, false
+	}
+	reach := f.sound + since
+	return min(limit, reach), limit >= reach
+}
+
+// reportDamage counts and says that there may be lines that the Engine cannot
+// read.
+func (s *stream) reportDamage(ctx context.Context) error {
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	s.mayBeHeadless()
+	s.col.out.mu.Unlock()
+	s.col.metrics.gaps.Inc()
+	s.log.Error("gap: the log is damaged behind the last line that was delivered, lines that the Engine cannot read are lost")
+	return nil
+}

@@ -1,0 +1,179 @@
+package capture
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"fluent-bit-docker-logs/capture/dockertest"
+)
+
+// apis are the versions whose ways with a log differ: Engine 20.10, 25 and 28.
+var apis = []string{"1.41", "1.44", "1.51"}
+
+func quick(c *Config) {
+	c.HeartbeatInterval, c.RotateInterval, c.PollMin, c.PollMax = 200*time.Millisecond, 100*time.Millisecond, 5*time.Millisecond, 20*time.Millisecond
+}
+
+// What stands behind a damaged place comes, although a forward read does not
+// get there, and a gap is said: lines written while Fluent Bit was away, few or
+// many, and those that follow.
+func TestDamagedLog(t *testing.T) {
+	for _, api := range apis {
+		for _, reader := range []string{readerFollow, readerPoll} {
+			for _, behind := range []int{3, 30, 300, 5000} {
+				t.Run(fmt.Sprintf("%s %s %d", api, reader, behind), func(t *testing.T) {
+					e := dockertest.Start(t, dockertest.WithAPIVersion(api, ""))
+					opts := dbOptions(t, map[string]string{"Reader": reader})
+					a := startAgent(t, e.Host(), opts, quick)
+					a.connected()
+					c := e.Run(dockertest.Container{Name: "web"})
+					c.Stdout(sequence("old", 0, 200)...)
+					a.waitRecords(200)
+					a.stop()
+					must(t, c.WaitFollowers(testContext(t), 0))
+					c.Damage()
+					c.Stdout("is glued to the damage")
+					c.Stdout(sequence("new", 0, behind)...)
+					b := startAgent(t, e.Host(), opts, quick)
+					if api == "1.41" && behind > trailLength {
+						b.waitRecords(behind - 27) // the others are further back than what can be compared
+						b.waitLog("gap: ")
+						return
+					}
+					b.waitRecords(behind)
+					c.Stdout(sequence("later", 0, 100)...)
+					b.waitRecords(behind + 100)
+					if have := b.texts(c.ID, ""); len(have) != behind+100 {
+						t.Errorf("%d lines, not %d", len(have), behind+100)
+					}
+					want := map[string]int{}
+					for _, l := range append(sequence("new", 0, behind), sequence("later", 0, 100)...) {
+						want[l]++
+					}
+					for _, l := range b.texts(c.ID, "") {
+						want[l]--
+					}
+					for l, n := range want {
+						if n != 0 {
+							t.Fatalf("%q: %d times too few", l, n)
+						}
+					}
+					if n := testutil.ToFloat64(b.col.metrics.gaps); n == 0 {
+						t.Error("no gap was counted")
+					}
+				})
+			}
+		}
+	}
+}
+
+// An Engine that is outrun by its own log rotation leaves records out while a
+// log is followed; they come late.
+func TestLeftOutRecordsAreDeliveredLate(t *testing.T) {
+	for _, api := range apis {
+		t.Run(api, func(t *testing.T) {
+			e := dockertest.Start(t, dockertest.WithAPIVersion(api, ""))
+			a := startAgent(t, e.Host(), map[string]string{"Reader": "follow"}, quick)
+			a.connected()
+			c := e.Run(dockertest.Container{Name: "web"})
+			var want []string
+			n := 0
+			for range 5 {
+				lines := sequence("out", n, n+40)
+				n += 40
+				want = append(want, lines...)
+				c.Stdout(lines[:20]...)
+				a.waitTexts(c.ID, "stdout", n-20)
+				c.SkipFollowers(10)
+				c.Stdout(lines[20:]...)
+				a.waitTexts(c.ID, "stdout", n)
+			}
+			seen := map[string]int{}
+			for _, l := range a.texts(c.ID, "") {
+				seen[l]++
+			}
+			for _, l := range want {
+				if seen[l] != 1 {
+					t.Errorf("%q came %d times", l, seen[l])
+				}
+			}
+			if n := testutil.ToFloat64(a.col.metrics.late); n == 0 {
+				t.Error("no late record was counted")
+			}
+			if n := testutil.ToFloat64(a.col.metrics.gaps); n != 0 {
+				t.Errorf("%v gaps", n)
+			}
+		})
+	}
+}
+
+// Engine 20.10 begins again in the middle of a long line: the line is whole,
+// and the capture goes on through stream rotations.
+func TestReplayInTheMiddleOfALine(t *testing.T) {
+	e := dockertest.Start(t, dockertest.WithAPIVersion("1.41", ""))
+	a := startAgent(t, e.Host(), map[string]string{"Reader": "follow"}, quick)
+	a.connected()
+	c := e.Run(dockertest.Container{Name: "web"})
+	var want []string
+	for i := range 30 {
+		line := strings.Repeat(string(rune('a'+i%26)), 16384) + strings.Repeat(string(rune('A'+i%26)), 20000)
+		c.Write(dockertest.Stdout, []byte(line[:33000]))
+		c.Stderr("between")
+		must(t, c.WaitSent(testContext(t)))
+		c.ReplayFollowers(1 + i%5)
+		c.Write(dockertest.Stdout, []byte(line[33000:]+"\n"))
+		want = append(want, line)
+		a.waitTexts(c.ID, "stdout", len(want))
+	}
+	checkSequence(t, "lines", want, a.texts(c.ID, "stdout"))
+	if n := len(a.texts(c.ID, "stderr")); n != 30 {
+		t.Errorf("%d lines on stderr, not 30", n)
+	}
+}
+
+// Where the first byte takes long, and where a follow gives none at all, lines
+// come nevertheless: with more patience, then by polling, which is said.
+func TestSlowFirstByte(t *testing.T) {
+	e := dockertest.Start(t)
+	c := e.Run(dockertest.Container{Name: "web"})
+	c.Stdout(sequence("old", 0, 300)...)
+	opts := dbOptions(t, map[string]string{"Reader": "follow", "Start_From": "beginning"})
+	a := startAgent(t, e.Host(), opts)
+	a.waitRecords(300)
+	a.stop()
+	c.Stdout(sequence("down", 0, 300)...)
+	e.FirstByte(700 * time.Millisecond)
+	b := startAgent(t, e.Host(), opts)
+	b.waitRecords(300)
+	must(t, c.WaitFollowers(testContext(t), 1))
+	c.Stdout(sequence("new", 0, 10)...)
+	b.waitRecords(310)
+	checkSequence(t, "lines", append(sequence("down", 0, 300), sequence("new", 0, 10)...), b.texts(c.ID, ""))
+	if n := len(c.LogQueries()); n > 40 {
+		t.Errorf("%d log requests", n)
+	}
+}
+
+// A run of equal pieces that began before what the Engine has sent is not taken
+// for that behind which the capture goes on.
+func TestRunOfEqualPieces(t *testing.T) {
+	e := dockertest.Start(t)
+	opts := dbOptions(t, map[string]string{"Max_Line_Size": "16k", "Reader": "follow"})
+	a := startAgent(t, e.Host(), opts)
+	a.connected()
+	c := e.Run(dockertest.Container{Name: "web"})
+	piece := strings.Repeat("x", 16384)
+	c.Write(dockertest.Stdout, []byte(strings.Repeat(piece, 5)))
+	must(t, c.WaitSent(testContext(t)))
+	a.waitRecords(1)
+	a.stop()
+	c.Write(dockertest.Stdout, []byte(strings.Repeat(piece, 80)+"\n"))
+	c.Stdout("next")
+	b := startAgent(t, e.Host(), opts)
+	b.waitRecords(1)
+	checkSequence(t, "lines", []string{"next"}, b.texts(c.ID, ""))
+}
