@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// point is one series of a scrape. A histogram is two of them, NAME_count and NAME_sum.
+// point is one series of a scrape. A histogram or a summary is two of them, NAME_count and NAME_sum.
 type point struct {
 	name   string
 	labels map[string]string
@@ -57,6 +57,10 @@ func parse(r io.Reader) (scraped, error) {
 			}
 			if h := m.GetHistogram(); h != nil {
 				all = append(all, point{name + "_count", labels, float64(h.GetSampleCount())}, point{name + "_sum", labels, h.GetSampleSum()})
+				continue
+			}
+			if y := m.GetSummary(); y != nil {
+				all = append(all, point{name + "_count", labels, float64(y.GetSampleCount())}, point{name + "_sum", labels, y.GetSampleSum()})
 				continue
 			}
 			all = append(all, point{name, labels, m.GetCounter().GetValue() + m.GetGauge().GetValue() + m.GetUntyped().GetValue()})
