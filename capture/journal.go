@@ -82,10 +82,9 @@ func (j *journal) replay(cp *checkpoint) (good int, err error) {
 			}
 		case l.Entry == nil:
 			return good, nil
+		case !l.Entry.Position.makesSense():
+			return good, nil
 		default:
-			if _, err := l.Entry.Position.position(); err != nil {
-				return good, nil
-			}
 			if cp.Containers == nil {
 				cp.Containers = make(map[string]savedContainer)
 			}
@@ -95,6 +94,11 @@ func (j *journal) replay(cp *checkpoint) (good int, err error) {
 		good += end + 1
 	}
 	return good, nil
+}
+
+func (s *savedPosition) makesSense() bool {
+	_, err := s.position()
+	return err == nil
 }
 
 // resume goes on behind the good part of the journal as it is.
