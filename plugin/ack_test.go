@@ -339,7 +339,7 @@ func TestPauses(t *testing.T) {
 	m.limited = true
 	m.look(time.Minute) // the engine rests, the ring does not drain, nobody has said so yet
 	m.want(10, true)
-	m.a.pause()
+	m.a.pause(m.count)
 	for range 10 {
 		m.look(time.Minute)
 	}
@@ -351,7 +351,7 @@ func TestPauses(t *testing.T) {
 	m.want(20, true)
 
 	m.append(10)
-	m.a.pause() // for a stop
+	m.a.pause(m.count) // for a stop
 	m.drain()
 	m.look(drainTime)
 	m.look(ackEvery)
@@ -364,7 +364,7 @@ func TestResumeIsAnAppend(t *testing.T) {
 	m := newModel(t, true)
 	m.prove()
 	m.append(10)
-	m.a.pause() // before it was drained
+	m.a.pause(m.count) // before it was drained
 	m.now = m.now.Add(time.Hour)
 	m.a.resume(m.now)
 	for range 10 {
@@ -375,6 +375,29 @@ func TestResumeIsAnAppend(t *testing.T) {
 		t.Errorf("%d refusals", m.refusals)
 	}
 	m.want(11, false)
+}
+
+// After a pause by a limit the ring waits for the next look into it: that is
+// no refusal.
+func TestResumeIsNoRefusal(t *testing.T) {
+	m := newModel(t, true)
+	m.prove()
+	m.append(10)
+	m.append(10)
+	m.limited = true
+	m.look(toldTime)
+	m.a.pause(m.count)
+	m.look(time.Second)
+	m.a.resume(m.now)
+	for range 9 {
+		m.look(toldTime) // the engine rests, and has not looked yet
+	}
+	if m.refusals > 0 {
+		t.Fatal("taken for a refusal")
+	}
+	m.limited = false
+	m.settle()
+	m.want(21, false)
 }
 
 // When the counter has agreed for long it is trusted again.
@@ -436,7 +459,7 @@ func TestAckerAtRandom(t *testing.T) {
 				if !m.limited {
 					m.limited = true
 					m.look(time.Duration(r.IntN(1000)) * time.Millisecond)
-					m.a.pause()
+					m.a.pause(m.count)
 				}
 			case 9:
 				if m.limited {

@@ -60,6 +60,8 @@ type flight struct {
 	hint   mark
 	paused bool
 	drains bool // although it is paused
+	// resumed is when it went on: what lies in the ring then is told to nobody.
+	resumed time.Time
 }
 
 // add says that another append was made, of so many records and bytes.
@@ -71,14 +73,15 @@ func (f *flight) add(records, bytes int, now time.Time) {
 	f.marks = append(f.marks, f.last)
 }
 
-// pause says that the input is paused.
-func (f *flight) pause() {
-	f.paused, f.drains, f.hint = true, false, f.left
+// pause says that the input is paused. The counters are as of now: those of a
+// limit do not move any more.
+func (f *flight) pause(c counters) {
+	f.paused, f.drains, f.hint, f.seen = true, false, f.left, c
 }
 
 // resume says that a pause is over.
 func (f *flight) resume(now time.Time) {
-	f.paused, f.changed, f.hint = false, now, f.left
+	f.paused, f.changed, f.hint, f.resumed = false, now, f.left, now
 	f.last.at = now
 	for i := range f.marks {
 		f.marks[i].at = now // as good as appended now: nothing was drained in between
@@ -97,7 +100,7 @@ func (f *flight) look(s *sight) {
 		return
 	}
 	f.left = f.hint
-	if !f.rests {
+	if !f.rests || s.at.Sub(f.resumed) <= drainTime {
 		return
 	}
 	for _, m := range f.marks {

@@ -217,7 +217,7 @@ func (in *instance) start() {
 func (in *instance) pause() int {
 	if in != nil {
 		defer in.lines.flush()
-		in.acks.pause()
+		in.acks.pause(in.host.Counters())
 		in.log.Debug("paused")
 	}
 	return 0
