@@ -62,7 +62,7 @@ func testShortLivedLog(t *testing.T, e *enginetest.Engine, driver, size string, 
 		agents[reader].connected()
 	}
 	c := e.Run(t, enginetest.Options{Name: name, LogDriver: driver, LogOpts: map[string]string{"max-size": size, "max-file": "5"},
-		Args: []string{"-std", "both", "-lines", fmt.Sprint(lines), "-rate", fmt.Sprint(rate), "-size", fmt.Sprint(bytes), "-delay", "1s", "-hold"}})
+		Args: []string{"-std", "both", "-lines", fmt.Sprint(lines), "-rate", fmt.Sprint(rate), "-size", fmt.Sprint(bytes), "-hold"}})
 	plain := followed(t, e, c.ID)
 
 	last := fmt.Sprintf(" %d ", lines)
