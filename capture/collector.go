@@ -176,7 +176,7 @@ func (c *Collector) Run(ctx context.Context) error {
 
 // watchFiles begins to watch log files until stop is called.
 func (c *Collector) watchFiles() (stop func()) {
-	if c.cfg.Reader == readerFollow || c.cfg.Reader == readerPoll {
+	if c.cfg.Reader == readerFollow || c.cfg.Reader == readerPoll || c.cfg.dial != nil {
 		return func() {}
 	}
 	w, err := newWatcher()

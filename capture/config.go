@@ -1,8 +1,10 @@
 package capture
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 )
@@ -47,6 +49,9 @@ type Config struct {
 	DBSync time.Duration // how often it is written
 
 	callTimeout time.Duration // of a list or an inspect; 0 is the usual one
+	// dial connects to the Engine in a simulation, where log files are not
+	// watched either: virtual time knows nothing of the kernel. Usually nil.
+	dial func(context.Context) (net.Conn, error)
 }
 
 // TLSConfig names the files for a tcp:// Engine that wants TLS.

@@ -33,6 +33,9 @@ func (a *dockerAPI) transport() (*http.Transport, error) {
 // open.
 func (a *dockerAPI) countConnections(t *http.Transport) {
 	dial := t.DialContext
+	if a.dial != nil {
+		dial = func(ctx context.Context, _, _ string) (net.Conn, error) { return a.dial(ctx) }
+	}
 	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dial(ctx, network, addr)
 		if err != nil {

@@ -77,6 +77,7 @@ const callTimeout = 30 * time.Second
 type dockerAPI struct {
 	host string
 	tls  TLSConfig
+	dial func(context.Context) (net.Conn, error) // nil: to host
 	cli  atomic.Pointer[client.Client]
 	open atomic.Int64 // connections
 
@@ -93,7 +94,7 @@ type engineInfo struct {
 }
 
 func newDockerAPI(cfg *Config) (*dockerAPI, error) {
-	a := &dockerAPI{host: cfg.DockerHost, tls: cfg.TLS, timeout: cmp.Or(cfg.callTimeout, callTimeout)}
+	a := &dockerAPI{host: cfg.DockerHost, tls: cfg.TLS, dial: cfg.dial, timeout: cmp.Or(cfg.callTimeout, callTimeout)}
 	cli, err := a.newClient()
 	if err != nil {
 		return nil, fmt.Errorf("option Docker_Host: value %q: %w", cfg.DockerHost, err)

@@ -23,6 +23,7 @@ type Engine struct {
 	dir       string // removed by Close, "" when the socket's place was given
 	socket    string
 	tcpWanted bool
+	inMemory  bool
 	retention int
 
 	life sync.Mutex // held by Down, Up and Close as a whole
@@ -31,6 +32,7 @@ type Engine struct {
 	srv         *http.Server    // nil while down
 	serving     *sync.WaitGroup // one for each listener of srv
 	tcpAddr     string
+	memory      *memory // nil while down, and unless InMemory
 	socketMode  os.FileMode
 	liveRestore bool
 	api, minAPI version
@@ -104,7 +106,7 @@ func New(opts ...Option) *Engine {
 
 // Serve starts to listen. The Engine runs until Close.
 func (e *Engine) Serve() error {
-	if e.socket == "" {
+	if e.socket == "" && !e.inMemory {
 		// Not the test's own directory: its name may exceed the 108 bytes of a socket address.
 		dir, err := os.MkdirTemp("", "dockertest")
 		if err != nil {
@@ -184,30 +186,9 @@ func (e *Engine) listen() error {
 	if e.srv != nil {
 		return nil
 	}
-	if err := removeStale(e.socket); err != nil {
-		return err
-	}
-	unix, err := net.Listen("unix", e.socket)
+	listeners, err := e.listeners()
 	if err != nil {
 		return err
-	}
-	if err := os.Chmod(e.socket, e.socketMode); err != nil {
-		_ = unix.Close()
-		return err
-	}
-	listeners := []net.Listener{unix}
-	if e.tcpWanted {
-		addr := e.tcpAddr
-		if addr == "" {
-			addr = "127.0.0.1:0"
-		}
-		tcp, err := net.Listen("tcp", addr)
-		if err != nil {
-			_ = unix.Close()
-			return err
-		}
-		e.tcpAddr = tcp.Addr().String()
-		listeners = append(listeners, tcp)
 	}
 	srv := &http.Server{
 		Handler:   http.HandlerFunc(e.serve),
@@ -223,6 +204,40 @@ func (e *Engine) listen() error {
 	}
 	e.srv, e.serving = srv, serving
 	return nil
+}
+
+// listeners opens what the Engine listens on. e.mu is held.
+func (e *Engine) listeners() ([]net.Listener, error) {
+	if e.inMemory {
+		e.memory = newMemory()
+		return []net.Listener{e.memory}, nil
+	}
+	if err := removeStale(e.socket); err != nil {
+		return nil, err
+	}
+	unix, err := net.Listen("unix", e.socket)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(e.socket, e.socketMode); err != nil {
+		_ = unix.Close()
+		return nil, err
+	}
+	listeners := []net.Listener{unix}
+	if e.tcpWanted {
+		addr := e.tcpAddr
+		if addr == "" {
+			addr = "127.0.0.1:0"
+		}
+		tcp, err := net.Listen("tcp", addr)
+		if err != nil {
+			_ = unix.Close()
+			return nil, err
+		}
+		e.tcpAddr = tcp.Addr().String()
+		listeners = append(listeners, tcp)
+	}
+	return listeners, nil
 }
 
 // removeStale removes what an Engine that is gone left there, and nothing else: the path may be a real Engine's.
@@ -250,12 +265,13 @@ func (e *Engine) hangUp(unlink bool) {
 	defer e.life.Unlock()
 	e.mu.Lock()
 	srv, serving := e.srv, e.serving
-	e.srv = nil
+	e.srv, e.memory = nil, nil
 	e.mu.Unlock()
 	if srv == nil {
 		return
 	}
 	kept := e.socket + ".kept"
+	unlink = unlink || e.inMemory
 	if !unlink {
 		// The listener unlinks by name when it closes; under another name the file survives it.
 		_ = os.Rename(e.socket, kept)

@@ -1,0 +1,180 @@
+package capture
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+)
+
+// A plan is what happens in one simulation: drawn from a seed, or read from a
+// file of testdata/chaos. Its times are milliseconds.
+type plan struct {
+	Seed       uint64          `json:"seed,omitempty"`
+	API        string          `json:"api"` // of the Engine
+	Reader     string          `json:"reader"`
+	Rotate     int64           `json:"rotate"`
+	Heartbeat  int64           `json:"heartbeat"`
+	Batch      int             `json:"batch"`
+	Limit      int             `json:"limit"`
+	MaxStreams int             `json:"max_streams"`
+	Live       bool            `json:"live_restore,omitempty"`
+	Containers []planContainer `json:"containers"`
+	Steps      []step          `json:"steps"`
+}
+
+type planContainer struct {
+	TTY      bool   `json:"tty,omitempty"`
+	Driver   string `json:"driver,omitempty"`
+	MaxSize  int64  `json:"max_size,omitempty"`
+	MaxFile  int    `json:"max_file,omitempty"`
+	Compress bool   `json:"compress,omitempty"`
+}
+
+// step is one thing that happens, After the one before.
+type step struct {
+	After int64  `json:"after"`
+	Do    string `json:"do"`
+	On    int    `json:"on,omitempty"`  // a container
+	Std   int    `json:"std,omitempty"` // stdout or stderr
+	N     int    `json:"n,omitempty"`
+	Size  int    `json:"size,omitempty"`
+	For   int64  `json:"for,omitempty"`
+	Kind  string `json:"kind,omitempty"`
+}
+
+func (s step) String() string {
+	b, _ := json.Marshal(s)
+	return strings.Trim(string(b), "{}")
+}
+
+// words tells the plan, a step a line.
+func (p *plan) words() string {
+	var b strings.Builder
+	head := *p
+	head.Steps = nil
+	text, _ := json.Marshal(head)
+	fmt.Fprintf(&b, "%s\n", text)
+	at := time.Duration(0)
+	for i, s := range p.Steps {
+		at += time.Duration(s.After) * time.Millisecond
+		fmt.Fprintf(&b, "%3d %12s  %s\n", i, at, s)
+	}
+	return b.String()
+}
+
+// hours is how long the plan lasts.
+func (p *plan) hours() float64 {
+	ms := int64(0)
+	for _, s := range p.Steps {
+		ms += s.After
+	}
+	return (time.Duration(ms)*time.Millisecond + 2*settleAfter).Hours()
+}
+
+func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
+
+// drawPlan draws a plan. What a draw means must not change with what was drawn
+// before it more than it has to, so that plans can be shrunk.
+func drawPlan(seed uint64) *plan {
+	r := rand.New(rand.NewPCG(seed, 4711))
+	p := &plan{
+		Seed:       seed,
+		API:        pick(r, "1.41", "1.41", "1.42", "1.44", "1.47", "1.51"),
+		Reader:     pick(r, readerFollow, readerPoll, readerAuto, readerAuto),
+		Rotate:     pick(r, int64(1_000), 5_000, 30_000, 600_000),
+		Heartbeat:  pick(r, int64(1_000), 10_000, 60_000),
+		Batch:      pick(r, 4<<10, 64<<10, 256<<10),
+		Limit:      pick(r, 32<<10, 1<<20, 16<<20),
+		MaxStreams: pick(r, 1, 2, 100),
+		Live:       r.IntN(2) == 0,
+	}
+	for range 1 + r.IntN(4) {
+		c := planContainer{TTY: r.IntN(5) == 0}
+		if r.IntN(4) == 0 {
+			c.Driver = "local"
+		}
+		if c.Driver == "" && r.IntN(2) == 0 {
+			c.MaxSize, c.MaxFile, c.Compress = pick(r, int64(20<<10), 100<<10, 1<<20), pick(r, 1, 2, 5), r.IntN(3) == 0
+		}
+		p.Containers = append(p.Containers, c)
+	}
+	for range 20 + r.IntN(60) {
+		p.Steps = append(p.Steps, drawStep(r, len(p.Containers)))
+	}
+	return p
+}
+
+// weights is how often each kind of step comes.
+var weights = []struct {
+	do string
+	n  int
+}{
+	{"lines", 40}, {"part", 6},
+	{"stop", 4}, {"start", 8}, {"restart", 5}, {"die", 4}, {"runs", 3}, {"rename", 2}, {"pause container", 1},
+	{"rotate log", 5}, {"tear", 2}, {"garbage", 2},
+	{"engine down", 2}, {"engine crash", 2}, {"engine hangs", 2}, {"engine refuses", 3}, {"events lost", 3}, {"events cut", 2},
+	{"cut", 3}, {"end", 2}, {"silence", 2}, {"system error", 2}, {"throttle", 2}, {"replay", 2}, {"cut after", 2},
+	{"clock", 4},
+	{"sink pauses", 5}, {"agent restarts", 4}, {"agent is killed", 3}, {"agent is away", 3},
+}
+
+func drawStep(r *rand.Rand, containers int) step {
+	total := 0
+	for _, w := range weights {
+		total += w.n
+	}
+	k, s := r.IntN(total), step{}
+	for _, w := range weights {
+		if k -= w.n; k < 0 {
+			s.Do = w.do
+			break
+		}
+	}
+	s.After = drawTime(r)
+	s.On = r.IntN(containers)
+	s.Std = pick(r, stdout, stdout, stderr)
+	switch s.Do {
+	case "lines":
+		s.N, s.Size, s.Kind = drawCount(r), drawSize(r), pick(r, "numbered", "numbered", "numbered", "same", "json", "utf8", "empty")
+		if s.Kind != "empty" && s.Size*s.N > 4<<20 {
+			s.N = max(1, 4<<20/s.Size)
+		}
+		s.For = pick(r, int64(0), 0, 1, 20, 1_000) // between two lines
+	case "part":
+		s.Size = drawSize(r)
+	case "runs":
+		s.N, s.For = 1+r.IntN(10), pick(r, int64(0), 1, 100)
+	case "engine down", "engine crash", "engine hangs", "engine refuses", "sink pauses", "agent is away", "throttle", "pause container":
+		s.For = drawTime(r)
+		s.Kind = pick(r, "", "logs", "inspect", "list")
+		s.Size = pick(r, 1_000, 50_000)
+	case "clock":
+		s.For = pick(r, int64(-7_200_000), -3_600_000, -10_000, -500, 500, 10_000, 3_600_000)
+	case "events lost", "silence", "replay", "cut after":
+		s.N = 1 + r.IntN(20)
+		s.Size = r.IntN(20_000)
+	}
+	return s
+}
+
+// drawTime is from nothing to a quarter of an hour, all magnitudes alike.
+func drawTime(r *rand.Rand) int64 {
+	most := pick(r, 1, 10, 100, 1_000, 10_000, 60_000, 900_000)
+	return r.Int64N(int64(most) + 1)
+}
+
+func drawCount(r *rand.Rand) int { return 1 + r.IntN(pick(r, 1, 5, 50, 500, 3000)) }
+
+// drawSize is a length of a line, often one at a border.
+func drawSize(r *rand.Rand) int {
+	border := pick(r, 0, 16, 100, 8_192, 16_384, 2*16_384, 5*16_384)
+	switch r.IntN(3) {
+	case 0:
+		return max(0, border+r.IntN(9)-4)
+	case 1:
+		return r.IntN(200)
+	}
+	return r.IntN(border + 1)
+}
