@@ -26,7 +26,7 @@ import (
 var (
 	simSeed  = flag.Uint64("sim.seed", 0, "the first `seed` of the simulations; 0 draws one")
 	simSeeds = flag.Int("sim.seeds", 0, "how `many` plans are simulated; 0 as many as fit in sim.time")
-	simTime  = flag.Duration("sim.time", 10*time.Second, "how `long` plans are simulated")
+	simTime  = flag.Duration("sim.time", 0, "how `long` new plans are simulated")
 	simPlan  = flag.String("sim.plan", "", "a `file` with a plan to simulate, instead of seeds")
 )
 
@@ -62,6 +62,8 @@ type written struct {
 	n     int
 	lossy loss
 	came  [3][]string
+	// fragments came with the flag that a part of the line is missing.
+	fragments [3][]string
 }
 
 // loss says whether lines of a container may be missing.
@@ -111,7 +113,7 @@ func TestSimulation(t *testing.T) {
 			}
 		})
 	}
-	if *simPlan != "" {
+	if *simPlan != "" || (*simSeeds == 0 && *simTime == 0) {
 		return
 	}
 	seed, began, hours, n := *simSeed, time.Now(), 0.0, 0
@@ -325,6 +327,10 @@ func (w *world) take(a *simAgent) {
 					std := stdout
 					if r.Fields["stream"] == "stderr" {
 						std = stderr
+					}
+					if r.Fields["partial"] != "" {
+						x.fragments[std] = append(x.fragments[std], r.Fields["log"])
+						continue
 					}
 					x.came[std] = append(x.came[std], r.Fields["log"])
 				}
@@ -565,6 +571,9 @@ func (w *world) check(x *written) error {
 	x.finish()
 	for std := stdout; std <= stderr; std++ {
 		want, have := x.stored(std), x.came[std]
+		if x.lossy == lossNone && len(x.fragments[std]) > 0 {
+			return fmt.Errorf("container %s, std %d: a line came flagged as incomplete: %s", x.c.Name(), std, brief(x.fragments[std][0]))
+		}
 		if err := compare(want, have, w.kills > 0); err != nil {
 			counted := w.gaps > 0 && strings.Contains(w.log.String(), "gap: ")
 			var missing missingError
