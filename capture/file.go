@@ -48,6 +48,7 @@ type fileLog struct {
 	files   []*logFile // oldest first: the first is being read, the last is the newest known; never empty
 	moved   *logFile   // see leaveOut; until seek
 	cut     recordCutter
+	hurt    int // damaged places of cut that the stream knows of
 	deliver func(*entry) error
 
 	wake      chan struct{}
@@ -73,15 +74,15 @@ func (f *fileReader) read(ctx context.Context, s *stream, follow bool) error {
 		return err
 	}
 	l := &fileLog{
-		s:       s,
-		path:    path,
-		deliver: func(e *entry) error { s.accept(e); return nil },
-		wake:    make(chan struct{}, 1),
-		turn:    f.turn,
-		watch:   f.watch(),
-		timer:   time.NewTimer(watchedPoll),
-		poll:    fastPoll,
+		s:     s,
+		path:  path,
+		wake:  make(chan struct{}, 1),
+		turn:  f.turn,
+		watch: f.watch(),
+		timer: time.NewTimer(watchedPoll),
+		poll:  fastPoll,
 	}
+	l.deliver = l.accept
 	defer l.close()
 	if err := l.open(); err != nil {
 		return err
@@ -98,6 +99,16 @@ func (f *fileReader) read(ctx context.Context, s *stream, follow bool) error {
 	s.sayFile(path)
 	s.inSync()
 	return l.run(ctx, follow)
+}
+
+// accept hands a record on, and says before it that some are missing.
+func (l *fileLog) accept(e *entry) error {
+	if l.cut.damaged != l.hurt {
+		l.hurt = l.cut.damaged
+		l.s.broke()
+	}
+	l.s.accept(e)
+	return nil
 }
 
 // open opens all files of the log, and has those counted that are created from
@@ -343,6 +354,9 @@ const sayGapAgain = time.Minute
 // lost counts and says that lines are gone, or may be.
 func (l *fileLog) lost(level slog.Level, how string) {
 	l.s.col.metrics.gaps.Inc()
+	l.s.col.out.mu.Lock()
+	l.s.broke()
+	l.s.col.out.mu.Unlock()
 	notes := &l.s.notes
 	notes.mu.Lock()
 	defer notes.mu.Unlock()
@@ -363,7 +377,7 @@ func (l *fileLog) noteDamage() error {
 		return fmt.Errorf("%w: %s does not hold json-file records", errNoFile, l.path)
 	}
 	l.s.col.metrics.damaged.Add(float64(l.cut.damaged))
-	l.cut.damaged = 0
+	l.cut.damaged, l.hurt = 0, 0
 	notes := &l.s.notes
 	notes.sayOnce(&notes.saidDamage, func() {
 		l.s.log.Warn("the log file has damaged records, which are left out and counted", "path", l.path)

@@ -79,7 +79,10 @@ func (c *recordCutter) salvage(line []byte, inode uint64, off int64, f func(*ent
 		size := objectSize(rest)
 		// What has no time may be the attrs of a record that is torn.
 		if size == 0 || !c.parse(rest[:size]) || (c.e.ts == undated && size < all-1) {
-			whole = false
+			if whole { // known before the records behind it are handed on
+				whole = false
+				c.damaged++
+			}
 			i := bytes.Index(rest[1:], []byte(recordStart))
 			if i < 0 {
 				break
@@ -96,9 +99,6 @@ func (c *recordCutter) salvage(line []byte, inode uint64, off int64, f func(*ent
 		if err := f(&c.e); err != nil {
 			return err
 		}
-	}
-	if !whole {
-		c.damaged++
 	}
 	return nil
 }

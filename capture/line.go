@@ -12,6 +12,7 @@ type line struct {
 	text    []byte
 	partial uint32 // partials so far that the position is behind
 	torn    bool   // of a late one: it is not whole
+	breaks  uint32 // of the stream, when it began
 }
 
 // base is a place that is to be read from again after a restart, because
@@ -39,7 +40,9 @@ func (s *stream) accept(e *entry) {
 		// A container that exits in the middle of a line leaves it without an
 		// end; the next line has a timestamp of its own.
 		if l.pending && l.ts != e.ts {
+			broken := l.breaks != s.breaks
 			s.endLine(std, s.leavesOpen(e))
+			s.headless[std] = broken // it may be what is left of another long one
 		}
 		if *cutTS != e.ts {
 			*cutTS = 0
@@ -81,12 +84,19 @@ func (s *stream) looksHeadless(e *entry) bool {
 // behind it may be the rest of one. out.mu is held.
 func (s *stream) mayBeHeadless() { s.headless = s.long }
 
+// broke follows a place where records are missing: what is incomplete there is
+// a fragment. out.mu is held.
+func (s *stream) broke() {
+	s.breaks++
+	s.mayBeHeadless()
+}
+
 // joinPartial adds a partial to the line of its std stream.
 func (s *stream) joinPartial(e *entry, ends bool) {
 	l := &s.lines[e.std]
 	if !l.pending {
 		s.setBase(e.std, s.pos)
-		l.pending, l.ts, l.text = true, e.ts, s.col.out.lineBuffer()
+		l.pending, l.ts, l.text, l.breaks = true, e.ts, s.col.out.lineBuffer(), s.breaks
 	}
 	s.count.partials++
 	room := s.col.cfg.MaxLineSize - len(l.text)
@@ -118,7 +128,7 @@ func (s *stream) trimTerminal(text []byte, newline bool) []byte {
 // endLine emits the incomplete line of a std stream.
 func (s *stream) endLine(std uint8, cut bool) {
 	l := &s.lines[std]
-	s.emit(std, l.ts, l.text, cut || s.headless[std])
+	s.emit(std, l.ts, l.text, cut || s.headless[std] || l.breaks != s.breaks)
 	s.headless[std], s.long[std] = false, true
 	s.col.out.freeLine(l.text)
 	*l = line{}

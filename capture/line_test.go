@@ -1,8 +1,10 @@
 package capture
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -95,5 +97,51 @@ func TestOverlappingLongLines(t *testing.T) {
 	take()
 	for _, std := range []int{stdout, stderr} {
 		checkSequence(t, fmt.Sprint("std ", std), want[std], have[std])
+	}
+}
+
+// What is incomplete at a place where records are missing is flagged, and
+// nothing else.
+func TestFragmentsAreFlagged(t *testing.T) {
+	piece := func(ts int64) *entry {
+		return &entry{std: stdout, ts: ts, text: bytes.Repeat([]byte("p"), chunkSize), spot: spot{Inode: 1}}
+	}
+	end := func(ts int64, text string) *entry {
+		return &entry{std: stdout, ts: ts, text: []byte(text), newline: true, spot: spot{Inode: 1}}
+	}
+	var missing *entry
+	for name, test := range map[string]struct {
+		log  []*entry
+		want []bool // flagged
+	}{
+		"nothing is missing":            {[]*entry{piece(1), end(1, "x"), end(2, "short")}, []bool{false, false}},
+		"a run ends in a line":          {[]*entry{piece(1), end(2, "short")}, []bool{false, false}},
+		"the end":                       {[]*entry{piece(1), missing, end(2, "short"), end(3, "short")}, []bool{true, true, false}},
+		"the middle":                    {[]*entry{piece(1), missing, end(1, "x"), end(2, "short")}, []bool{true, false}},
+		"before a line":                 {[]*entry{end(1, "short"), missing, piece(2), end(2, "x")}, []bool{false, false}},
+		"where long lines were written": {[]*entry{piece(1), end(1, "x"), missing, end(2, "rest"), end(3, "short")}, []bool{false, true, false}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := benchStream(t)
+			must(t, s.deliver(t.Context(), nil, func() error {
+				for _, e := range test.log {
+					if e == missing {
+						s.broke()
+						continue
+					}
+					s.accept(e)
+				}
+				return nil
+			}))
+			rs, err := decodeRecords("", s.col.out.next().Buf)
+			must(t, err)
+			var have []bool
+			for _, r := range rs {
+				have = append(have, r.Fields["partial"] == "true")
+			}
+			if !slices.Equal(have, test.want) {
+				t.Errorf("flagged: %v, not %v", have, test.want)
+			}
+		})
 	}
 }

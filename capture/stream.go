@@ -75,6 +75,7 @@ type stream struct {
 	startedAt int64    // the container's present run
 	long      [3]bool  // by std: its last line was more than one record
 	headless  [3]bool  // by std: the next line may lack its beginning
+	breaks    uint32   // places met where records are missing
 	tty       bool     // a terminal ends its lines with CR LF
 	lineTimes bool     // the driver gives all partials of a line one timestamp
 	// While a line is incomplete, a restart begins before its first partial, at
