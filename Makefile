@@ -23,7 +23,7 @@ SCRIPTS = $(shell find docker -name '*.sh') .ci/run
 export CGO_ENABLED = 1
 
 .DELETE_ON_ERROR:
-.PHONY: help build run check test e2e soak lint bench up down .go .compose image-test clean
+.PHONY: sim help build run check test e2e soak lint bench up down .go .compose image-test clean
 
 help: ## list the targets (default)
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -64,6 +64,9 @@ endif
 e2e: build ## Fluent Bit, VictoriaLogs and Kafka, all real: what came of 200,000 lines, and through faults; LOKI_URL=http://host:port for a Loki
 	@docker/engine.sh up >/dev/null
 	E2E=1 go test -v -count=1 -timeout 30m ./plugin/backends
+
+sim: ## plans drawn from a seed against the fake Engine in virtual time: what was not thought of; SEED=, TIME=5m
+	go test -v -timeout 0 -run 'TestSimulation$$' ./capture -sim.seed $(or $(SEED),0) -sim.time $(or $(TIME),5m)
 
 soak: build ## half an hour of capture with checkpoints, verdict and report; DURATION=, CONTAINERS=, CHECKPOINTS=, ROTATE=, OUT=
 	go build -o build/soak ./docker/soak/cmd/soak
