@@ -243,8 +243,12 @@ func TestRefusalInBetween(t *testing.T) {
 		t.Fatal("it was taken to be refused before that was sure")
 	}
 	m.look(sureTime)
-	m.look(ackEvery)
-	m.look(ackEvery)
+	if m.refusals != 0 {
+		t.Fatal("it was taken to be refused since the clock went on")
+	}
+	for range sureLooks + 2 {
+		m.look(drainEvery)
+	}
 	if m.refusals != 1 || m.safe != 1 {
 		t.Fatalf("%d refusals, %d acknowledged", m.refusals, m.safe)
 	}
@@ -355,6 +359,7 @@ func TestPauses(t *testing.T) {
 	m.drain()
 	m.look(drainTime)
 	m.look(ackEvery)
+	m.look(ackEvery)
 	m.want(30, true)
 }
 
@@ -398,6 +403,48 @@ func TestResumeIsNoRefusal(t *testing.T) {
 	m.limited = false
 	m.settle()
 	m.want(21, false)
+}
+
+// The word of a pause comes behind looks at which the ring seemed to be empty,
+// and the pause lasts: that is no refusal, nor is anything acknowledged that is
+// in the ring.
+func TestLateWordOfAPause(t *testing.T) {
+	for _, routes := range []int{1, 2} {
+		m := newModel(t, true)
+		m.routes = routes
+		m.append(1)
+		m.settle()
+		for _, late := range []int{0, 1, 2, 5} {
+			m.now = m.now.Add(time.Second)
+			m.append(10)
+			m.append(10)
+			m.limited = true
+			safe := m.safe
+			if routes > 1 {
+				late = min(late, 2) // what the event loop may put before it
+			}
+			for range late {
+				m.look(toldTime)
+			}
+			m.a.pause(m.count)
+			for range 100 {
+				m.look(ackEvery)
+			}
+			m.a.resume(m.now) // for a moment: nothing was drained
+			m.look(drainEvery)
+			m.a.pause(m.count)
+			for range 100 {
+				m.look(ackEvery)
+			}
+			m.limited = false
+			m.a.resume(m.now)
+			m.settle()
+			m.want(safe+20, routes > 1)
+			if m.refusals > 0 {
+				t.Fatalf("routes %d, word %d looks late: taken for a refusal", routes, late)
+			}
+		}
+	}
 }
 
 // When the counter has agreed for long it is trusted again.

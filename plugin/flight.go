@@ -7,11 +7,13 @@ const (
 	// thread has nothing to do: it looks into rings every 250 ms, whatever it
 	// was told.
 	drainTime = 300 * time.Millisecond
-	// sureTime is how long nothing must have been appended, and the ring be empty
-	// by all that is seen, until what is not counted is taken to be refused. The
-	// word of a pause, which stops the draining too, may be that late on a busy
-	// machine; a refusal that is seen late costs time, a wrong one doubles lines.
-	sureTime = 5 * time.Second
+	// sureTime is how long nothing must have been appended, and sureLooks at how
+	// many looks in a row the ring must be empty by all that is seen, until what
+	// is not counted is taken to be refused. A refusal that is seen late costs
+	// time, a wrong one doubles lines; looks are not had by a process that was
+	// frozen, or a clock that leapt.
+	sureTime  = 5 * time.Second
+	sureLooks = 20
 	// toldTime is how long it takes to look where it is told of each append. One
 	// in very many is left to those 250 ms: what is written into the ring just
 	// when the thread has found it empty.
@@ -55,9 +57,12 @@ type flight struct {
 
 	seen    counters
 	changed time.Time // last append, resume or move of a counter
-	// hint was seen to have left, unless a pause by a limit is being told just
-	// now: that stops the draining before the word of it comes.
-	hint   mark
+	// hints were seen to have left, the oldest first, unless a pause by a limit is
+	// being told: that stops the draining before the word of it comes. The word
+	// waits in the event loop of our thread then, at most one of our own events
+	// before it; so two looks later it has come.
+	hints  [2]mark
+	still  int // looks in a row at which all had left and nothing moved
 	paused bool
 	drains bool // although it is paused
 	// resumed is when it went on: what lies in the ring then is told to nobody.
@@ -69,19 +74,25 @@ func (f *flight) add(records, bytes int, now time.Time) {
 	f.last.records += uint64(records)
 	f.last.bytes += uint64(bytes)
 	f.last.appends++
-	f.last.at, f.changed = now, now
+	f.last.at, f.changed, f.still = now, now, 0
 	f.marks = append(f.marks, f.last)
 }
 
 // pause says that the input is paused. The counters are as of now: those of a
-// limit do not move any more.
+// limit do not move any more. What was thought to have left since the last
+// that is acknowledged may be in the ring: nothing tells how late the word is.
 func (f *flight) pause(c counters) {
-	f.paused, f.drains, f.hint, f.seen = true, false, f.left, c
+	f.paused, f.drains, f.seen = true, false, c
+	f.leftTo(f.acked)
 }
+
+// leftTo says that no more has left than what is up to m.
+func (f *flight) leftTo(m mark) { f.left, f.hints, f.still = m, [2]mark{m, m}, 0 }
 
 // resume says that a pause is over.
 func (f *flight) resume(now time.Time) {
-	f.paused, f.changed, f.hint, f.resumed = false, now, f.left, now
+	f.paused, f.changed, f.resumed = false, now, now
+	f.leftTo(f.left)
 	f.last.at = now
 	for i := range f.marks {
 		f.marks[i].at = now // as good as appended now: nothing was drained in between
@@ -93,20 +104,24 @@ func (f *flight) look(s *sight) {
 	if s.counters != f.seen {
 		// A limit would have stopped the draining before its pause was told.
 		f.drains = f.drains || f.paused && s.records > f.seen.records
-		f.seen, f.changed = s.counters, s.at
+		f.seen, f.changed, f.still = s.counters, s.at, 0
 	}
 	f.rests = s.waits || s.at.Sub(f.changed) > settleTime
 	if f.paused && !f.drains {
 		return
 	}
-	f.left = f.hint
+	f.left, f.hints[0] = f.hints[0], f.hints[1]
 	if !f.rests || s.at.Sub(f.resumed) <= drainTime {
+		f.still = 0
 		return
 	}
 	for _, m := range f.marks {
 		if s.at.Sub(m.at) >= f.drainTime() {
-			f.hint = m
+			f.hints[1] = m
 		}
+	}
+	if f.drained() {
+		f.still++
 	}
 }
 
@@ -125,13 +140,17 @@ func (f *flight) ack(m mark) {
 	}
 	f.marks = append(f.marks[:0], f.marks[n:]...)
 	f.acked = m
-	f.left, f.hint = later(f.left, m), later(f.hint, m)
+	f.left = later(f.left, m)
+	for i := range f.hints {
+		f.hints[i] = later(f.hints[i], m)
+	}
 }
 
 // forget takes back all appends that were not acknowledged.
 func (f *flight) forget() {
 	f.marks = f.marks[:0]
-	f.last, f.left, f.hint = f.acked, f.acked, f.acked
+	f.last = f.acked
+	f.leftTo(f.acked)
 }
 
 func later(a, b mark) mark {
@@ -148,7 +167,9 @@ func (f *flight) underWay() uint64 { return f.last.records - f.acked.records }
 func (f *flight) drained() bool { return f.left.appends == f.last.appends }
 
 // surely reports whether they have, also if it was the one of very many.
-func (f *flight) surely(s *sight) bool { return f.drained() && s.at.Sub(f.last.at) > sureTime }
+func (f *flight) surely(s *sight) bool {
+	return f.drained() && f.still >= sureLooks && s.at.Sub(f.last.at) > sureTime
+}
 
 // hasGap reports whether that many records and bytes are those behind some
 // append, less what some appends before it have in a row: these were refused,
