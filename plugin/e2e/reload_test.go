@@ -146,7 +146,8 @@ func (p *process) usage() usage {
 	return u
 }
 
-// TestPressure: a slow output fills Mem_Buf_Limit again and again; the pauses lose nothing.
+// TestPressure: a slow output fills Mem_Buf_Limit again and again; the pauses lose nothing, and a long one with records in
+// the ring is not taken for a refusal.
 func TestPressure(t *testing.T) {
 	each(t, func(t *testing.T, e *enginetest.Engine, a agent) {
 		name := unique("pressure")
@@ -154,10 +155,14 @@ func TestPressure(t *testing.T) {
 		awaitWritten(t, c, 30000)
 		p := start(t, a, setup{inputs: []options{input(e, name)}, memBufLimit: "2M", slow: 64 << 10})
 		p.awaitLog(a.paused(), 1)
+		time.Sleep(8 * time.Second) // longer than what is taken for a refusal
 		p.setRate(8 << 20)
 		want, counts := wanted(c)
 		p.awaitRecords(counts)
 		records := p.stop()
 		exact(t, want, arrived(records, "docker"))
+		if n := p.count(regexp.MustCompile(`Fluent Bit keeps nothing`)); n > 0 {
+			t.Errorf("a pause was taken for a refusal, %d times", n)
+		}
 	})
 }
