@@ -16,7 +16,7 @@ import (
 // that it does not know, and lists only some of what every input, filter and output has.
 var known = map[string][]string{
 	"service": {
-		"daemon", "flush", "grace", "hc_period", "health_check", "hot_reload", "http_listen", "http_port", "http_server",
+		"daemon", "flush", "grace", "hc_period", "health_check", "hot_reload", "hot_reload.ensure_thread_safety", "http_listen", "http_port", "http_server",
 		"log_level", "multiline_buffer_limit", "parsers_file", "plugins_file", "scheduler.base", "scheduler.cap",
 		"storage.backlog.mem_limit", "storage.keep.rejected", "storage.max_chunks_up", "storage.path",
 		"storage.rejected.limit", "storage.sync",
@@ -77,6 +77,37 @@ func TestKeys(t *testing.T) {
 			for key := range options {
 				if _, ok := input.keys[key]; !ok {
 					t.Errorf("%s: option %s is not shown", file, key)
+				}
+			}
+		}
+	}
+}
+
+// TestSafe: records that were read survive a kill and a stop, and a reload ends although an output is away.
+func TestSafe(t *testing.T) {
+	for file, example := range examples(t) {
+		service := sections(example, "service")[0].keys
+		for key, want := range map[string]string{
+			"storage.path": "/var/lib/fluent-bit/storage", "hot_reload": "on", "hot_reload.ensure_thread_safety": "off", "daemon": "off",
+		} {
+			if got := service[key]; got.off || got.value != want {
+				t.Errorf("%s: %s is %+v, want %s", file, key, got, want)
+			}
+		}
+		for _, s := range example {
+			keys := []string{"storage.type", "db"}
+			if s.kind == "filter" {
+				keys = []string{"emitter_storage.type"}
+			}
+			for _, key := range keys {
+				v, ok := s.keys[key]
+				if must := s.kind == "input" || s.name() == "filter rewrite_tag" || s.name() == "filter multiline"; must && (!ok || v.off || key != "db" && v.value != "filesystem") {
+					t.Errorf("%s, %s: %s is %+v", file, s.name(), key, v)
+				}
+			}
+			if v, ok := s.keys["storage.total_limit_size"]; ok {
+				if retry := s.keys["retry_limit"]; v.off || retry.value != "no_limits" {
+					t.Errorf("%s, %s: on disk up to %+v, tried %+v", file, s.name(), v, retry)
 				}
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -419,4 +420,67 @@ func metric(t *testing.T, listen, name string) float64 {
 		}
 	}
 	return -1
+}
+
+// TestReloadWhileAnOutputIsAway: hot reloads end although an output is away that is tried for ever, capture goes on after
+// each of them, and nothing is lost or, chunks being files, comes twice.
+func TestReloadWhileAnOutputIsAway(t *testing.T) {
+	const reloads, part = 3, 1000
+	var away atomic.Bool
+	away.Store(true)
+	var mu sync.Mutex
+	var bodies [][]byte
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil || away.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		mu.Lock()
+		bodies = append(bodies, body)
+		mu.Unlock()
+	}))
+	t.Cleanup(srv.Close)
+	e := dockertest.Start(t)
+	c := e.Run(dockertest.Container{Name: "web"})
+	listen := freeAddress(t)
+	_, port, _ := net.SplitHostPort(srv.Listener.Addr().String())
+	r := newRealAgent(t, `
+service: {flush: 0.2, grace: 2, hot_reload: on, hot_reload.ensure_thread_safety: off, storage.path: st, scheduler.base: 1, scheduler.cap: 2}
+pipeline:
+  inputs:
+    - {name: docker_logs, docker_host: '`+e.Host()+`', reader: follow, tag: docker, db: db.json, start_from: beginning, metrics_listen: '`+listen+`', storage.type: filesystem}
+  outputs:
+    - {name: http, match: '*', host: 127.0.0.1, port: `+port+`, format: json, retry_limit: no_limits}
+`, "0")
+	r.start()
+	began := 0.0
+	for i := range reloads + 1 {
+		if i > 0 {
+			if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+				t.Fatal(err)
+			}
+		}
+		eventually(t, limit, fmt.Sprint("the end of reload ", i), func() bool {
+			return metric(t, listen, "log_capturer_start_time_seconds") > began
+		})
+		began = metric(t, listen, "log_capturer_start_time_seconds")
+		for k := range part {
+			c.Stdout(fmt.Sprintf("SEQ=%08d", i*part+k))
+		}
+		eventually(t, limit, fmt.Sprint("what was written after reload ", i), func() bool {
+			return metric(t, listen, "log_capturer_acked_records_total") == part // of each generation
+		})
+	}
+	away.Store(false)
+	have := func() (int, int, string) {
+		mu.Lock()
+		defer mu.Unlock()
+		return counted(t, (reloads+1)*part, false, bodies...)
+	}
+	eventually(t, limit, "every line", func() bool { missing, _, _ := have(); return missing == 0 })
+	r.end(syscall.SIGTERM)
+	if missing, doubled, first := have(); missing+doubled > 0 {
+		t.Errorf("%d missing, %d doubled; %s\n%s", missing, doubled, first, strings.Join(tail(strings.Split(r.log.String(), "\n"), 60), "\n"))
+	}
 }
