@@ -22,7 +22,7 @@ func (s *stream) acceptLate(e *entry, torn bool) {
 	l.text = append(l.text, e.text[:min(room, len(e.text))]...)
 	l.torn = l.torn || len(e.text) > room
 	if e.newline || len(e.text) < chunkSize {
-		l.text = s.trimTerminal(l.text, e.newline)
+		l.text = s.trimTerminal(l.text, e.newline || s.loose && len(l.text) > len(e.text))
 		s.emitLate(e.std, l.torn)
 	}
 	s.half = false

@@ -111,7 +111,7 @@ func (s *stream) joinPartial(e *entry, ends bool) {
 			}
 		}
 	case ends:
-		l.text = s.trimTerminal(l.text, e.newline)
+		l.text = s.trimTerminal(l.text, e.newline || s.loose)
 		s.endLine(e.std, false)
 	}
 }

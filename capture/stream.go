@@ -77,6 +77,7 @@ type stream struct {
 	headless  [3]bool  // by std: the next line may lack its beginning
 	breaks    uint32   // places met where records are missing
 	tty       bool     // a terminal ends its lines with CR LF
+	loose     bool     // the driver may lose the newline of a long line
 	lineTimes bool     // the driver gives all partials of a line one timestamp
 	// While a line is incomplete, a restart begins before its first partial, at
 	// the oldest base, and skips the records behind it that need no second
@@ -117,7 +118,7 @@ func (s *stream) describe(c *container) {
 	s.logKeeps.Store(c.logKeeps())
 	s.col.out.mu.Lock()
 	defer s.col.out.mu.Unlock()
-	s.tty, s.startedAt = c.TTY, c.StartedAt
+	s.tty, s.startedAt, s.loose = c.TTY, c.StartedAt, c.Driver == "local"
 	s.lineTimes = c.Driver != "journald" // which stores each partial with its own time
 	if old != nil && old.Name == c.Name && old.Image == c.Image {
 		return

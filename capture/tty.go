@@ -26,12 +26,19 @@ type ttyCutter struct {
 	from, to int64
 	now      func() int64 // by the Engine's clock
 	rough    bool         // what has no timestamp is a line all the same
+	// loose says that the last partial of a line has no newline, although the
+	// line had: the local driver of Engine 20.10 loses it. The CR before is there.
+	loose bool
 
 	lineEnd, stamps int // bytes of the text at hand that were searched for them
 	partial         bool
 	rest            bool  // b goes on with the text of a record that was too long
 	ts              int64 // of the record before
 }
+
+// localKeepsEndsFrom is the first API version whose local driver keeps the
+// newline of a line that it stores in partials (Engine 23).
+const localKeepsEndsFrom = "1.42"
 
 // ttyError is how the Engine's own errors begin in such a log.
 const ttyError = "Error grabbing logs: "
@@ -69,7 +76,7 @@ func (t *ttyCutter) cut(b []byte, eof bool) (e entry, n int, err error) {
 	if e.newline {
 		n++
 	}
-	*t = ttyCutter{known: t.known, from: t.from, to: t.to, now: t.now, rough: t.rough, ts: ts,
+	*t = ttyCutter{known: t.known, from: t.from, to: t.to, now: t.now, rough: t.rough, loose: t.loose, ts: ts,
 		partial: !e.newline && len(e.text) >= chunkSize, rest: !e.newline && len(e.text) == maxFrame}
 	return e, n, nil
 }
@@ -101,7 +108,13 @@ func (t *ttyCutter) end(prefix, text []byte, ts int64, eof bool) int {
 		}
 	}
 	if end < 0 && len(line) < chunkSize {
-		return -1 // what follows may help to tell
+		switch {
+		case t.knownEnd(line, ts) == len(line):
+			return len(line)
+		case !t.loose || !t.goesOn(ts) || !bytes.HasSuffix(line, []byte("\r")):
+			return -1 // what follows may help to tell
+		}
+		end = len(line)
 	}
 	if i := t.glued(line, text[len(line):], ts); i >= 0 {
 		return i
@@ -125,12 +138,16 @@ func (t *ttyCutter) glued(line, rest []byte, ts int64) int {
 		}
 		i += at + 1 - timeSize
 		at = i + timeSize
-		if i < 1 {
+		loose := t.loose && (i > 0 && line[i-1] == '\r' || i == 0 && t.goesOn(ts))
+		if i < 0 || i == 0 && !loose {
 			continue
 		}
 		next, ok := parseTime(line[i : i+timeSize])
 		if !ok {
 			continue
+		}
+		if loose { // whatever its time: the clock may have been set
+			return i
 		}
 		if latest == 0 {
 			if end := t.knownEnd(line, ts); end >= 0 {
@@ -138,12 +155,16 @@ func (t *ttyCutter) glued(line, rest []byte, ts int64) int {
 			}
 			latest = t.latest(rest)
 		}
-		goesOn := t.partial && ts == t.ts // then its text is later than its timestamp
+		goesOn := t.goesOn(ts) // then its text is later than its timestamp
 		if ts != undated && !goesOn && next >= ts && next <= latest && (ts < t.from || ts >= t.to) {
 			return i
 		}
 	}
 }
+
+// goesOn says whether a record with that timestamp goes on with the line of the
+// one before.
+func (t *ttyCutter) goesOn(ts int64) bool { return t.partial && ts == t.ts }
 
 // latest bounds the timestamp of a record before rest: it is not later than the
 // next one, nor than the present.
@@ -166,7 +187,7 @@ func (t *ttyCutter) knownEnd(line []byte, ts int64) int {
 	}
 	for i := range t.known.n {
 		m := t.known.at(i)
-		if size := int(m.Size); m.TS == ts && size > 0 && size <= len(line) && xxhash.Sum64(line[:size]) == m.Hash {
+		if size := int(m.Size); m.TS == ts && (size > 0 || t.goesOn(ts)) && size <= len(line) && xxhash.Sum64(line[:size]) == m.Hash {
 			if _, _, ok := cutTime(line[size:]); ok || size == len(line) {
 				return size
 			}

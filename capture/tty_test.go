@@ -90,6 +90,48 @@ func TestTTYRecords(t *testing.T) {
 	}
 }
 
+// The local driver of Engine 20.10 loses the newline of a long line.
+func TestTTYLongLinesWithoutEnd(t *testing.T) {
+	chunk := strings.Repeat("x", chunkSize)
+	log := ttyBefore + " a\r\n" + ttyBefore + " " + chunk + ttyBefore + " end\r" + ttyAfter + " b\r\n" +
+		ttyAfter + " " + chunk + ttyAfter + " " + ttyLater + " c\r\n" + ttyLater + " " + chunk + ttyLater + " end\r"
+	want := []string{"a\r", chunk, "end\r", "b\r", chunk, "", "c\r", chunk, "end\r"}
+	at, err := time.Parse(time.RFC3339Nano, ttyLater)
+	must(t, err)
+	for _, step := range []int{1, 7, 31, 4096, len(log)} {
+		cutter := ttyCutter{loose: true, from: 1, to: at.UnixNano() + 1}
+		checkSequence(t, fmt.Sprint("records read by ", step), want, textsOfEntries(cutTTY(t, cutter, log, step)))
+	}
+	// A tail may begin with the end of a line, and what is followed has no end.
+	behind := log[strings.Index(log, ttyBefore+" end"):]
+	checkSequence(t, "records of a tail", want[2:], textsOfEntries(cutTTY(t, ttyCutter{loose: true, from: 1, to: at.UnixNano() + 1}, behind, 31)))
+	cutter := ttyCutter{loose: true, now: func() int64 { return at.UnixNano() }}
+	for rest, i := []byte(log), 0; i < len(want); i++ {
+		e, n, err := cutter.cut(rest, false)
+		if err != nil || n == 0 {
+			t.Fatalf("record %d: %v", i, err)
+		}
+		if string(e.text) != want[i] {
+			t.Errorf("record %d is %.20q", i, e.text)
+		}
+		rest = rest[n:]
+	}
+}
+
+// What a run left unterminated is known again although nothing follows it.
+func TestTTYKnownRecordAtTheEnd(t *testing.T) {
+	es := cutTTY(t, ttyCutter{}, ttyBefore+" $ ", 100)
+	var known anchor
+	known.push(markOf(&es[0]))
+	cutter := ttyCutter{known: &known, now: func() int64 { return time.Now().UnixNano() }}
+	if _, n, err := cutter.cut([]byte(ttyBefore+" $"), false); n != 0 || err != nil {
+		t.Errorf("a part of it: %d bytes, %v", n, err)
+	}
+	if e, n, err := cutter.cut([]byte(ttyBefore+" $ "), false); n == 0 || err != nil || string(e.text) != "$ " {
+		t.Errorf("the record: %d bytes, %q, %v", n, e.text, err)
+	}
+}
+
 // Records that were stamped before the container was seen to run are not the
 // last of its run: none of them is unterminated.
 func TestTTYDateInALineOfThisRun(t *testing.T) {
@@ -236,6 +278,31 @@ func TestEngineTTYQuickRestarts(t *testing.T) {
 				}
 				if n := len(a.texts(c.ID, "")); n != runs {
 					t.Errorf("%d lines of %d", n, runs)
+				}
+			})
+		}
+	})
+}
+
+// Long lines of a TTY, with the local driver too, whose records of Engine 20.10
+// lack newlines.
+func TestEngineTTYLongLines(t *testing.T) {
+	const lines = 40
+	onEngines(t, func(t *testing.T, e *enginetest.Engine) {
+		for _, reader := range []string{readerFollow, readerPoll} {
+			t.Run(reader, func(t *testing.T) {
+				name := fmt.Sprintf("tty-%d", time.Now().UnixNano())
+				a := startAgent(t, e.Host, only(name, map[string]string{"Reader": reader, "Poll_Min": "100ms", "Poll_Max": "500ms"}))
+				a.connected()
+				c := e.Run(t, enginetest.Options{Name: name, TTY: true, LogDriver: "local",
+					Args: []string{"-lines", fmt.Sprint(lines), "-long", "40000", "-every", "4", "-rate", "40", "-size", "60", "-hold"}})
+				a.waitTexts(c.ID, "", lines)
+				texts := a.texts(c.ID, "")
+				numbered(t, "stdout", lines, texts)
+				for i, text := range texts {
+					if n := len(text); n != 60 && n != 40000 {
+						t.Errorf("line %d has %d bytes", i, n)
+					}
 				}
 			})
 		}

@@ -46,6 +46,7 @@ func (s *stream) window() *window {
 	if w.tty != nil {
 		ahead := s.col.ahead.Load()
 		w.tty.rough = w.rough
+		w.tty.loose = c.Driver == "local" && s.col.api.olderThan(localKeepsEndsFrom)
 		w.tty.now = func() int64 { return time.Now().UnixNano() + ahead }
 		if c.Running && c.StartedAt != 0 {
 			w.tty.from, w.tty.to = c.StartedAt, c.SeenAt+ahead-clockSlack

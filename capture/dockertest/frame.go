@@ -42,7 +42,7 @@ const (
 type encoder struct {
 	frames     bool // not on a TTY
 	timestamps bool
-	dropEnd    bool // the local driver of 20.10 loses newlines
+	dropEnd    bool // the local driver of 20.10 loses the newline of a line that it has in chunks
 
 	second int64 // that prefix holds
 	prefix []byte
@@ -53,7 +53,7 @@ func (x *encoder) append(dst []byte, r record) []byte {
 	if r.raw {
 		return append(dst, data...)
 	}
-	if x.dropEnd && len(data) > 0 && data[len(data)-1] == '\n' {
+	if x.dropEnd && r.last {
 		data = data[:len(data)-1]
 	}
 	if x.frames {

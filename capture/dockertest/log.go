@@ -20,6 +20,7 @@ type record struct {
 	// stamp is sent and stored instead of ts when it is not empty.
 	stamp string
 	raw   bool // data is sent as it is, and stored nowhere else
+	last  bool // the last chunk of a longer line
 }
 
 // logStore is the log of one container: the records, the unfinished lines, the followers, and the json-file if there is one.
@@ -198,6 +199,7 @@ func (l *logStore) write(std Std, b []byte, at *time.Time) {
 
 // store adds the pending bytes and b as one record. All chunks of a line carry the first one's time.
 func (l *logStore) store(std Std, p *pending, b []byte, at *time.Time) {
+	last := p.more && b != nil && b[len(b)-1] == '\n'
 	if !p.more {
 		if at != nil {
 			p.ts = at.UnixNano()
@@ -210,7 +212,7 @@ func (l *logStore) store(std Std, p *pending, b []byte, at *time.Time) {
 		p.buf = append(p.buf, b...)
 		b = p.buf
 	}
-	l.add(record{ts: p.ts, std: std, data: b, stamp: l.stamp})
+	l.add(record{ts: p.ts, std: std, data: b, stamp: l.stamp, last: last})
 	p.buf = p.buf[:0]
 }
 
