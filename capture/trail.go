@@ -51,6 +51,12 @@ func (t *trail) start(a *anchor) {
 		return
 	}
 	*t = trail{base: *a, marks: t.marks[:0]}
+	for i := range a.n { // a double may be of any std stream, and older than the anchor
+		if ts := a.at(i).TS; ts != undated {
+			t.lastTS[stdout] = max(t.lastTS[stdout], ts)
+		}
+	}
+	t.lastTS[stderr] = t.lastTS[stdout]
 }
 
 // push adds a record that was consumed.
@@ -107,7 +113,7 @@ func (t *trail) passOver(toCome bool) {
 // leave is confirm where no record can be sent twice: only the end is kept.
 func (t *trail) leave() {
 	t.base = t.end()
-	*t = trail{base: t.base}
+	*t = trail{base: t.base, lastTS: t.lastTS}
 }
 
 // confirmed is the anchor behind what is confirmed.
@@ -159,8 +165,8 @@ const (
 // also between the pieces of a long line. Within one std stream timestamps
 // never run backwards but for a step of the clock, so only a record that is not
 // newer than the last one is looked up. While what follows a double follows it
-// in the trail, too, it is a double. A record that is not found is new,
-// whatever its time.
+// in the trail, too, it is a double. One that is not found may be older than the
+// trail, or the clock was set.
 func (t *trail) see(e *entry) sighting {
 	if e.ts == undated { // equal ones may well be two
 		t.replay = 0
@@ -185,7 +191,7 @@ func (t *trail) see(e *entry) sighting {
 	}
 	switch {
 	case i < 0:
-		return newRecord
+		return doubtfulRecord
 	case !e.newline && len(e.text) >= chunkSize && t.newest(i):
 		return doubtfulRecord // the pieces of a line may be equal
 	}
