@@ -20,7 +20,7 @@ type event struct {
 }
 
 // version is how an Engine names itself in the name of a subtest, e.g. 20.10.24+dfsg1.
-var version = regexp.MustCompile(`/(\d+\.\d+\.\d+[^/]*|29-v[^/]*)(?:/|$)`)
+var version = regexp.MustCompile(`[/_](\d+\.\d+\.\d+[^/]*|29-v[^/]*)(?:/|$)`)
 
 // tally is what came of the tests of one Engine.
 type tally struct {

@@ -10,7 +10,7 @@ const printed = `{"Action":"output","Package":"p","Test":"TestA/20.10.24+dfsg1",
 {"Action":"pass","Package":"p","Test":"TestA/20.10.24+dfsg1/max-file=1"}
 {"Action":"output","Package":"p","Test":"TestA/29-v2.0.0-beta.24/deep","Output":"why it failed\n"}
 {"Action":"fail","Package":"p","Test":"TestA/29-v2.0.0-beta.24/deep"}
-{"Action":"skip","Package":"p","Test":"TestA/28.5.2"}
+{"Action":"skip","Package":"p","Test":"TestA/Engine_28.5.2"}
 {"Action":"pass","Package":"p","Test":"TestNoEngine/1.5s"}
 {"Action":"pass","Package":"p","Test":"TestNoEngine"}
 {"Action":"output","Package":"p","Output":"FAIL p 1.2s\n"}

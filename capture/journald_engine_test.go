@@ -1,0 +1,62 @@
+package capture
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	dockercontainer "github.com/docker/docker/api/types/container"
+
+	"fluent-bit-docker-logs/docker/enginetest"
+)
+
+// The log driver journald, which keeps each piece of a long line with a time of
+// its own: each line comes once, through restarts of the agent.
+func TestEngineJournald(t *testing.T) {
+	const lines = 1500
+	onEngines(t, func(t *testing.T, e *enginetest.Engine) {
+		enginetest.Journald(t)
+		for _, reader := range []string{readerFollow, readerPoll} {
+			t.Run(reader, func(t *testing.T) {
+				name := fmt.Sprintf("journald-%d", time.Now().UnixNano())
+				opts := only(name, map[string]string{"Reader": reader, "Start_From": "beginning", "DB": t.TempDir() + "/db"})
+				quick := func(c *Config) {
+					c.RotateInterval, c.PollMin, c.PollMax = time.Second, 50*time.Millisecond, 200*time.Millisecond
+				}
+				c, err := e.Create(t.Context(), enginetest.Options{Name: name, LogDriver: "journald",
+					Args: []string{"-std", "both", "-lines", fmt.Sprint(lines), "-rate", "300", "-size", "100", "-long", "40000", "-every", "50"}})
+				if err == nil {
+					t.Cleanup(func() { _ = e.Drop(context.Background(), c) })
+					err = e.ContainerStart(t.Context(), c, dockercontainer.StartOptions{})
+				}
+				if err != nil {
+					t.Skipf("this Engine has no log driver journald: %v", err)
+				}
+				var texts [3][]string
+				take := func(a *agent) {
+					texts[stdout] = append(texts[stdout], a.texts(c, "stdout")...)
+					texts[stderr] = append(texts[stderr], a.texts(c, "stderr")...)
+				}
+				a := startAgent(t, e.Host, opts, quick)
+				a.waitTexts(c, "stdout", 100)
+				a.stop()
+				if strings.Contains(a.log.String(), "cannot be read") {
+					t.Skip("this Engine was built without the reader of journald")
+				}
+				take(a)
+				a = startAgent(t, e.Host, opts, quick)
+				a.waitTexts(c, "stdout", lines-len(texts[stdout]))
+				a.waitTexts(c, "stderr", lines-len(texts[stderr]))
+				a.stop()
+				take(a)
+				numbered(t, "stdout", lines, texts[stdout])
+				numbered(t, "stderr", lines, texts[stderr])
+				if strings.Contains(a.log.String(), "gap") {
+					t.Error("a gap was reported")
+				}
+			})
+		}
+	})
+}

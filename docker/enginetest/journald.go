@@ -1,0 +1,54 @@
+package enginetest
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+)
+
+// journalSocket is where the log driver journald sends to.
+const journalSocket = "/run/systemd/journal/socket"
+
+// Journald makes sure that a journald takes what the log driver of that name sends: the one of this machine, else one that is
+// started for this test. The test is skipped where there is none, with what is missing.
+func Journald(t testing.TB) {
+	t.Helper()
+	const program = "/lib/systemd/systemd-journald"
+	if journalAnswers() {
+		return
+	}
+	if _, err := os.Stat(program); err != nil {
+		t.Skipf("no journald here: %v (Debian: systemd)", err)
+	}
+	for _, dir := range []string{"/run/systemd/journal", "/run/log/journal"} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Skipf("no journald can be started here: %v", err)
+		}
+	}
+	journald := exec.Command(program)
+	if err := journald.Start(); err != nil {
+		t.Skipf("no journald can be started here: %v", err)
+	}
+	t.Cleanup(func() {
+		_ = journald.Process.Kill()
+		_ = journald.Wait()
+		_ = os.Remove(journalSocket)
+	})
+	for end := time.Now().Add(limit); !journalAnswers(); {
+		if time.Now().After(end) {
+			t.Fatal("the journald that was started does not answer")
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+}
+
+func journalAnswers() bool {
+	c, err := net.Dial("unixgram", journalSocket)
+	if err != nil {
+		return false
+	}
+	_ = c.Close()
+	return true
+}
