@@ -9,235 +9,167 @@ import (
 	"time"
 )
 
-// audit compares a read with an end, which shows the log as it is, with what
-// was delivered behind the last confirmed place. What the trail does not hold
-// is delivered: what lies before its end late, the rest in its turn.
-type audit struct {
-	*resync
-	trail *trail
-	blind bool // the log as it was opened begins behind the confirmed place
-	next  int  // index of the record of the trail that comes next in the log
-	live  bool // all records of the trail have been passed
-	met   bool // records of the trail came before the confirmed place
-	taken int  // records delivered in their turn
-	late  int  // records delivered late
-	// lost: the first record of a log that does not reach back was not
-	// delivered before, nor can those before it have been.
-	lost bool
-
-	first trailMark
-	begun [3]bool  // records of the std stream were seen
-	open  [3]int64 // the time of a line, by std, whose beginning was delivered
-
-	shown  []trailMark // what a read shows whose beginning is too late
-	expect []trailMark // what such a read has shown before
-	passed int         // of expect
-}
-
-type verdict uint8
-
-const (
-	skipRecord verdict = iota
-	newInTurn
-	newLate
-	tooShort
-)
-
-func newAudit(target *position, t *trail, limit int, blind bool) *audit {
-	return &audit{resync: newResync(target, limit), trail: t, blind: blind, next: t.verified}
-}
-
-// judge says what is to be done with the next record of the log.
-func (a *audit) judge(e *entry) verdict {
-	if a.seen == 0 {
-		m := markOf(e)
-		a.first = m.single()
-		// The log may begin within what it is to show: the rest was rotated away.
-		a.passed = max(0, slices.Index(a.expect, a.first))
-	}
-	if a.passed < len(a.expect) && a.expect[a.passed].ts == e.ts {
-		if m := markOf(e); a.expect[a.passed] == m.single() {
-			a.passed++
-		}
-	}
-	switch {
-	case a.found || a.blind:
-		a.seen++
-	default:
-		switch deliver, short := a.feed(e); {
-		case short && a.seen < a.limit && a.trail.unconfirmed() > 0:
-			return skipRecord // what was delivered may still come
-		case short:
-			a.show(e)
-			return tooShort
-		case deliver:
-			a.live = true
-		case a.found:
-			a.shown = nil
-			return skipRecord
-		default:
-			a.show(e)
-			if i := a.trail.place(a.first); a.seen == 1 && i >= 0 {
-				a.found, a.next = true, i+1 // the log begins within what was delivered
-			}
-			return skipRecord
-		}
-	}
-	if a.live = a.live || a.next == len(a.trail.marks); a.live {
-		return newInTurn
-	}
-	m := markOf(e)
-	if i := a.trail.find(m.single(), a.next); i >= 0 {
-		a.next = i + 1
-		a.open[e.std] = 0
-		if !e.newline && len(e.text) >= chunkSize {
-			a.open[e.std] = e.ts
-		}
-		return skipRecord
-	}
-	a.lost = a.lost || a.blind && a.seen == 1
-	a.trail.insert(a.next, &m)
-	a.next++
-	a.late++
-	return newLate
-}
-
-// headless says whether a late record may be the rest of a line whose beginning
-// was delivered, or is lost. out.mu is held.
-func (a *audit) headless(s *stream, e *entry) bool {
-	first := a.blind && !a.begun[e.std]
-	a.begun[e.std] = true
-	return a.open[e.std] == e.ts || first && s.long[e.std]
-}
-
-// show notes a record before the confirmed place is found.
-func (a *audit) show(e *entry) {
-	full := markOf(e)
-	m := full.single()
-	a.met = a.met || a.trail.find(m, a.trail.verified) >= 0
-	if len(a.shown) < firstTail {
-		a.shown = append(a.shown, m)
-	}
-}
-
-// complete says whether a read that has ended held all that was known to be
-// in the log.
-func (a *audit) complete() bool {
-	n := len(a.expect)
-	shown := a.passed == n || a.passed == 0 && a.seen > 0 && a.first.ts > a.expect[n-1].ts
-	return shown && (a.blind || !a.found || a.live || a.next == len(a.trail.marks))
-}
-
 // maxSoundings is how often one catchUp looks for what can be read of a damaged log.
 const maxSoundings = 3
 
 // catchUp delivers what the log holds behind the confirmed place and was not
 // delivered before, by reads with an end: of tail records at first.
 func (f *followReader) catchUp(ctx context.Context, s *stream, tail int) error {
-	began, suspect := s.consumed(), f.suspect
+	c := &catchingUp{f: f, s: s, limit: tail, doubted: f.suspect, began: s.consumed()}
 	f.suspect = false
-	limit, depth, blind, asked, hole, looked := tail, uint8(0), false, false, false, 0
-	var shown []trailMark
 	for range maxTries {
-		target, capped := f.aim(s), false
-		switch target.kind {
-		case fromBeginning:
-			limit = everything
-		case fromTail:
-			limit = target.tail
-		case fromAnchor:
-			if n := f.trail.unconfirmed(); n > 0 {
-				target.anchor = f.trail.confirmed()
-				limit = max(limit, min(n+firstTail, maxTurnTail))
-			}
-			if looked > 0 {
-				limit = everything // that can be read
-			}
-			limit, capped = f.readable(s, limit)
-		}
-		a := newAudit(&target, &f.trail, limit, blind)
-		a.expect = shown
-		if depth > 0 {
-			a.depth = depth
-		}
-		err := f.compare(ctx, s, a)
-		var refusal systemError
-		refused, short := errors.As(err, &refusal), errors.Is(err, errTooShort)
-		if err != nil && !refused && !short && !errors.Is(err, errNotInView) {
+		if done, err := c.read(ctx); done || err != nil {
 			return err
-		}
-		broken := refused
-		if err == nil || errors.Is(err, errNotInView) {
-			if broken, err = f.broken(ctx, s, a, suspect && s.consumed() == began); err != nil {
-				return err
-			}
-		}
-		switch {
-		case broken && capped:
-			return orStalled(refusal)
-		case broken:
-			if err := f.findSound(ctx, s, limit); err != nil {
-				return err
-			}
-			if f.sound == 0 {
-				return orStalled(refusal)
-			}
-			shown, hole = nil, hole || a.found && a.taken > 0
-		case short && capped && looked < maxSoundings:
-			// There may be more new records than the sound tail had when it was
-			// looked for.
-			looked++
-			known := f.sound
-			if err := f.findSound(ctx, s, everything); err != nil {
-				return err
-			}
-			if f.sound <= known {
-				looked = maxSoundings
-			}
-		case short && capped:
-			if err := s.reportDamage(ctx); err != nil {
-				return err
-			}
-			f.trail.passOver(a.met)
-			blind = true
-		case short && a.met:
-			// The Engine left out more than there is room for in this tail.
-			if blind = limit >= maxTurnTail; !blind {
-				limit = maxTurnTail
-			}
-		case short:
-			shown, limit = before(a.shown, shown), longer(limit, a.resync)
-		case a.found || a.blind || a.seen == 0 && target.kind != fromAnchor:
-			if hole && !a.blind && a.late == 0 {
-				// What was left out is further back than the trail.
-				if err := s.reportDamage(ctx); err != nil {
-					return err
-				}
-			}
-			return f.settle(ctx, s, a)
-		case a.met:
-			blind = true // the log begins within what was left out
-		case a.best > 0 && (a.best < a.depth || limit != everything):
-			// The log begins behind the oldest marks of the anchor, or within a run
-			// of equal records that only the whole log can tell the length of.
-			limit, depth = everything, min(a.best, a.depth)
-		case target.kind == fromAnchor && !asked:
-			// A log that is broken off does not show its last record.
-			if shown, err = f.last(ctx, s); err != nil {
-				return err
-			}
-			asked = true
-		case target.kind == fromTime:
-			return f.settle(ctx, s, a) // nothing is as new as that
-		case f.opened():
-			// What was opened for the rotation holds the position still.
-			f.trail.confirm()
-			return nil
-		default:
-			return s.reportGap(ctx, &target.anchor)
 		}
 	}
 	return errStalled
+}
+
+// catchingUp is what one catchUp knows from one read to the next.
+type catchingUp struct {
+	f       *followReader
+	s       *stream
+	began   uint64 // records consumed before it
+	doubted bool   // the log is known to hold more than was read of it
+
+	limit   int         // the tail to ask for
+	capped  bool        // it is as long as can be read of a damaged log
+	depth   uint8       // marks of the anchor that must agree, 0: all
+	blind   bool        // the confirmed place cannot be reached any more
+	asked   bool        // the last record was asked for
+	hole    bool        // something in the log cannot be read
+	sounded int         // how often it was looked for what can be read of the log
+	shown   []trailMark // what a read is to show, for it to be whole
+}
+
+// read reads once; done says that nothing is left to be read.
+func (c *catchingUp) read(ctx context.Context) (done bool, err error) {
+	a := c.aim()
+	err = c.f.compare(ctx, c.s, a)
+	var refusal systemError
+	switch {
+	case errors.As(err, &refusal):
+		return false, c.shorten(ctx, a, refusal)
+	case errors.Is(err, errTooShort):
+		return false, c.lengthen(ctx, a)
+	case err != nil && !errors.Is(err, errNotInView):
+		return false, err
+	}
+	switch broken, err := c.f.broken(ctx, c.s, a, c.doubted && c.s.consumed() == c.began); {
+	case err != nil:
+		return false, err
+	case broken:
+		return false, c.shorten(ctx, a, errStalled)
+	case !a.found && !a.blind && (a.seen > 0 || a.target.kind == fromAnchor):
+		return c.lookElsewhere(ctx, a)
+	}
+	if c.hole && !a.blind && a.late == 0 {
+		// What was left out is further back than the trail.
+		if err := c.s.reportDamage(ctx); err != nil {
+			return false, err
+		}
+	}
+	return true, c.f.settle(ctx, c.s, a)
+}
+
+// aim is what the next read is to find.
+func (c *catchingUp) aim() *audit {
+	target := c.f.aim(c.s)
+	c.capped = false
+	switch target.kind {
+	case fromBeginning:
+		c.limit = everything
+	case fromTail:
+		c.limit = target.tail
+	case fromAnchor:
+		if n := c.f.trail.unconfirmed(); n > 0 {
+			target.anchor = c.f.trail.confirmed()
+			c.limit = max(c.limit, min(n+firstTail, maxTurnTail))
+		}
+		if c.sounded > 0 {
+			c.limit = everything // that can be read
+		}
+		c.limit, c.capped = c.f.readable(c.s, c.limit)
+	}
+	a := newAudit(&target, &c.f.trail, c.limit, c.blind)
+	a.expect = c.shown
+	if c.depth > 0 {
+		a.depth = c.depth
+	}
+	return a
+}
+
+// shorten follows a read that was broken off: what is behind the damage can be
+// read. It fails with reason where there is nothing.
+func (c *catchingUp) shorten(ctx context.Context, a *audit, reason error) error {
+	if c.capped {
+		return reason
+	}
+	if err := c.f.findSound(ctx, c.s, c.limit); err != nil {
+		return err
+	}
+	if c.f.sound == 0 {
+		return reason
+	}
+	c.shown, c.hole = nil, c.hole || a.found && a.taken > 0
+	return nil
+}
+
+// lengthen follows a read that did not reach back to the confirmed place.
+func (c *catchingUp) lengthen(ctx context.Context, a *audit) error {
+	switch {
+	case c.capped && c.sounded < maxSoundings:
+		// There may be more new records than the sound tail had when it was
+		// looked for.
+		c.sounded++
+		known := c.f.sound
+		if err := c.f.findSound(ctx, c.s, everything); err != nil {
+			return err
+		}
+		if c.f.sound <= known {
+			c.sounded = maxSoundings
+		}
+	case c.capped:
+		if err := c.s.reportDamage(ctx); err != nil {
+			return err
+		}
+		c.f.trail.passOver(a.met)
+		c.blind = true
+	case a.met:
+		// The Engine left out more than there is room for in this tail.
+		if c.blind = c.limit >= maxTurnTail; !c.blind {
+			c.limit = maxTurnTail
+		}
+	default:
+		c.shown, c.limit = before(a.shown, c.shown), longer(c.limit, a.resync)
+	}
+	return nil
+}
+
+// lookElsewhere follows a read that went from where it was to begin to the end
+// of the log, and did not show the confirmed place.
+func (c *catchingUp) lookElsewhere(ctx context.Context, a *audit) (done bool, err error) {
+	switch {
+	case a.met:
+		c.blind = true // the log begins within what was left out
+	case a.best > 0 && (a.best < a.depth || c.limit != everything):
+		// The log begins behind the oldest marks of the anchor, or within a run
+		// of equal records that only the whole log can tell the length of.
+		c.limit, c.depth = everything, min(a.best, a.depth)
+	case a.target.kind == fromAnchor && !c.asked:
+		// A log that is broken off does not show its last record.
+		c.asked = true
+		c.shown, err = c.f.last(ctx, c.s)
+	case a.target.kind == fromTime:
+		return true, c.f.settle(ctx, c.s, a) // nothing is as new as that
+	case c.f.opened():
+		// What was opened for the rotation holds the position still.
+		c.f.trail.confirm()
+		return true, nil
+	default:
+		return true, c.s.reportGap(ctx, &a.target.anchor)
+	}
+	return false, err
 }
 
 // before is what a longer tail has shown of its beginning and then what a
@@ -249,13 +181,6 @@ func before(longer, shorter []trailMark) []trailMark {
 		}
 	}
 	return append(longer, shorter...)
-}
-
-func orStalled(refusal systemError) error {
-	if refusal != "" {
-		return refusal
-	}
-	return errStalled
 }
 
 // longer is the tail to ask for after limit did not reach far enough: what the

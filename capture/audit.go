@@ -1,0 +1,122 @@
+package capture
+
+import "slices"
+
+// audit compares a read with an end, which shows the log as it is, with what
+// was delivered behind the last confirmed place. What the trail does not hold
+// is delivered: what lies before its end late, the rest in its turn.
+type audit struct {
+	*resync
+	trail *trail
+	blind bool // the log as it was opened begins behind the confirmed place
+	next  int  // index of the record of the trail that comes next in the log
+	live  bool // all records of the trail have been passed
+	met   bool // records of the trail came before the confirmed place
+	taken int  // records delivered in their turn
+	late  int  // records delivered late
+	// lost: the first record of a log that does not reach back was not
+	// delivered before, nor can those before it have been.
+	lost bool
+
+	first trailMark
+	begun [3]bool  // records of the std stream were seen
+	open  [3]int64 // the time of a line, by std, whose beginning was delivered
+
+	shown  []trailMark // what a read shows whose beginning is too late
+	expect []trailMark // what such a read has shown before
+	passed int         // of expect
+}
+
+type verdict uint8
+
+const (
+	skipRecord verdict = iota
+	newInTurn
+	newLate
+	tooShort
+)
+
+func newAudit(target *position, t *trail, limit int, blind bool) *audit {
+	return &audit{resync: newResync(target, limit), trail: t, blind: blind, next: t.verified}
+}
+
+// judge says what is to be done with the next record of the log.
+func (a *audit) judge(e *entry) verdict {
+	if a.seen == 0 {
+		m := markOf(e)
+		a.first = m.single()
+		// The log may begin within what it is to show: the rest was rotated away.
+		a.passed = max(0, slices.Index(a.expect, a.first))
+	}
+	if a.passed < len(a.expect) && a.expect[a.passed].ts == e.ts {
+		if m := markOf(e); a.expect[a.passed] == m.single() {
+			a.passed++
+		}
+	}
+	switch {
+	case a.found || a.blind:
+		a.seen++
+	default:
+		switch deliver, short := a.feed(e); {
+		case short && a.seen < a.limit && a.trail.unconfirmed() > 0:
+			return skipRecord // what was delivered may still come
+		case short:
+			a.show(e)
+			return tooShort
+		case deliver:
+			a.live = true
+		case a.found:
+			a.shown = nil
+			return skipRecord
+		default:
+			a.show(e)
+			if i := a.trail.place(a.first); a.seen == 1 && i >= 0 {
+				a.found, a.next = true, i+1 // the log begins within what was delivered
+			}
+			return skipRecord
+		}
+	}
+	if a.live = a.live || a.next == len(a.trail.marks); a.live {
+		return newInTurn
+	}
+	m := markOf(e)
+	if i := a.trail.find(m.single(), a.next); i >= 0 {
+		a.next = i + 1
+		a.open[e.std] = 0
+		if !e.newline && len(e.text) >= chunkSize {
+			a.open[e.std] = e.ts
+		}
+		return skipRecord
+	}
+	a.lost = a.lost || a.blind && a.seen == 1
+	a.trail.insert(a.next, &m)
+	a.next++
+	a.late++
+	return newLate
+}
+
+// headless says whether a late record may be the rest of a line whose beginning
+// was delivered, or is lost. out.mu is held.
+func (a *audit) headless(s *stream, e *entry) bool {
+	first := a.blind && !a.begun[e.std]
+	a.begun[e.std] = true
+	return a.open[e.std] == e.ts || first && s.long[e.std]
+}
+
+// show notes a record before the confirmed place is found.
+func (a *audit) show(e *entry) {
+	full := markOf(e)
+	m := full.single()
+	a.met = a.met || a.trail.find(m, a.trail.verified) >= 0
+	if len(a.shown) < firstTail {
+		a.shown = append(a.shown, m)
+	}
+}
+
+// complete says whether a read that has ended held all that was known to be
+// in the log.
+func (a *audit) complete() bool {
+	n := len(a.expect)
+	shown := a.passed == n || a.passed == 0 && a.seen > 0 && a.first.ts > a.expect[n-1].ts
+	return shown && (a.blind || !a.found || a.live || a.next == len(a.trail.marks))
+}
