@@ -148,6 +148,14 @@ func TestSlowFirstByte(t *testing.T) {
 	c.Stdout(sequence("down", 0, 300)...)
 	e.FirstByte(700 * time.Millisecond)
 	b := startAgent(t, e.Host(), opts)
+	b.waitFor("a lag while the log is being opened", func() bool {
+		for _, st := range b.col.Streams() {
+			if st.State == streamOpening && st.Lag > 0.3 {
+				return true
+			}
+		}
+		return false
+	})
 	b.waitRecords(300)
 	must(t, c.WaitFollowers(testContext(t), 1))
 	c.Stdout(sequence("new", 0, 10)...)

@@ -48,7 +48,7 @@ func (s *stream) age() time.Duration {
 func (s *stream) rotated() {
 	age := s.age()
 	s.meta.Lock()
-	s.synced = time.Time{}
+	s.synced, s.opening = time.Time{}, time.Now()
 	s.turns, s.ages = s.turns+1, s.ages+age.Seconds()
 	s.meta.Unlock()
 	s.col.metrics.ages.Observe(age.Seconds())

@@ -204,10 +204,10 @@ func (c *Collector) reportMissed(log *slog.Logger, ctr *container) {
 func (s *stream) readLog(ctx context.Context, r *readers, follow bool) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	s.is(streamReading)
 	s.meta.Lock()
-	s.cancel, s.synced = cancel, time.Time{}
+	s.cancel, s.synced, s.opening = cancel, time.Time{}, time.Now()
 	s.meta.Unlock()
+	s.is(streamReading)
 	return s.readBy(ctx, r, follow)
 }
 

@@ -28,6 +28,7 @@ var (
 	simSeed  = flag.Uint64("sim.seed", 0, "the first `seed` of the simulations; 0 draws one")
 	simSeeds = flag.Int("sim.seeds", 0, "how `many` plans are simulated; 0 as many as fit in sim.time")
 	simTime  = flag.Duration("sim.time", 0, "how `long` new plans are simulated")
+	simBy    = flag.String("sim.reader", "", "the `reader` of all new plans, instead of what is drawn")
 	simPlan  = flag.String("sim.plan", "", "a `file` with a plan to simulate, instead of seeds")
 )
 
@@ -126,6 +127,9 @@ func TestSimulation(t *testing.T) {
 	}
 	for ; n < *simSeeds || (*simSeeds == 0 && time.Since(began) < *simTime); n++ {
 		p := drawPlan(seed + uint64(n))
+		if *simBy != "" {
+			p.Reader = *simBy
+		}
 		hours += p.hours()
 		if err := simulate(t, p); err != nil {
 			p, err = shrink(t, p, err)

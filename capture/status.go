@@ -94,7 +94,7 @@ func (s *stream) status(state string) StreamStatus {
 	s.meta.Lock()
 	st.Name, st.Rotations, st.ages = s.ctr.Name, s.turns, s.ages
 	st.lived = now.Add(time.Duration(s.col.ahead.Load())).Sub(time.Unix(0, s.ctr.Created))
-	doing, since, synced := s.doing, s.doingSince, s.synced
+	doing, since, synced, opening := s.doing, s.doingSince, s.synced, s.opening
 	failing := s.failingFor(movedAt)
 	s.meta.Unlock()
 	if last != 0 {
@@ -107,14 +107,16 @@ func (s *stream) status(state string) StreamStatus {
 		return st
 	}
 	st.State = doing
+	waits := failing
 	switch {
 	case doing != streamReading:
 	case !synced.IsZero():
 		st.Age = now.Sub(synced).Seconds()
 	case st.Reader != readerPoll:
 		st.State = streamOpening
+		waits = max(waits, min(now.Sub(opening), now.Sub(movedAt)))
 	}
-	st.Lag = max(lag(now, movedAt, last, doing, since), failing.Seconds())
+	st.Lag = max(lag(now, movedAt, last, doing, since), waits.Seconds())
 	return st
 }
 
@@ -128,7 +130,8 @@ const atRest = 2 * time.Second
 //
 // A stream that reads knows of nothing unread but by what comes next. So it
 // lags as far as its last record did, and not at all when it has come to rest.
-// What keeps a stream from reading adds the time that it has lasted.
+// What keeps a stream from reading adds the time that it has lasted, and so
+// does the search for its position.
 func lag(now, movedAt time.Time, last int64, doing string, since time.Time) float64 {
 	until := now
 	if doing != streamReading {

@@ -48,6 +48,7 @@ type stream struct {
 	ended    lastRun                 // whose log was read to its end; guarded by meta
 	cancel   context.CancelCauseFunc // of the present read; guarded by meta
 	synced   time.Time               // when the present opening of the log had found its position, zero before; guarded by meta
+	opening  time.Time               // since when that is looked for; guarded by meta
 	lastPoll time.Time               // of a log that was polled since it was last open or read to its end; guarded by meta
 	failing  time.Time               // since when reading has failed, zero if it did not; guarded by meta
 	perSec   float64                 // records per second as last measured; guarded by meta
