@@ -46,6 +46,7 @@ type catchingUp struct {
 func (c *catchingUp) read(ctx context.Context) (done bool, err error) {
 	a := c.aim()
 	err = c.f.compare(ctx, c.s, a)
+	c.f.stepped = c.f.stepped || a.stepped
 	var refusal systemError
 	switch {
 	case errors.As(err, &refusal):
@@ -92,7 +93,7 @@ func (c *catchingUp) aim() *audit {
 		c.limit, c.capped = c.f.readable(c.s, c.limit)
 	}
 	a := newAudit(&target, &c.f.trail, c.limit, c.blind)
-	a.expect = c.shown
+	a.expect, a.stepped = c.shown, c.f.stepped
 	if c.depth > 0 {
 		a.depth = c.depth
 	}

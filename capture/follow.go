@@ -24,6 +24,7 @@ type followReader struct {
 
 	repeats   bool          // the Engine's follow sends records twice
 	suspect   bool          // the log is known to hold more than a read has shown
+	stepped   bool          // the clock has stepped back in the log: times say nothing of places
 	all       bool          // it takes the whole log to find the position
 	checked   bool          // the first read of this run was looked at for damage
 	sound     int           // records at the end of the log that can be read, 0: all
@@ -175,6 +176,7 @@ func (f *followReader) attempt(ctx context.Context, s *stream, limit int) (err e
 	f.setOpen(log)
 	defer f.setOpen(nil)
 	r := newResync(&target, limit)
+	r.stepped = f.stepped
 	s.task.beat()
 	log.w.expect(&target.anchor)
 	err = f.records(ctx, s, log, r, func(e *entry) error {

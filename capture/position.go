@@ -84,6 +84,8 @@ type resync struct {
 	seen   int    // records fed
 	found  bool
 
+	stepped bool // the clock is known to have stepped back in this log, or the records fed show it
+
 	firstTS, lastTS int64 // of what was fed and has a time
 }
 
@@ -107,6 +109,7 @@ func (r *resync) feed(e *entry) (deliver, short bool) {
 	}
 	first := r.firstTS == 0
 	if e.ts != undated {
+		r.stepped = r.stepped || !first && e.ts < r.lastTS-inversion
 		if r.lastTS = e.ts; first {
 			r.firstTS = e.ts
 		}
@@ -133,11 +136,10 @@ func (r *resync) feed(e *entry) (deliver, short bool) {
 		r.found = true
 		return false, false
 	}
-	// A log that begins well after the anchor's time does not reach back to it.
-	// After a step of the clock that may be wrong: then the next attempt is
-	// longer than it had to be.
+	// A log that begins well after the anchor's time does not reach back to it,
+	// unless the clock has stepped back in between.
 	at := r.target.anchor.time()
-	late := r.seen == firstTail/2 && !r.whole && at != 0 && r.firstTS > at+inversion
+	late := r.seen == firstTail/2 && !r.whole && !r.stepped && at != 0 && r.firstTS > at+inversion
 	return false, late || r.seen >= r.limit
 }
 

@@ -536,6 +536,9 @@ func (x *written) writePart(s step) {
 	std := x.std(s.Std)
 	x.n++
 	part := makeLine(step{Size: s.Size, Kind: "numbered"}, x.n)
+	if x.spec.TTY && len(x.part[std])+len(part) > chunkSize {
+		return // nothing tells the next record from the text of such a line that has no end
+	}
 	if x.c.Write(dockertest.Std(std), []byte(part)) {
 		x.part[std] += part
 	}
