@@ -319,6 +319,7 @@ func (c *Collector) saveLoop(ctx context.Context, t *task) error {
 				continue // what was committed is written with what comes next, or saved
 			}
 			t.beat()
+			c.disks.look(c.log)
 			c.journalCommits()
 			if !c.db.journal.full() {
 				written = began.Add(max(journalPace, journalShare*time.Since(began)))
@@ -329,6 +330,7 @@ func (c *Collector) saveLoop(ctx context.Context, t *task) error {
 			return nil
 		}
 		t.beat()
+		c.disks.look(c.log)
 		began := time.Now()
 		c.saveGuarded()
 		due.Reset(max(c.cfg.DBSync, savePace*time.Since(began)))

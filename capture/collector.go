@@ -44,6 +44,7 @@ type Collector struct {
 	saveNow   chan struct{}   // capacity 1
 	committed chan struct{}   // capacity 1: positions were committed
 	savedAt   atomic.Int64    // when the checkpoint was last up to date, nanoseconds since 1970
+	disks     *disks
 
 	sup     *supervisor
 	slots   *slots
@@ -96,6 +97,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer, notify func())
 		looks:     make(semaphore, maxLooks),
 		buffers:   newReadBuffers(),
 		host:      host,
+		disks:     newDisks(cfg.DB),
 		began:     time.Now(),
 		saveNow:   make(chan struct{}, 1),
 		committed: make(chan struct{}, 1),

@@ -101,6 +101,9 @@ func (c *Collector) diagnose(h *Health) {
 	if c.out.isRefusing() {
 		problem("Fluent Bit keeps no records at the moment (a storage limit, or a full disk)")
 	}
+	if full := c.disks.nearlyFull(); full != "" {
+		problem("a disk is nearly full: %s", full)
+	}
 	if c.db != nil && c.db.trouble.present() {
 		problem("the positions cannot be saved in DB")
 	} else if age := time.Since(time.Unix(0, c.savedAt.Load())); c.db != nil && age > unsavedTime {

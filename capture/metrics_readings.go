@@ -95,6 +95,16 @@ func readings(c *Collector) (all []prometheus.Collector) {
 			set(time.Since(time.Unix(0, c.savedAt.Load())).Seconds())
 		}
 	})
+	gauge("disk_free_bytes", "Room on the file system of DB (db), and of Fluent Bit's chunks (storage) once one was seen; absent without DB.", func(set setValue) {
+		for _, s := range c.disks.each() {
+			set(float64(s.free), s.of)
+		}
+	}, "of")
+	gauge("disk_size_bytes", "Size of the file systems of disk_free_bytes.", func(set setValue) {
+		for _, s := range c.disks.each() {
+			set(float64(s.size), s.of)
+		}
+	}, "of")
 	value("start_time_seconds", "When the capture of this input was begun, in seconds since 1970.", func() float64 { return float64(c.began.UnixNano()) / 1e9 })
 	value("engine_up", "1 while the Engine answers.", func() float64 { up, _ := c.conn.get(); return number(up) })
 	value("degraded", "1 while something is wrong that /readyz names.", func() float64 { return number(!c.Health().Ready) })
