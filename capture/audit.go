@@ -45,8 +45,7 @@ func (a *audit) judge(e *entry) verdict {
 	if a.seen == 0 {
 		m := markOf(e)
 		a.first = m.single()
-		// The log may begin within what it is to show: the rest was rotated away.
-		a.passed = max(0, slices.Index(a.expect, a.first))
+		a.expect = stillHeld(a.expect, a.first)
 	}
 	if a.passed < len(a.expect) && a.expect[a.passed].ts == e.ts {
 		if m := markOf(e); a.expect[a.passed] == m.single() {
@@ -116,7 +115,31 @@ func (a *audit) show(e *entry) {
 // complete says whether a read that has ended held all that was known to be
 // in the log.
 func (a *audit) complete() bool {
-	n := len(a.expect)
-	shown := a.passed == n || a.passed == 0 && a.seen > 0 && a.first.ts > a.expect[n-1].ts
-	return shown && (a.blind || !a.found || a.live || a.next == len(a.trail.marks))
+	return a.passed == len(a.expect) && (a.blind || !a.found || a.live || a.next == len(a.trail.marks))
+}
+
+// stillHeld is the part of what a log has shown that it holds still if it begins with
+// first: the rest was rotated away.
+func stillHeld(shown []trailMark, first trailMark) []trailMark {
+	if i := slices.Index(shown, first); i >= 0 {
+		return shown[i:]
+	}
+	for len(shown) > 0 && shown[0].ts < first.ts {
+		shown = shown[1:]
+	}
+	return shown
+}
+
+// before is what a longer tail has shown of its beginning and then what a
+// shorter one has, each record once.
+func before(longer, shorter []trailMark) []trailMark {
+	if len(longer) > 0 {
+		shorter = stillHeld(shorter, longer[0])
+	}
+	if len(shorter) > 0 {
+		if i := slices.Index(longer, shorter[0]); i >= 0 {
+			longer = longer[:i]
+		}
+	}
+	return append(longer, shorter...)
 }

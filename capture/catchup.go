@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 )
 
@@ -38,8 +37,10 @@ type catchingUp struct {
 	blind   bool        // the confirmed place cannot be reached any more
 	asked   bool        // the last record was asked for
 	hole    bool        // something in the log cannot be read
+	refused bool        // the Engine has reported an error
 	sounded int         // how often it was looked for what can be read of the log
 	shown   []trailMark // what a read is to show, for it to be whole
+	first   trailMark   // of the longest tail
 }
 
 // read reads once; done says that nothing is left to be read.
@@ -49,8 +50,11 @@ func (c *catchingUp) read(ctx context.Context) (done bool, err error) {
 	c.f.stepped = c.f.stepped || a.stepped
 	var refusal systemError
 	switch {
+	case errors.As(err, &refusal) && !c.refused:
+		c.refused = true // that may be over
+		return false, nil
 	case errors.As(err, &refusal):
-		return false, c.shorten(ctx, a, refusal)
+		return false, c.shorten(ctx, refusal)
 	case errors.Is(err, errTooShort):
 		return false, c.lengthen(ctx, a)
 	case err != nil && !errors.Is(err, errNotInView):
@@ -60,7 +64,8 @@ func (c *catchingUp) read(ctx context.Context) (done bool, err error) {
 	case err != nil:
 		return false, err
 	case broken:
-		return false, c.shorten(ctx, a, errStalled)
+		c.hole = c.hole || a.found && a.taken > 0
+		return false, c.shorten(ctx, errStalled)
 	case !a.found && !a.blind && (a.seen > 0 || a.target.kind == fromAnchor):
 		return c.lookElsewhere(ctx, a)
 	}
@@ -102,7 +107,7 @@ func (c *catchingUp) aim() *audit {
 
 // shorten follows a read that was broken off: what is behind the damage can be
 // read. It fails with reason where there is nothing.
-func (c *catchingUp) shorten(ctx context.Context, a *audit, reason error) error {
+func (c *catchingUp) shorten(ctx context.Context, reason error) error {
 	if c.capped {
 		return reason
 	}
@@ -112,7 +117,7 @@ func (c *catchingUp) shorten(ctx context.Context, a *audit, reason error) error 
 	if c.f.sound == 0 {
 		return reason
 	}
-	c.shown, c.hole = nil, c.hole || a.found && a.taken > 0
+	c.shown = nil
 	return nil
 }
 
@@ -142,7 +147,11 @@ func (c *catchingUp) lengthen(ctx context.Context, a *audit) error {
 			c.limit = maxTurnTail
 		}
 	default:
-		c.shown, c.limit = before(a.shown, c.shown), longer(c.limit, a.resync)
+		whole := c.first.ts != 0 && a.first.ts >= c.first.ts // a longer tail does not begin earlier
+		c.shown, c.first = before(a.shown, c.shown), a.first
+		if c.limit = longer(c.limit, a.resync); whole {
+			c.limit = everything
+		}
 	}
 	return nil
 }
@@ -171,17 +180,6 @@ func (c *catchingUp) lookElsewhere(ctx context.Context, a *audit) (done bool, er
 		return true, c.s.reportGap(ctx, &a.target.anchor)
 	}
 	return false, err
-}
-
-// before is what a longer tail has shown of its beginning and then what a
-// shorter one has, each record once.
-func before(longer, shorter []trailMark) []trailMark {
-	if len(shorter) > 0 {
-		if i := slices.Index(longer, shorter[0]); i >= 0 {
-			longer = longer[:i]
-		}
-	}
-	return append(longer, shorter...)
 }
 
 // longer is the tail to ask for after limit did not reach far enough: what the

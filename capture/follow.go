@@ -34,6 +34,7 @@ type followReader struct {
 	doubted   time.Time     // when the log was last asked about a line's beginning
 	compared  time.Time     // when the log was last compared because it is short-lived
 	silences  int           // of the follow, since it has delivered anything
+	came      int64         // bytes, about as many as the log needed for them
 	slow      bool          // a follow is of no use here
 
 	mu   sync.Mutex
@@ -212,6 +213,7 @@ func (f *followReader) accept(s *stream, e *entry) {
 	s.accept(e)
 	m := s.pos.anchor.newest()
 	f.trail.push(&m)
+	f.came += int64(m.Size) + recordOverhead
 }
 
 // records calls each for the records of a log that is followed, with the outbox

@@ -50,7 +50,7 @@ func (p *pollReader) read(ctx context.Context, s *stream, follow bool) error {
 
 // poll asks once, and returns the time to the next poll.
 func (p *pollReader) poll(ctx context.Context, s *stream, plan *pollPlan) (time.Duration, error) {
-	f, before := p.follow, s.consumed()
+	f, before, held := p.follow, s.consumed(), p.follow.came
 	// What a poll shows of a damaged log may end too early: as often as the
 	// heartbeat of a follow does, a poll without news asks for the last record.
 	f.suspect = time.Since(plan.moved) >= s.col.cfg.HeartbeatInterval
@@ -66,8 +66,9 @@ func (p *pollReader) poll(ctx context.Context, s *stream, plan *pollPlan) (time.
 	}
 	s.task.beat()
 	s.polledAt(time.Now())
+	lasts := plan.lasts(f.came - held)
 	wait, err := plan.next()
-	return max(wait, rarely*f.firstByte), err
+	return max(wait, min(rarely*f.firstByte, lasts/4)), err
 }
 
 // pollPlan is when a log is polled, by what the polls have brought.
@@ -83,6 +84,16 @@ type pollPlan struct {
 
 func newPollPlan(s *stream) *pollPlan {
 	return &pollPlan{s: s, interval: s.col.cfg.PollMin, seen: s.consumed(), looked: time.Now(), moved: time.Now()}
+}
+
+// lasts is how long the Engine keeps a line if so many bytes come from one poll
+// to the next, as they did to this one.
+func (p *pollPlan) lasts(bytes int64) time.Duration {
+	keeps := p.s.logKeeps.Load()
+	if keeps == 0 || bytes == 0 || p.at.IsZero() {
+		return time.Hour
+	}
+	return time.Duration(min(float64(time.Since(p.at))*float64(keeps)/float64(bytes), float64(time.Hour)))
 }
 
 // next follows a poll and returns the time to the next one; errMoved if the log
