@@ -15,7 +15,7 @@ const (
 	maxCallback = 4 << 20 // bytes appended before other events of the thread get their turn
 	retryAfter  = 200 * time.Millisecond
 	ackEvery    = 100 * time.Millisecond // while records are on their way into chunks
-	busyEvery   = 20 * time.Millisecond  // while many are: a kill repeats them
+	busyEvery   = 5 * time.Millisecond   // while many are: a kill repeats them
 	manyRecords = 64
 	drainEvery  = 10 * time.Millisecond // while there is no room: throughput hangs on it
 	idleEvery   = time.Second
