@@ -58,7 +58,7 @@ ifdef ENGINE
 	go test -json -race -timeout 2h -p 1 -parallel 2 ./... | go run ./docker/enginetest/cmd/byengine
 else
 	@docker/engine.sh up >/dev/null || [ $$? = 3 ]
-	go test -race -timeout 20m -p 1 -parallel 2 ./... # a package has the machine for itself
+	go test -race -timeout 40m -p 1 -parallel 2 ./... # a package has the machine for itself
 endif
 
 e2e: build ## Fluent Bit, VictoriaLogs and Kafka, all real: what came of 200,000 lines, and through faults; LOKI_URL=http://host:port for a Loki

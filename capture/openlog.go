@@ -172,11 +172,12 @@ func (m *rateMeter) since(s *stream, d time.Duration) int {
 	return int(min(n, 1e9))
 }
 
-// A log that the Engine replaces within turnover is compared with what was sent
-// of it whenever a quarter of it was, or three quarters of a trail, but not more
+// A log that the Engine replaces within turnover, though not so fast that to
+// compare it would be to lag behind it, is compared with what was sent of it whenever a quarter of it was, or three quarters of a trail, but not more
 // often than every compareEvery.
 const (
 	turnover     = 30 * time.Second
+	minTurnover  = 5 * time.Second
 	compareEvery = 100 * time.Millisecond
 )
 
@@ -192,7 +193,7 @@ func (f *followReader) compareDue(s *stream) bool {
 		return false
 	}
 	rate := float64(f.trail.bytes) / since.Seconds()
-	if f.compared.IsZero() || float64(keeps)/rate > turnover.Seconds() {
+	if left := float64(keeps) / rate; f.compared.IsZero() || left > turnover.Seconds() || left < minTurnover.Seconds() {
 		f.compared = now
 		f.trail.bytes = 0
 		return false

@@ -15,7 +15,7 @@ import (
 // containers is the full number.
 func TestEngineShortRuns(t *testing.T) {
 	const lines, retries = 10, 3
-	runs := fromEnv(t, "SHORT_RUNS", 60)
+	runs := fromEnv(t, "SHORT_RUNS", 30)
 	containers := min(20, runs/3)
 	onEngines(t, func(t *testing.T, e *enginetest.Engine) {
 		label := fmt.Sprint(time.Now().UnixNano())
