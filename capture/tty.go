@@ -32,6 +32,7 @@ type ttyCutter struct {
 
 	lineEnd, stamps int // bytes of the text at hand that were searched for them
 	partial         bool
+	ended           bool  // the record before was known; its newline may be still to come
 	rest            bool  // b goes on with the text of a record that was too long
 	ts              int64 // of the record before
 }
@@ -47,6 +48,16 @@ const ttyError = "Error grabbing logs: "
 // b does not hold a whole record yet. At the end of the log (eof) what is
 // left is the last record.
 func (t *ttyCutter) cut(b []byte, eof bool) (e entry, n int, err error) {
+	if len(b) > 0 && t.ended {
+		t.ended = false
+		if b[0] == '\n' {
+			if e, n, err = t.cut(b[1:], eof); n > 0 {
+				return e, n + 1, err
+			}
+			t.ended = true
+			return e, 0, err
+		}
+	}
 	if len(b) == 0 || (!eof && !t.rest && !stampComplete(b)) {
 		return entry{}, 0, nil
 	}
@@ -76,7 +87,8 @@ func (t *ttyCutter) cut(b []byte, eof bool) (e entry, n int, err error) {
 	if e.newline {
 		n++
 	}
-	*t = ttyCutter{known: t.known, from: t.from, to: t.to, now: t.now, rough: t.rough, loose: t.loose, ts: ts,
+	ended := t.ended && !e.newline
+	*t = ttyCutter{known: t.known, from: t.from, to: t.to, now: t.now, rough: t.rough, loose: t.loose, ts: ts, ended: ended,
 		partial: !e.newline && len(e.text) >= chunkSize, rest: !e.newline && len(e.text) == maxFrame}
 	return e, n, nil
 }
@@ -110,6 +122,7 @@ func (t *ttyCutter) end(prefix, text []byte, ts int64, eof bool) int {
 	if end < 0 && len(line) < chunkSize {
 		switch {
 		case t.knownEnd(line, ts) == len(line):
+			t.ended = true
 			return len(line)
 		case !t.loose || !t.goesOn(ts) || !bytes.HasSuffix(line, []byte("\r")):
 			return -1 // what follows may help to tell

@@ -130,6 +130,10 @@ func TestTTYKnownRecordAtTheEnd(t *testing.T) {
 	if e, n, err := cutter.cut([]byte(ttyBefore+" $ "), false); n == 0 || err != nil || string(e.text) != "$ " {
 		t.Errorf("the record: %d bytes, %q, %v", n, e.text, err)
 	}
+	// It may have ended in a newline, which comes late.
+	if e, n, err := cutter.cut([]byte("\n"+ttyAfter+" x\n"), false); n != len(ttyAfter)+4 || err != nil || string(e.text) != "x" {
+		t.Errorf("the next one: %d bytes, %q, %v", n, e.text, err)
+	}
 }
 
 // Records that were stamped before the container was seen to run are not the

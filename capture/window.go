@@ -153,6 +153,9 @@ func (w *window) unended(eof bool) error {
 	switch left := w.w - w.r; {
 	case !eof || left+w.skip == 0:
 		return nil
+	case w.tty != nil && w.tty.ended && left == 1 && w.buf[w.r] == '\n':
+		w.r = w.w
+		return nil
 	case w.rough:
 		w.damaged++
 		w.r, w.skip = w.w, 0
