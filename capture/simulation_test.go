@@ -149,7 +149,7 @@ func simulate(t *testing.T, p *plan) (err error) {
 			err = fmt.Errorf("panic: %v", v)
 		}
 	}()
-	dir, mkErr := os.MkdirTemp("/dev/shm", "simulation")
+	dir, mkErr := os.MkdirTemp("/dev/shm", "simulation") //nolint:usetesting // in memory: of disks it says nothing
 	must(t, mkErr)
 	defer func() { _ = os.RemoveAll(dir) }()
 	synctest.Test(t, func(t *testing.T) {

@@ -100,10 +100,11 @@ func script(args ...string) (string, error) {
 func wanted() ([]string, error) {
 	switch names := os.Getenv("ENGINE"); names {
 	case "":
-		if _, err := script("built", "--version", "29"); err != nil {
-			return []string{""}, nil
+		versions := []string{""}
+		if _, err := script("built", "--version", "29"); err == nil {
+			versions = append(versions, "29")
 		}
-		return []string{"", "29"}, nil
+		return versions, nil
 	case "all":
 		out, err := script("versions")
 		return strings.Fields(out), err
