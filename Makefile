@@ -65,7 +65,7 @@ e2e: build ## Fluent Bit, VictoriaLogs and Kafka, all real: what came of 200,000
 	@docker/engine.sh up >/dev/null
 	E2E=1 go test -v -count=1 -timeout 30m ./plugin/backends
 
-sim: ## plans drawn from a seed against the fake Engine in virtual time: what was not thought of; SEED=, TIME=5m
+sim: | .go ## plans drawn from a seed against the fake Engine in virtual time: what was not thought of; SEED=, TIME=5m
 	go test -v -timeout 0 -run 'TestSimulation$$' ./capture -sim.seed $(or $(SEED),0) -sim.time $(or $(TIME),5m)
 
 soak: build ## half an hour of capture with checkpoints, verdict and report; DURATION=, CONTAINERS=, CHECKPOINTS=, ROTATE=, OUT=

@@ -144,8 +144,10 @@ func TestForgetAndRetention(t *testing.T) {
 func TestLocalDriverOf2010LosesNewlines(t *testing.T) {
 	e := dockertest.Start(t)
 	c := e.Run(dockertest.Container{Driver: "local"})
-	c.Stdout("bytes \xff stay")
-	equal(t, "28", texts(readLog(t, dial(t, e), c.ID, container.LogsOptions{})), "bytes \xff stay$")
+	long := strings.Repeat("x", 16384)
+	c.Stdout("bytes \xff stay", long+"end")
+	equal(t, "28", texts(readLog(t, dial(t, e), c.ID, container.LogsOptions{})), "bytes \xff stay$|"+long+"|end$")
 	e.SetAPIVersion("1.41", "")
-	equal(t, "20.10", texts(readLog(t, dial(t, e), c.ID, container.LogsOptions{})), "bytes \xff stay")
+	// That of a line which it has in chunks, and no other.
+	equal(t, "20.10", texts(readLog(t, dial(t, e), c.ID, container.LogsOptions{})), "bytes \xff stay$|"+long+"|end")
 }
