@@ -142,7 +142,7 @@ func TestEngineShortLived(t *testing.T) {
 // open: nobody but the Engine can read files of the driver local. CONTAINERS=200
 // is the full number.
 func TestEngineManyContainers(t *testing.T) {
-	n := fromEnv(t, "CONTAINERS", 12)
+	n := fromEnv(t, "CONTAINERS", 20)
 	const busyLines, quietLines = 100, 5
 	onEngines(t, func(t *testing.T, e *enginetest.Engine) {
 		busy := n / 10

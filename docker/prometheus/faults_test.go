@@ -37,7 +37,7 @@ func TestFaults(t *testing.T) {
 	}
 	stop := runCapture(t, map[string]string{
 		"Docker_Host": e.Host(), "Reader": "follow", "Heartbeat_Interval": "1s", "Task_Timeout": "1m", "Resync_Interval": "1s",
-		"Metrics_Listen": addr, "DB": filepath.Join(db, "positions"), "Start_From": "beginning",
+		"Metrics_Listen": addr, "DB": filepath.Join(db, "positions"), "Start_From": "beginning", "FD_Warn": "500", "FD_Limit": "800",
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
