@@ -100,10 +100,12 @@ func (c *Ctr) start() {
 		c.e.mu.Unlock()
 		return
 	}
+	c.e.mu.Unlock()
+	c.log.open(c.logPath()) // dockerd has the log before the container runs
+	c.e.mu.Lock()
 	c.e.serial++
 	c.state, c.started, c.ended, c.exitCode, c.pid = "running", c.e.now(), time.Time{}, 0, 1000+c.e.serial
 	c.e.mu.Unlock()
-	c.log.open(c.logPath())
 	c.emit("start", nil)
 }
 
