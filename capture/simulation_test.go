@@ -63,7 +63,9 @@ type written struct {
 	part  [3]string // the unterminated end
 	n     int
 	lossy loss
-	came  [3][]string
+	// damaged: its log's file has places that hold no record.
+	damaged bool
+	came    [3][]string
 	// fragments came with the flag that a part of the line is missing.
 	fragments [3][]string
 }
@@ -336,7 +338,8 @@ func (w *world) take(a *simAgent) {
 					if r.Fields["stream"] == "stderr" {
 						std = stderr
 					}
-					if r.Fields["partial"] != "" {
+					// Beside a damaged place a whole line may seem to lack a part.
+					if r.Fields["partial"] != "" && !x.damaged {
 						x.fragments[std] = append(x.fragments[std], r.Fields["log"])
 						continue
 					}
@@ -434,8 +437,10 @@ func (w *world) do(s step) {
 			_ = x.c.RotateLog()
 		}
 	case "tear":
+		x.damaged = true
 		_ = x.c.TearLog(dockertest.Std(s.Std), "torn", 12)
 	case "garbage":
+		x.damaged = true
 		_ = x.c.GarbageLog([]byte("no record at all\n"))
 	case "engine down", "engine crash":
 		if !w.p.Live {
@@ -623,8 +628,7 @@ func (e missingError) Error() string { return e.text }
 // may come again, in a row from an earlier one on.
 func compare(want, have []string, killed bool) error {
 	i, most := 0, 0 // next of want, and how far it ever was
-	missing := 0
-	var first string
+	missing, first := 0, -1
 	for k, line := range have {
 		if i < len(want) && want[i] == line {
 			i++
@@ -642,18 +646,18 @@ func compare(want, have []string, killed bool) error {
 		case at < 0:
 			return fmt.Errorf("record %d of %d is no line that was to come there: %s (after line %d of %d)", k, len(have), brief(line), i, len(want))
 		case at > most:
-			if missing += at - most; first == "" {
-				first = want[most]
+			if missing += at - most; first < 0 {
+				first = most
 			}
 		}
 		i = at + 1
 		most = max(most, i)
 	}
 	if missing += len(want) - most; missing > 0 {
-		if first == "" {
-			first = want[most]
+		if first < 0 {
+			first = most
 		}
-		return missingError{fmt.Sprintf("%d of %d lines are missing, the first is %s", missing, len(want), brief(first))}
+		return missingError{fmt.Sprintf("%d of %d lines are missing, the first is %s", missing, len(want), brief(want[first]))}
 	}
 	return nil
 }
