@@ -29,7 +29,10 @@ func TestAutoRemovedContainerTakesASlot(t *testing.T) {
 		if i < 2 || i == 6 { // four are twice Max_Streams
 			want = readerPoll
 		}
-		a.waitFor(fmt.Sprint(c.Name(), " to be read by ", want), func() bool { return a.col.captured(c.ID).notes.now() == want })
+		a.waitFor(fmt.Sprint(c.Name(), " to be read by ", want), func() bool {
+			s := a.col.captured(c.ID)
+			return s.notes.now() == want && (want == readerPoll || s.age() > 0) // the log is open
+		})
 	}
 	for _, c := range all[2:6] {
 		c.Stdout(sequence("out", 5, 10)...)
@@ -39,7 +42,10 @@ func TestAutoRemovedContainerTakesASlot(t *testing.T) {
 	}
 	// With these gone there is a slot for the last one.
 	last := all[6]
-	a.waitFor("the last one to be followed", func() bool { return a.col.captured(last.ID).notes.now() == readerFollow })
+	a.waitFor("the last one to be followed", func() bool {
+		s := a.col.captured(last.ID)
+		return s.notes.now() == readerFollow && s.age() > 0 // its log is open
+	})
 	last.Stdout(sequence("out", 5, 10)...)
 	last.Die(0)
 	a.waitTexts(last.ID, "", 10)
