@@ -38,6 +38,7 @@ type catchingUp struct {
 	asked   bool        // the last record was asked for
 	hole    bool        // something in the log cannot be read
 	refused bool        // the Engine has reported an error
+	again   bool        // it was read once more, because it may have grown
 	sounded int         // how often it was looked for what can be read of the log
 	shown   []trailMark // what a read is to show, for it to be whole
 	first   trailMark   // of the longest tail
@@ -60,9 +61,13 @@ func (c *catchingUp) read(ctx context.Context) (done bool, err error) {
 	case err != nil && !errors.Is(err, errNotInView):
 		return false, err
 	}
-	switch broken, err := c.f.broken(ctx, c.s, a, c.doubted && c.s.consumed() == c.began); {
+	doubted := c.doubted && c.s.consumed() == c.began
+	switch broken, err := c.f.broken(ctx, c.s, a, doubted); {
 	case err != nil:
 		return false, err
+	case broken && doubted && a.complete() && !c.again:
+		c.again = true // the log may have grown since it was read
+		return false, nil
 	case broken:
 		c.hole = c.hole || a.found && a.taken > 0
 		return false, c.shorten(ctx, errStalled)
