@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"fluent-bit-docker-logs/capture/dockertest"
 )
 
@@ -227,5 +229,25 @@ func TestClockThatStepsBack(t *testing.T) {
 		a.waitTexts(d.ID, "", 2)
 		checkSequence(t, "web", sequence("out", 0, 10), a.texts(c.ID, ""))
 		checkSequence(t, "short", []string{"a", "b"}, a.texts(d.ID, ""))
+	}
+}
+
+// A container that is gone when it is looked at was missed once, however many
+// events tell of it.
+func TestMissedContainerIsCountedOnce(t *testing.T) {
+	e := dockertest.Start(t)
+	a := startAgent(t, e.Host(), nil)
+	a.connected()
+	id := strings.Repeat("0123456789abcdef", 4)
+	for range 50 {
+		e.Emit(dockertest.Event{Action: "start", ID: id, Attributes: map[string]string{"name": "short"}})
+		e.Emit(dockertest.Event{Action: "die", ID: id, Attributes: map[string]string{"name": "short"}})
+	}
+	e.Run(dockertest.Container{Name: "next"}).Stdout("line")
+	a.waitRecords(1)
+	a.waitLog("its lines are lost")
+	a.stop()
+	if n := testutil.ToFloat64(a.col.metrics.missed); n != 1 {
+		t.Errorf("%v containers were missed", n)
 	}
 }

@@ -196,6 +196,9 @@ func (s *stream) reportMissed() {
 }
 
 func (c *Collector) reportMissed(log *slog.Logger, ctr *container) {
+	if !c.missed.add(ctr.ID) {
+		return
+	}
 	c.metrics.missed.Inc()
 	log.Warn("gap: the container was removed before its log could be opened, its lines are lost", "image", ctr.Image)
 }

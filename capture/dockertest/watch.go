@@ -108,3 +108,10 @@ func (e *Engine) wakeLocked() {
 		e.changed = nil
 	}
 }
+
+// ForgetQueries drops what LogQueries remembers.
+func (e *Engine) ForgetQueries() {
+	e.mu.Lock()
+	e.queries = nil
+	e.mu.Unlock()
+}

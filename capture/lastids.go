@@ -1,0 +1,32 @@
+package capture
+
+import "sync"
+
+// lastIDs are the ids of the last maxGone containers of some kind.
+type lastIDs struct {
+	mu    sync.Mutex
+	known map[string]struct{} // guarded by mu
+	order []string            // guarded by mu: a ring
+	next  int                 // guarded by mu: the oldest, once the ring is full
+}
+
+// add says whether the id was not among them.
+func (l *lastIDs) add(id string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, ok := l.known[id]; ok {
+		return false
+	}
+	if l.known == nil {
+		l.known = make(map[string]struct{})
+	}
+	l.known[id] = struct{}{}
+	if len(l.order) < maxGone {
+		l.order = append(l.order, id)
+		return true
+	}
+	delete(l.known, l.order[l.next])
+	l.order[l.next] = id
+	l.next = (l.next + 1) % maxGone
+	return true
+}
