@@ -23,7 +23,7 @@ SCRIPTS = $(shell find docker -name '*.sh') .ci/run
 export CGO_ENABLED = 1
 
 .DELETE_ON_ERROR:
-.PHONY: sim help build run check test e2e soak lint bench up down .go .compose image-test clean
+.PHONY: sim chaos help build run check test e2e soak lint bench up down .go .compose image-test clean
 
 help: ## list the targets (default)
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -67,6 +67,10 @@ e2e: build ## Fluent Bit, VictoriaLogs and Kafka, all real: what came of 200,000
 
 sim: | .go ## plans drawn from a seed against the fake Engine in virtual time: what was not thought of; SEED=, TIME=5m
 	go test -v -timeout 0 -run 'TestSimulation$$' ./capture -sim.seed $(or $(SEED),0) -sim.time $(or $(TIME),5m)
+
+chaos: build ## plans drawn from a seed on real Engines (own ones, as root) and a real Fluent Bit; SEED=, DURATION=10m, PLANS=, ENGINE=20.10,29, READER=, PLAN=FILE, OUT=
+	go build -o build/chaos/chaos ./docker/chaos/cmd/chaos
+	@build/chaos/chaos $(foreach v,SEED DURATION PLANS ENGINE READER PLAN OUT,$(if $($v),-$(shell echo $v | tr A-Z a-z) $($v)))
 
 soak: build ## half an hour of capture with checkpoints, verdict and report; DURATION=, CONTAINERS=, CHECKPOINTS=, ROTATE=, OUT=
 	go build -o build/soak ./docker/soak/cmd/soak

@@ -23,6 +23,7 @@ type Options struct {
 	Labels     map[string]string
 	LogDriver  string // empty: json-file
 	LogOpts    map[string]string
+	Binds      []string // DIR:PATH
 }
 
 // Create makes a container of loggen without starting it.
@@ -45,6 +46,7 @@ func (e *Engine) Create(ctx context.Context, o Options) (string, error) {
 			// An Engine built without libseccomp refuses its own default profile.
 			SecurityOpt:   []string{"seccomp=unconfined"},
 			AutoRemove:    o.AutoRemove,
+			Binds:         o.Binds,
 			RestartPolicy: restarts(o.Retries),
 			LogConfig:     container.LogConfig{Type: driver, Config: o.LogOpts},
 		}, nil, nil, o.Name)

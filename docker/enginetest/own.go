@@ -1,57 +1,125 @@
 package enginetest
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 )
 
 // OwnEngine is an Engine that a test has for itself and may harm.
 type OwnEngine struct {
 	*Engine
-	state string
+	state   string
+	version string // docker/engine.sh's
 }
 
 // Own starts an Engine for this test alone, and stops it when the test ends.
 // The test is skipped only where no Engine can be had.
 func Own(t testing.TB) *OwnEngine {
 	t.Helper()
-	First(t)                                 // installs what is needed, or skips
-	state, err := os.MkdirTemp("", "engine") //nolint:usetesting // a socket's path must be short, and t.TempDir's is not
+	First(t) // installs what is needed, or skips
+	o, err := StartOwn(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &OwnEngine{state: state}
 	t.Cleanup(func() {
-		if o.Engine != nil {
-			_ = o.Close()
+		if err := o.Down(); err != nil {
+			t.Error(err)
 		}
-		o.script(t, "down")
-		_ = os.RemoveAll(state)
 	})
-	o.script(t, "up")
-	if o.Engine, err = Dial(t.Context(), "unix://"+filepath.Join(state, "docker-logs-test", "debian", "docker.sock")); err != nil {
-		t.Fatal(err)
-	}
 	return o
 }
+
+// StartOwn starts an Engine beside any other, of a version that docker/engine.sh knows; "" is Debian's. Whoever starts it
+// calls Down. The error is [ErrNoEngine] where none can be had.
+func StartOwn(ctx context.Context, version string) (*OwnEngine, error) {
+	state, err := os.MkdirTemp("", "engine") // a socket's path must be short
+	if err != nil {
+		return nil, err
+	}
+	o := &OwnEngine{state: state, version: version}
+	if err := o.Up(ctx); err != nil {
+		_ = o.Down()
+		return nil, err
+	}
+	if o.Engine, err = Dial(ctx, "unix://"+filepath.Join(o.dir(), "docker.sock")); err != nil {
+		_ = o.Down()
+		return nil, err
+	}
+	return o, nil
+}
+
+// dir is where docker/engine.sh keeps what belongs to this Engine.
+func (o *OwnEngine) dir() string {
+	version := o.version
+	if version == "" || version == "20.10" {
+		version = "debian"
+	}
+	return filepath.Join(o.state, "docker-logs-test", version)
+}
+
+// Containers is the directory where the Engine keeps a directory of each container.
+func (o *OwnEngine) Containers() string { return filepath.Join(o.dir(), "data", "containers") }
 
 // Restart stops and starts dockerd, and the containers with it.
 func (o *OwnEngine) Restart(t testing.TB) {
 	t.Helper()
-	o.script(t, "restart")
-}
-
-func (o *OwnEngine) script(t testing.TB, command string) {
-	t.Helper()
-	root, err := Root()
-	if err != nil {
+	if err := o.StopStart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(filepath.Join(root, "docker", "engine.sh"), command)
-	cmd.Env = append(os.Environ(), "ENGINE_OWN=1", "XDG_STATE_HOME="+o.state)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("docker/engine.sh %s: %v\n%s", command, err, out)
+}
+
+// StopStart is Restart outside of a test.
+func (o *OwnEngine) StopStart(ctx context.Context) error { return o.script(ctx, "restart") }
+
+// Up starts dockerd where it does not run, and returns once it answers.
+func (o *OwnEngine) Up(ctx context.Context) error { return o.script(ctx, "up") }
+
+// Signal sends dockerd a signal.
+func (o *OwnEngine) Signal(sig syscall.Signal) error {
+	b, err := os.ReadFile(filepath.Join(o.dir(), "dockerd.pid"))
+	if err != nil {
+		return err
 	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		return err
+	}
+	return syscall.Kill(pid, sig)
+}
+
+// Down stops the Engine and removes all that belongs to it.
+func (o *OwnEngine) Down() error {
+	if o.Engine != nil {
+		_ = o.Close()
+	}
+	err := o.script(context.Background(), "down")
+	_ = os.RemoveAll(o.state)
+	return err
+}
+
+func (o *OwnEngine) script(ctx context.Context, command string) error {
+	root, err := Root()
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(root, "docker", "engine.sh"), command)
+	if o.version != "" {
+		cmd.Args = append(cmd.Args, "--version", o.version)
+	}
+	cmd.Env = append(os.Environ(), "ENGINE_OWN=1", "XDG_STATE_HOME="+o.state)
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState != nil && cmd.ProcessState.ExitCode() == unavailable {
+		return ErrNoEngine
+	}
+	if err != nil {
+		return fmt.Errorf("docker/engine.sh %s: %w\n%s", command, err, out)
+	}
+	return nil
 }

@@ -1,7 +1,7 @@
 // Loggen writes numbered log lines: the only program in the test image, and the producer's side of the tests' oracle.
 //
 // Each line is `<run> <std> <seq> <payload>`, with seq counted per standard stream, so that a sink can tell what is missing,
-// doubled or out of order. With -write or -script it writes exact bytes instead.
+// doubled or out of order. With -write or -script it writes exact bytes instead, with -mixed lines of all kinds and a journal.
 package main
 
 import (
@@ -40,6 +40,10 @@ func main() {
 		return nil
 	})
 	script := flag.String("script", "", "file (- is standard input) of steps, one a line: STD:BASE64 or sleep:DURATION")
+	mix := flag.String("mixed", "", "write lines of these kinds, separated by commas, and a journal of them: text, border, json, utf8, invalid, empty, same")
+	seed := flag.Uint64("seed", 0, "of -mixed")
+	journal := flag.String("journal", "", "`directory` of the journal of -mixed")
+	burst := flag.Int("burst", 1, "lines of -mixed that come at once")
 	await := flag.Bool("await", false, "wait for SIGUSR1 after the first line of each standard stream")
 	hold := flag.Bool("hold", false, "stay alive afterwards, until SIGTERM or SIGINT")
 	flag.Parse()
@@ -57,7 +61,12 @@ func main() {
 			close(g.await)
 		}()
 	}
-	go func() { done <- produce(&g, *std, writes, *script) }()
+	if *mix != "" {
+		m := mixed{kinds: strings.Split(*mix, ","), seed: *seed, journal: *journal, lines: g.lines, rate: g.rate, burst: *burst, unended: g.unended, crash: g.crashAfter > 0}
+		go func() { done <- m.run(stdFiles(*std)) }()
+	} else {
+		go func() { done <- produce(&g, *std, writes, *script) }()
+	}
 	select {
 	case err := <-done:
 		if err != nil {
@@ -72,6 +81,10 @@ func main() {
 	}
 }
 
+func stdFiles(std string) []*os.File {
+	return map[string][]*os.File{"stdout": {os.Stdout}, "stderr": {os.Stderr}, "both": {os.Stdout, os.Stderr}}[std]
+}
+
 // produce writes the exact bytes first, then the numbered lines.
 func produce(g *generator, std string, writes []string, script string) error {
 	for _, w := range writes {
@@ -84,7 +97,7 @@ func produce(g *generator, std string, writes []string, script string) error {
 			return err
 		}
 	}
-	outs := map[string][]*os.File{"stdout": {os.Stdout}, "stderr": {os.Stderr}, "both": {os.Stdout, os.Stderr}}[std]
+	outs := stdFiles(std)
 	if outs == nil {
 		return fmt.Errorf("-std %q: want stdout, stderr or both", std)
 	}

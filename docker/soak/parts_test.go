@@ -45,13 +45,13 @@ log_capturer_container_stream_age_seconds_count{container_name="web"} 2
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.sum("log_capturer_streams") != 7 || m.max("log_capturer_streams") != 4 || m.sum("nothing") != 0 {
+	if m.Sum("log_capturer_streams") != 7 || m.Max("log_capturer_streams") != 4 || m.Sum("nothing") != 0 {
 		t.Errorf("%v", m)
 	}
-	if by := m.by("log_capturer_container_stream_age_seconds_count", "container_name"); len(by) != 1 || by["web"] != 2 {
+	if by := m.By("log_capturer_container_stream_age_seconds_count", "container_name"); len(by) != 1 || by["web"] != 2 {
 		t.Errorf("%v", by)
 	}
-	if m.sum("log_capturer_container_stream_age_seconds_sum") != 31.5 {
+	if m.Sum("log_capturer_container_stream_age_seconds_sum") != 31.5 {
 		t.Errorf("%v", m)
 	}
 	if _, err := parse(strings.NewReader("no metrics {")); err == nil {

@@ -135,30 +135,30 @@ func (s *soak) measure(ctx context.Context) error {
 // sample measures once. rotations are those of each container by its name.
 func (s *soak) sample(ctx context.Context) (x Sample, rotations map[string]float64, err error) {
 	x.At = time.Since(s.result.Began)
-	m, err := scrape(ctx, s.client, "http://"+s.agent.Plugin+"/metrics")
+	m, err := Scrape(ctx, s.client, "http://"+s.agent.Plugin+"/metrics")
 	if err != nil {
 		return x, nil, err
 	}
-	p, err := inspect(s.agent.cmd.Process.Pid)
+	p, err := Inspect(s.agent.cmd.Process.Pid)
 	if err != nil {
 		return x, nil, err
 	}
-	x.FDs, x.Threads, x.RSS = p.fds, p.threads, p.rss
-	x.Goroutines = m.max("log_capturer_goroutines") // of the process: each input tells the same
-	x.Streams = m.sum("log_capturer_streams")
-	x.Rotations = m.sum("log_capturer_stream_rotations_total")
-	if n := m.sum("log_capturer_container_stream_age_seconds_count"); n > 0 {
-		x.StreamAge = m.sum("log_capturer_container_stream_age_seconds_sum") / n
+	x.FDs, x.Threads, x.RSS = p.FDs, p.Threads, p.RSS
+	x.Goroutines = m.Max("log_capturer_goroutines") // of the process: each input tells the same
+	x.Streams = m.Sum("log_capturer_streams")
+	x.Rotations = m.Sum("log_capturer_stream_rotations_total")
+	if n := m.Sum("log_capturer_container_stream_age_seconds_count"); n > 0 {
+		x.StreamAge = m.Sum("log_capturer_container_stream_age_seconds_sum") / n
 	}
-	x.Heartbeat = m.max("log_capturer_task_heartbeat_age_seconds")
-	x.Lag = m.max("log_capturer_lag_seconds")
-	x.Stalls = m.sum("log_capturer_stream_stalls_total") + m.sum("log_capturer_task_stalls_total") + m.sum("log_capturer_tasks_leaked")
-	x.Gaps = m.sum("log_capturer_gaps_total")
-	x.Restarts = m.sum("log_capturer_task_restarts_total")
-	x.Panics = m.sum("log_capturer_panics_total")
-	x.Read = m.sum("log_capturer_lines_total")
+	x.Heartbeat = m.Max("log_capturer_task_heartbeat_age_seconds")
+	x.Lag = m.Max("log_capturer_lag_seconds")
+	x.Stalls = m.Sum("log_capturer_stream_stalls_total") + m.Sum("log_capturer_task_stalls_total") + m.Sum("log_capturer_tasks_leaked")
+	x.Gaps = m.Sum("log_capturer_gaps_total")
+	x.Restarts = m.Sum("log_capturer_task_restarts_total")
+	x.Panics = m.Sum("log_capturer_panics_total")
+	x.Read = m.Sum("log_capturer_lines_total")
 	x.Count, x.Foreign = s.tally.total(nil)
-	return x, m.by("log_capturer_container_stream_age_seconds_count", "container_name"), nil
+	return x, m.By("log_capturer_container_stream_age_seconds_count", "container_name"), nil
 }
 
 // checkpoint is the sample x with the least of those within the window before it.

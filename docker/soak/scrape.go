@@ -21,11 +21,11 @@ type point struct {
 	value  float64
 }
 
-// scraped is what an endpoint answered.
-type scraped []point
+// Scraped is what an endpoint answered.
+type Scraped []point
 
-// scrape asks a metrics endpoint.
-func scrape(ctx context.Context, c *http.Client, url string) (scraped, error) {
+// Scrape asks a metrics endpoint.
+func Scrape(ctx context.Context, c *http.Client, url string) (Scraped, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err
@@ -42,13 +42,13 @@ func scrape(ctx context.Context, c *http.Client, url string) (scraped, error) {
 }
 
 // parse reads Prometheus' text format.
-func parse(r io.Reader) (scraped, error) {
+func parse(r io.Reader) (Scraped, error) {
 	p := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := p.TextToMetricFamilies(r)
 	if err != nil {
 		return nil, err
 	}
-	var all scraped
+	var all Scraped
 	for name, f := range families {
 		for _, m := range f.GetMetric() {
 			labels := map[string]string{}
@@ -70,7 +70,7 @@ func parse(r io.Reader) (scraped, error) {
 }
 
 // each gives the values of a metric.
-func (s scraped) each(name string) (points []point) {
+func (s Scraped) each(name string) (points []point) {
 	for _, p := range s {
 		if p.name == name {
 			points = append(points, p)
@@ -79,24 +79,24 @@ func (s scraped) each(name string) (points []point) {
 	return points
 }
 
-// sum adds up a metric's series; it is 0 where there is none.
-func (s scraped) sum(name string) (v float64) {
+// Sum adds up a metric's series; it is 0 where there is none.
+func (s Scraped) Sum(name string) (v float64) {
 	for _, p := range s.each(name) {
 		v += p.value
 	}
 	return v
 }
 
-// max is the greatest of a metric's series.
-func (s scraped) max(name string) (v float64) {
+// Max is the greatest of a metric's series.
+func (s Scraped) Max(name string) (v float64) {
 	for _, p := range s.each(name) {
 		v = max(v, p.value)
 	}
 	return v
 }
 
-// by adds up a metric's series by the value of a label.
-func (s scraped) by(name, label string) map[string]float64 {
+// By adds up a metric's series by the value of a label.
+func (s Scraped) By(name, label string) map[string]float64 {
 	m := map[string]float64{}
 	for _, p := range s.each(name) {
 		m[p.labels[label]] += p.value
@@ -104,10 +104,11 @@ func (s scraped) by(name, label string) map[string]float64 {
 	return m
 }
 
-// process is what the kernel says of a process.
-type process struct{ fds, threads, rss float64 }
+// Process is what the kernel says of one: open file descriptors, threads, bytes in memory.
+type Process struct{ FDs, Threads, RSS float64 }
 
-func inspect(pid int) (p process, err error) {
+// Inspect asks the kernel about a process.
+func Inspect(pid int) (p Process, err error) {
 	dir := filepath.Join("/proc", strconv.Itoa(pid))
 	fds, err := os.ReadDir(filepath.Join(dir, "fd"))
 	if err != nil {
@@ -117,7 +118,7 @@ func inspect(pid int) (p process, err error) {
 	if err != nil {
 		return p, err
 	}
-	p.fds = float64(len(fds))
+	p.FDs = float64(len(fds))
 	for line := range strings.Lines(string(status)) {
 		words := strings.Fields(line)
 		if len(words) < 2 {
@@ -126,9 +127,9 @@ func inspect(pid int) (p process, err error) {
 		n, _ := strconv.ParseFloat(words[1], 64)
 		switch words[0] {
 		case "Threads:":
-			p.threads = n
+			p.Threads = n
 		case "VmRSS:":
-			p.rss = n * 1024
+			p.RSS = n * 1024
 		}
 	}
 	return p, nil

@@ -176,8 +176,8 @@ func (s *soak) awaitStreams(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for {
-		m, err := scrape(ctx, s.client, "http://"+s.agent.Plugin+"/metrics")
-		if err == nil && int(m.sum("log_capturer_streams")) == s.Containers {
+		m, err := Scrape(ctx, s.client, "http://"+s.agent.Plugin+"/metrics")
+		if err == nil && int(m.Sum("log_capturer_streams")) == s.Containers {
 			return nil
 		}
 		select {
@@ -185,7 +185,7 @@ func (s *soak) awaitStreams(ctx context.Context) error {
 		case <-s.agent.done:
 			return fmt.Errorf("%s ended: %v", s.agent.Name, s.agent.cmd.ProcessState)
 		case <-ctx.Done():
-			return fmt.Errorf("after %v not all containers are captured: %g of %d, %w", limit, m.sum("log_capturer_streams"), s.Containers, errors.Join(err, ctx.Err()))
+			return fmt.Errorf("after %v not all containers are captured: %g of %d, %w", limit, m.Sum("log_capturer_streams"), s.Containers, errors.Join(err, ctx.Err()))
 		}
 	}
 }

@@ -1,0 +1,477 @@
+package chaos
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Rules by which a line may be missing, in the words of README's Guarantees.
+const (
+	ruleBefore    = "of a container that was stopped at the first start of Fluent Bit, and not started since"
+	ruleRotated   = "rotated away before it was read, said as a gap"
+	ruleOutrun    = "left out by the Engine's API and rotated away before a comparison, which nobody can know"
+	ruleTruncated = "written before somebody truncated or moved the log file"
+	ruleRemoved   = "the container was removed, said"
+	ruleDown      = "the container was removed while Fluent Bit was down"
+	ruleMemory    = "in Fluent Bit's memory when it was killed, or stopped while the output took nothing"
+	ruleDisk      = "Fluent Bit could not write into its chunk, the disk was full"
+)
+
+// sequence is what one std stream of one container had, and what came of it.
+type sequence struct {
+	*life
+	spec    Container
+	std     string
+	want    []line // as the Engine stored it
+	chunks  [][]record
+	written []string // by the journal
+
+	missing   []int // of want
+	doubled   int
+	bytes     int // of what is doubled
+	disorder  int
+	mistimed  int
+	foreign   int
+	fragments int // that came flagged
+	pieces    int // that came without a flag
+	unseen    int // that came, were written, and are not in what the witness saw
+	lost      int // by the Engine, as far as the witness saw all
+	examples  []string
+}
+
+func (q *sequence) example(format string, args ...any) {
+	if len(q.examples) < 5 {
+		q.examples = append(q.examples, fmt.Sprintf(format, args...))
+	}
+}
+
+type place struct {
+	at   int64
+	text string
+}
+
+// compare finds each line that came among those that the Engine stored.
+func (q *sequence) compare() {
+	places, byText := map[place][]int{}, map[string][]int{}
+	byTime := map[int64][]int{}
+	for i, l := range q.want {
+		places[place{l.at.UnixNano(), l.text}] = append(places[place{l.at.UnixNano(), l.text}], i)
+		byText[l.text] = append(byText[l.text], i)
+		byTime[l.at.UnixNano()] = append(byTime[l.at.UnixNano()], i)
+	}
+	wrote := map[string]bool{}
+	for _, text := range q.written {
+		wrote[stored(text, q.spec)] = true
+	}
+	seen := make([]int, len(q.want))
+	spans := [][2]int{}
+	for _, c := range q.chunks {
+		last, first := -1, -1
+		for _, r := range c {
+			at := places[place{r.at.UnixNano(), r.text}]
+			if len(at) == 0 {
+				q.stranger(r, byText, byTime, wrote, seen)
+				continue
+			}
+			i := at[0]
+			for _, k := range at {
+				if seen[k] < seen[i] {
+					i = k
+				}
+			}
+			if seen[i]++; seen[i] > 1 {
+				q.doubled++
+				q.bytes += len(r.text)
+				q.example("doubled: #%d %s", i, brief(r.text))
+			}
+			if i < last {
+				q.disorder++
+				q.example("#%d behind #%d in one chunk: %s", i, last, brief(r.text))
+			}
+			if first < 0 {
+				first = i
+			}
+			last = max(last, i)
+		}
+		if first >= 0 {
+			spans = append(spans, [2]int{first, last})
+		}
+	}
+	// Chunks come in no certain order, but each holds what was read in a row.
+	if q.doubled == 0 {
+		slices.SortFunc(spans, func(a, b [2]int) int { return a[0] - b[0] })
+		for k := 1; k < len(spans); k++ {
+			if spans[k][0] <= spans[k-1][1] {
+				q.disorder++
+				q.example("a chunk with #%d to #%d, and another with #%d to #%d", spans[k-1][0], spans[k-1][1], spans[k][0], spans[k][1])
+			}
+		}
+	}
+	for i, n := range seen {
+		if n == 0 {
+			q.missing = append(q.missing, i)
+		}
+	}
+	for _, i := range q.missing {
+		q.example("missing: #%d of %d, %s, %s", i, len(q.want), q.want[i].at.UTC().Format(time.RFC3339Nano), brief(q.want[i].text))
+	}
+	q.loss()
+}
+
+// stranger is a record that the Engine does not have like that.
+func (q *sequence) stranger(r record, byText map[string][]int, byTime map[int64][]int, wrote map[string]bool, seen []int) {
+	switch {
+	case r.partial && slices.ContainsFunc(byTime[r.at.UnixNano()], func(i int) bool { return strings.Contains(q.want[i].text, r.text) }):
+		q.fragments++
+	case len(byText[r.text]) > 0 && !(q.witness.incomplete || q.holes()):
+		i := byText[r.text][0]
+		for _, k := range byText[r.text] {
+			if seen[k] == 0 {
+				i = k
+				break
+			}
+		}
+		seen[i]++
+		q.mistimed++
+		q.example("time %s instead of %s: %s", r.at.UTC().Format(time.RFC3339Nano), q.want[i].at.UTC().Format(time.RFC3339Nano), brief(r.text))
+	case wrote[r.text] || r.partial:
+		q.unseen++
+	case q.spec.MaxSize > 0 && slices.ContainsFunc(q.written, func(text string) bool { return strings.HasSuffix(stored(text, q.spec), r.text) }):
+		q.pieces++
+		q.example("a piece of a line: %s %s", r.at.UTC().Format(time.RFC3339Nano), brief(r.text))
+	default:
+		q.foreign++
+		q.example("never written: %s %s", r.at.UTC().Format(time.RFC3339Nano), brief(r.text))
+	}
+}
+
+// holes says whether the witness may not have seen all: one file, which Engine 20.10 truncates where others make a new one, or
+// rotations that come faster than one can look.
+func (q *sequence) holes() bool { return q.spec.MaxSize > 0 }
+
+// loss counts what was written and is not in the Engine's log.
+func (q *sequence) loss() {
+	k := 0
+	for _, text := range q.written {
+		text = stored(text, q.spec)
+		switch {
+		case k < len(q.want) && (q.want[k].text == text || strings.HasPrefix(text, q.want[k].text) && q.want[k].text != "" && (k+1 == len(q.want) || q.killed)):
+			k++
+		default:
+			q.lost++
+		}
+	}
+}
+
+// stored is what the log driver makes of a line: json-file replaces each byte that is no UTF-8, also where it cuts a long line
+// inside of a character.
+func stored(text string, c Container) string {
+	if c.Driver != "" {
+		return text
+	}
+	const piece = 16 << 10
+	var b strings.Builder
+	for from := 0; from < len(text); from += piece {
+		b.WriteString(string([]rune(text[from:min(from+piece, len(text))])))
+	}
+	return b.String()
+}
+
+func brief(text string) string {
+	if len(text) > 60 {
+		return fmt.Sprintf("%.60q... (%d bytes)", text, len(text))
+	}
+	return fmt.Sprintf("%q", text)
+}
+
+// sequences gathers what each container had and what came of it.
+func (w *world) sequences() (all []*sequence, strangers int, err error) {
+	type key struct{ id, std string }
+	by := map[key]*sequence{}
+	for _, x := range w.writers {
+		x.mu.Lock()
+		lives := slices.Clone(x.lives)
+		x.mu.Unlock()
+		for _, l := range lives {
+			lines, err := l.witness.lines()
+			if err != nil {
+				return nil, 0, err
+			}
+			for _, std := range []string{"stdout", "stderr"} {
+				q := &sequence{life: l, spec: x.spec, std: std, written: l.written(std)}
+				if x.spec.TTY && std == "stdout" && x.spec.Std == "both" {
+					q.written = nil // both are one, in no certain order
+				}
+				by[key{l.id, std}] = q
+				all = append(all, q)
+			}
+			for _, line := range lines {
+				if x.spec.TTY {
+					line.text = strings.TrimSuffix(line.text, "\r")
+				}
+				if w.sink.files != "" {
+					line.text = string([]rune(line.text)) // JSON holds nothing else
+				}
+				q := by[key{l.id, line.std}]
+				q.want = append(q.want, line)
+			}
+		}
+	}
+	chunks, _ := w.sink.all()
+	for _, c := range chunks {
+		parts := map[*sequence][]record{}
+		for _, r := range c.records {
+			q := by[key{r.id, r.std}]
+			if q == nil {
+				strangers++
+				continue
+			}
+			parts[q] = append(parts[q], r)
+		}
+		for q, records := range parts {
+			q.chunks = append(q.chunks, records)
+		}
+	}
+	return all, strangers, nil
+}
+
+// Result is what a plan has shown.
+type Result struct {
+	Plan    *Plan
+	Engine  string
+	Took    time.Duration
+	Lines   int // that the Engine stored
+	Came    int
+	Missing int            // of those
+	open    int            // of the missing ones, without a rule
+	Excused map[string]int // of the missing ones, by rule
+	Doubled int            // after kills
+	Unseen  int            // that came and no witness saw
+	Lost    int            // by the Engine itself
+	Did     map[string]int // steps, by kind
+	Finds   []string
+	Dir     string // of its files, where there are finds
+	log     []string
+}
+
+// doubledBytes is how much may come again after a kill: a chunk and a batch of what was not acknowledged, and chunks that were
+// on their way in each of the output's two workers.
+const doubledBytes = 8 << 20
+
+// judge compares what was written with what came, so far.
+func (w *world) judge() (*Result, error) {
+	w.mu.Lock()
+	r := &Result{Plan: w.p, Engine: w.e.Version, Took: time.Since(w.began), Excused: map[string]int{}, Did: maps.Clone(w.did), Finds: slices.Clone(w.finds), Dir: w.dir}
+	kills, downs := slices.Clone(w.kills), slices.Clone(w.downs)
+	w.mu.Unlock()
+	all, strangers, err := w.sequences()
+	if err != nil {
+		return nil, err
+	}
+	if strangers > 0 {
+		r.find("%d records of no container of the plan", strangers)
+	}
+	log := w.agent.said()
+	said := sayings(log)
+	bytes := 0
+	for _, q := range all {
+		q.compare()
+		r.Lines += len(q.want)
+		r.Missing += len(q.missing)
+		r.Doubled += q.doubled
+		r.Unseen += q.unseen
+		r.Lost += q.lost
+		bytes += q.bytes
+		for _, c := range q.chunks {
+			r.Came += len(c)
+		}
+		var wrong []string
+		not := map[string]int{}
+		for _, i := range q.missing {
+			rule, why := w.excuse(q, i, said, log, downs)
+			if rule != "" {
+				r.Excused[rule]++
+				continue
+			}
+			not[why]++
+			r.open++
+		}
+		for why, n := range not {
+			wrong = append(wrong, fmt.Sprintf("%d lines are missing (%s)", n, why))
+		}
+		if q.doubled > 0 && len(kills) == 0 {
+			wrong = append(wrong, fmt.Sprintf("%d lines came twice, and nobody killed Fluent Bit", q.doubled))
+		}
+		late := said.has(q.names, "were delivered late")
+		if q.disorder > 0 && !late {
+			wrong = append(wrong, fmt.Sprintf("%d lines are out of order", q.disorder))
+		}
+		if q.mistimed > 0 {
+			wrong = append(wrong, fmt.Sprintf("%d lines have another time", q.mistimed))
+		}
+		if q.foreign > 0 {
+			wrong = append(wrong, fmt.Sprintf("%d lines were never written", q.foreign))
+		}
+		if q.pieces > 1 {
+			// The first line of a log whose beginning was rotated away before anybody looked does not know that it lacks a part.
+			wrong = append(wrong, fmt.Sprintf("%d pieces of lines come as whole ones", q.pieces))
+		}
+		if q.fragments > 0 && !late && !said.has(q.names, "gap: ") {
+			wrong = append(wrong, fmt.Sprintf("%d lines lack a part, and no gap is said", q.fragments))
+		}
+		if gaps := said.has(q.names, "gap: "); gaps && len(q.missing) == 0 && q.unseen == 0 && q.lost == 0 && !q.cut && q.spec.MaxSize == 0 {
+			if !slices.ContainsFunc(all, func(o *sequence) bool { return o.life == q.life && (len(o.missing) > 0 || o.lost > 0) }) {
+				wrong = append(wrong, "a gap is said, and nothing is missing")
+			}
+		}
+		if len(wrong) > 0 {
+			r.find("%s %s (%s, %s): %s; %s", q.names[0], q.std, w.p.Reader, driver(q.spec), strings.Join(wrong, ", "), strings.Join(q.examples, " | "))
+		}
+	}
+	if n := len(kills); n > 0 && bytes > n*doubledBytes {
+		r.find("%d bytes came twice after %d kills", bytes, n)
+	}
+	for _, bad := range []string{"panic", "SIGSEGV", "fatal error: ", "DATA RACE", "capture did not stop in time"} {
+		if i := strings.Index(log, bad); i >= 0 {
+			r.find("Fluent Bit's log has %q: %.300s", bad, log[i:])
+		}
+	}
+	for _, text := range w.misjudged() {
+		r.find("%s", text)
+	}
+	w.mu.Lock()
+	r.log = slices.Clone(w.log)
+	w.mu.Unlock()
+	return r, nil
+}
+
+func (r *Result) find(format string, args ...any) {
+	r.Finds = append(r.Finds, fmt.Sprintf(format, args...))
+}
+
+func driver(c Container) string {
+	text := c.Driver
+	if text == "" {
+		text = "json-file"
+	}
+	if c.TTY {
+		text += " of a TTY"
+	}
+	if c.MaxSize > 0 {
+		text += fmt.Sprintf(" with max-size=%d max-file=%d compress=%v", c.MaxSize, c.MaxFile, c.Compress)
+	}
+	return text
+}
+
+// excuse is the rule by which line i of q may be missing; else why it may not.
+func (w *world) excuse(q *sequence, i int, said said, log string, downs []span) (rule, why string) {
+	gap := said.has(q.names, "gap: ")
+	removed := !q.removed.IsZero()
+	switch {
+	case q.started.Before(w.first) && !slices.ContainsFunc(q.want, func(l line) bool { return l.at.After(w.first.Add(time.Second)) }):
+		return ruleBefore, ""
+	case w.p.Storage == "memory" && slices.ContainsFunc(downs, func(s span) bool {
+		return (s.kind == "agent is killed" || w.did["sink refuses"]+w.did["sink hangs"] > 0) && q.want[i].at.Before(s.from)
+	}):
+		return ruleMemory, ""
+	case w.did["disk full"] > 0 && strings.Contains(log, "error writing data from docker_logs"):
+		return ruleDisk, ""
+	case q.cut && gap:
+		return ruleTruncated, ""
+	case removed && slices.ContainsFunc(downs, func(s span) bool {
+		return s.meets(q.removed.Add(-5*time.Second), q.removed.Add(5*time.Second))
+	}):
+		return ruleDown, ""
+	case removed && (said.has(q.names, "was removed before its log") || said.has(q.names, "was removed while it was polled")):
+		return ruleRemoved, ""
+	case q.want[i].kept && !removed:
+		return "", "the Engine still has them"
+	case q.spec.MaxSize > 0 && gap:
+		return ruleRotated, ""
+	case q.spec.MaxSize > 0 && w.p.Reader != "file" && !(w.p.Reader == "auto" && q.spec.Driver == ""):
+		return ruleOutrun, ""
+	case removed:
+		return "", "the container was removed, and nothing is said"
+	}
+	return "", "nothing is said"
+}
+
+// said is what the log says of each container, by its name.
+type said map[string][]string
+
+var containerName = regexp.MustCompile(` container=(\S+)`)
+
+func sayings(log string) said {
+	s := said{}
+	for text := range strings.Lines(log) {
+		if m := containerName.FindStringSubmatch(text); m != nil {
+			s[m[1]] = append(s[m[1]], text)
+		}
+	}
+	return s
+}
+
+func (s said) has(names []string, text string) bool {
+	return slices.ContainsFunc(names, func(name string) bool {
+		return slices.ContainsFunc(s[name], func(l string) bool { return strings.Contains(l, text) })
+	})
+}
+
+// misjudged says when /readyz was wrong.
+func (w *world) misjudged() (all []string) {
+	w.mu.Lock()
+	wounds, downs := slices.Clone(w.wounds), slices.Clone(w.downs)
+	w.mu.Unlock()
+	const after = 25 * time.Second // what is tried again after a while may fail until then
+	well := func(at time.Time) bool {
+		return !slices.ContainsFunc(append(slices.Clone(wounds), downs...), func(s span) bool { return s.meets(at.Add(-after), at) })
+	}
+	var since time.Time
+	for _, l := range w.health.all() {
+		if l.status != 503 || !well(l.at) {
+			since = time.Time{}
+			continue
+		}
+		if since.IsZero() {
+			since = l.at
+		}
+		if d := l.at.Sub(since); d > 5*time.Second {
+			all = append(all, fmt.Sprintf("not ready for %v although nothing is wrong: %s", d.Round(time.Second), strings.Join(l.problems, "; ")))
+			break
+		}
+	}
+	return all
+}
+
+// keep saves what is needed to understand the finds.
+func (w *world) keep(r *Result) error {
+	if len(r.Finds) == 0 {
+		return nil
+	}
+	all, _, err := w.sequences()
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	for _, q := range all {
+		fmt.Fprintf(&b, "==== %s %s %s: stored\n", q.id[:12], strings.Join(q.names, " "), q.std)
+		for i, l := range q.want {
+			fmt.Fprintf(&b, "%d %s kept=%v %s\n", i, l.at.UTC().Format(time.RFC3339Nano), l.kept, brief(l.text))
+		}
+		fmt.Fprintf(&b, "==== %s %s: came\n", q.id[:12], q.std)
+		for k, c := range q.chunks {
+			for _, l := range c {
+				fmt.Fprintf(&b, "chunk %d %s partial=%v %s\n", k, l.at.UTC().Format(time.RFC3339Nano), l.partial, brief(l.text))
+			}
+		}
+	}
+	for _, l := range w.health.all() {
+		fmt.Fprintf(&b, "readyz %8.3f %d %s\n", l.at.Sub(w.began).Seconds(), l.status, strings.Join(l.problems, "; "))
+	}
+	return os.WriteFile(w.dir+"/lines.txt", []byte(b.String()), 0o600)
+}

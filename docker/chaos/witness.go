@@ -1,0 +1,263 @@
+package chaos
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// line is one line of a log, or one that came.
+type line struct {
+	std  string
+	at   time.Time // of its first piece
+	text string
+	kept bool // the Engine kept it at the end
+}
+
+// witness keeps all that the Engine ever had in the log of a container: it holds each log file open from its first moment on,
+// so that its content outlives its rotation, compression and removal.
+type witness struct {
+	dir, driver string // of the container
+	inotify     *os.File
+	done        chan struct{} // closed when nobody looks any more
+
+	mu    sync.Mutex
+	files []*kept
+	// incomplete: a file was truncated, and what it had held may not have been seen.
+	incomplete bool
+}
+
+// kept is a log file that is open.
+type kept struct {
+	f     *os.File
+	ino   uint64
+	saved []byte // of before it was truncated
+}
+
+// watch begins before the container is started.
+func watch(dir, driver string) (*witness, error) {
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		return nil, err
+	}
+	w := &witness{dir: dir, driver: driver, inotify: os.NewFile(uintptr(fd), "inotify"), done: make(chan struct{})}
+	if err := w.add(dir); err != nil {
+		_ = w.inotify.Close()
+		return nil, err
+	}
+	w.look()
+	go func() {
+		defer close(w.done)
+		buf := make([]byte, 64<<10)
+		for {
+			if _, err := w.inotify.Read(buf); err != nil {
+				return
+			}
+			w.look()
+		}
+	}()
+	return w, nil
+}
+
+// add has what comes and goes in a directory told.
+func (w *witness) add(dir string) error {
+	conn, err := w.inotify.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return errors.Join(conn.Control(func(fd uintptr) {
+		_, err = unix.InotifyAddWatch(int(fd), dir, unix.IN_CREATE|unix.IN_MOVED_TO|unix.IN_MOVED_FROM|unix.IN_DELETE)
+	}), err)
+}
+
+// current is the path of the log file.
+func (w *witness) current() string {
+	if w.driver == "local" {
+		return filepath.Join(w.dir, "local-logs", "container.log")
+	}
+	return filepath.Join(w.dir, filepath.Base(w.dir)+"-json.log")
+}
+
+// look opens the files that are new.
+func (w *witness) look() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.driver == "local" {
+		_ = w.add(filepath.Join(w.dir, "local-logs")) // it comes with the start
+	}
+	for _, path := range w.paths() {
+		f, err := os.Open(path)
+		if err != nil {
+			continue
+		}
+		var st syscall.Stat_t
+		if syscall.Fstat(int(f.Fd()), &st) != nil || slices.ContainsFunc(w.files, func(k *kept) bool { return k.ino == st.Ino }) {
+			_ = f.Close()
+			continue
+		}
+		w.files = append(w.files, &kept{f: f, ino: st.Ino})
+	}
+}
+
+// paths are the log files that are there, oldest first, without the compressed ones.
+func (w *witness) paths() []string {
+	rotated, _ := filepath.Glob(w.current() + ".*")
+	rotated = slices.DeleteFunc(rotated, func(p string) bool { return strings.HasSuffix(p, ".gz") || strings.HasSuffix(p, ".tmp") })
+	slices.Sort(rotated) // fewer than ten
+	slices.Reverse(rotated)
+	return append(rotated, w.current())
+}
+
+// truncate truncates the current log file, as somebody else than the Engine does.
+func (w *witness) truncate() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, k := range w.files {
+		if path := w.current(); sameFile(path, k) {
+			b, err := content(k)
+			if err != nil {
+				return err
+			}
+			w.incomplete = true
+			if err := os.Truncate(path, 0); err != nil {
+				return err
+			}
+			k.saved = b
+			return nil
+		}
+	}
+	return fs.ErrNotExist
+}
+
+func sameFile(path string, k *kept) bool {
+	var st syscall.Stat_t
+	return syscall.Stat(path, &st) == nil && st.Ino == k.ino
+}
+
+// content is all that a file has held.
+func content(k *kept) ([]byte, error) {
+	b, err := io.ReadAll(io.NewSectionReader(k.f, 0, 1<<40))
+	return append(slices.Clone(k.saved), b...), err
+}
+
+// lines are those of the log, in the order of each std stream.
+func (w *witness) lines() ([]line, error) {
+	w.look()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var all []line
+	open := map[string]*line{} // the unfinished line of each std
+	finish := func(l *line) {
+		all = append(all, *l)
+		delete(open, l.std)
+	}
+	there := map[uint64]bool{}
+	for _, path := range w.paths() {
+		var st syscall.Stat_t
+		if syscall.Stat(path, &st) == nil {
+			there[st.Ino] = true
+		}
+	}
+	parse := parseJSONFile
+	if w.driver == "local" {
+		parse = parseLocal
+	}
+	for _, k := range w.files {
+		b, err := content(k)
+		if err != nil {
+			return nil, err
+		}
+		parse(b, func(std string, at time.Time, text string, ended bool) {
+			l := open[std]
+			if l != nil && !l.at.Equal(at) {
+				finish(l) // the container was ended in the middle of the line
+				l = nil
+			}
+			if l == nil {
+				l = &line{std: std, at: at}
+				open[std] = l
+			}
+			l.text += text
+			l.kept = there[k.ino]
+			if ended {
+				finish(l)
+			}
+		})
+	}
+	for _, l := range open {
+		finish(l)
+	}
+	return all, nil
+}
+
+func (w *witness) close() {
+	_ = w.inotify.Close()
+	<-w.done
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, k := range w.files {
+		_ = k.f.Close()
+	}
+}
+
+// parseJSONFile gives the records of a log file of the driver json-file; what is none is left out.
+func parseJSONFile(b []byte, record func(std string, at time.Time, text string, ended bool)) {
+	for text := range strings.SplitSeq(string(b), "\n") {
+		var r struct {
+			Log, Stream string
+			Time        time.Time
+		}
+		text = strings.TrimLeft(text, "\x00")
+		if text == "" || json.Unmarshal([]byte(text), &r) != nil {
+			continue
+		}
+		log, ended := strings.CutSuffix(r.Log, "\n")
+		record(r.Stream, r.Time, log, ended)
+	}
+}
+
+// parseLocal gives the records of a log file of the driver local: frames of a length, a protobuf of daemon/logger's LogEntry
+// (1 source, 2 time_nano, 3 line, 4 partial, 5 its metadata, of which 1 is last), and the length again.
+func parseLocal(b []byte, record func(std string, at time.Time, text string, ended bool)) {
+	for len(b) >= 8 {
+		n := int(binary.BigEndian.Uint32(b))
+		if len(b) < n+8 {
+			return
+		}
+		entry := b[4 : 4+n]
+		b = b[n+8:]
+		var std, text string
+		var nanos uint64
+		partial, last := false, false
+		for len(entry) > 0 {
+			key, k := binary.Uvarint(entry)
+			v, m := binary.Uvarint(entry[k:])
+			entry = entry[k+m:]
+			switch key {
+			case 1<<3 | 2:
+				std, entry = string(entry[:v]), entry[v:]
+			case 2 << 3:
+				nanos = v
+			case 3<<3 | 2:
+				text, entry = string(entry[:v]), entry[v:]
+			case 4 << 3:
+				partial = v != 0
+			case 5<<3 | 2:
+				last = v > 1 && entry[0] == 1<<3 && entry[1] != 0
+				entry = entry[v:]
+			}
+		}
+		record(std, time.Unix(0, int64(nanos)), text, !partial || last)
+	}
+}
