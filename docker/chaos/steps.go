@@ -187,6 +187,7 @@ func (w *world) agentStep(s Step, pause time.Duration) {
 		time.Sleep(pause)
 		_ = w.agent.signal(syscall.SIGCONT)
 	case "agent reloads":
+		time.Sleep(startTime - time.Since(w.agent.began)) // before that the signal may end it
 		err = w.agent.signal(syscall.SIGHUP)
 		time.Sleep(3 * time.Second) // another one in the middle of it Fluent Bit refuses
 	case "agent is killed":

@@ -170,6 +170,9 @@ const diskSize = 128 << 20
 // settleTime is how long what was written may take to come when all faults are over.
 const settleTime = 100 * time.Second
 
+// quietTime is how long nothing may come before what is missing is lost: longer than any Rotate_Interval.
+const quietTime = 50 * time.Second
+
 // finish ends all faults, lets everything arrive, ends the agent, and judges.
 func (w *world) finish(ctx context.Context) (*Result, error) {
 	ctx = context.WithoutCancel(ctx)
@@ -229,7 +232,7 @@ func (w *world) settle(over time.Time) (r *Result) {
 		if err == nil && r.open == 0 && time.Since(quiet) > 8*time.Second && time.Since(over) > 12*time.Second && w.health.readyWithin(0) {
 			return r
 		}
-		if time.Since(over) > settleTime {
+		if time.Since(over) > settleTime || time.Since(quiet) > quietTime {
 			return r
 		}
 		select {
