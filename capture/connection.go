@@ -4,11 +4,14 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -28,6 +31,40 @@ func (a *dockerAPI) transport() (*http.Transport, error) {
 	t.TLSClientConfig = conf
 	return t, err
 }
+
+// askVersion asks for the newest API version that the Engine speaks. It names none
+// itself, as the client library does: one that is too new is refused.
+func (a *dockerAPI) askVersion(ctx context.Context, cli *http.Client) (string, error) {
+	url := "http://docker/version" // the transport knows the socket
+	if host, ok := strings.CutPrefix(a.host, "tcp://"); ok {
+		url = "http://" + host + "/version"
+		if a.tls.On {
+			url = "https://" + host + "/version"
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	res, err := cli.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = res.Body.Close() }()
+	switch res.StatusCode {
+	case http.StatusOK:
+	case http.StatusForbidden, http.StatusUnauthorized:
+		return "", fmt.Errorf("%s (%w)", res.Status, errRefused)
+	default:
+		return "", errors.New(res.Status)
+	}
+	var v struct{ APIVersion string }
+	err = json.NewDecoder(io.LimitReader(res.Body, maxVersion)).Decode(&v)
+	return v.APIVersion, err
+}
+
+// maxVersion bounds an answer that has some kilobytes.
+const maxVersion = 1 << 20
 
 // countConnections has the connections of a transport counted while they are
 // open.

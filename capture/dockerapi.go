@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
-	"github.com/docker/docker/api/types"
 	containertypes "github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
@@ -145,11 +144,9 @@ func (a *dockerAPI) connect(ctx context.Context) (engineInfo, error) {
 	}
 	ping, err := cli.Ping(ctx)
 	if err = classify(err); errors.Is(err, errRefused) {
-		var v types.Version
-		if v, err = cli.ServerVersion(ctx); err != nil { // says what a ping does
+		if ping.APIVersion, err = a.askVersion(ctx, cli.HTTPClient()); err != nil { // says what a ping does
 			err = fmt.Errorf("asking for /_ping and /version: %w", classify(err))
 		}
-		ping.APIVersion = v.APIVersion
 	}
 	if err != nil {
 		_ = cli.Close()

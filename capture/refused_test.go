@@ -19,25 +19,15 @@ func TestRefusals(t *testing.T) {
 		"events":         {[]dockertest.Endpoint{dockertest.Events}, "the Engine's events are refused"},
 		"events and all": {[]dockertest.Endpoint{dockertest.Events, dockertest.Ping, dockertest.Info}, "the Engine's events are refused"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			e := dockertest.Start(t)
-			for _, ep := range test.endpoints {
-				e.Override(ep, nil, refused)
-			}
-			a := startAgent(t, e.Host(), nil, soon, func(c *Config) { c.HeartbeatInterval = c.ResyncInterval })
-			a.connected()
-			a.waitLog(test.says)
-			c := e.Run(dockertest.Container{Name: "web"})
-			c.Stdout(sequence("out", 0, 10)...)
-			a.waitTexts(c.ID, "", 10)
-			a.waitResyncs(e, 4) // and heartbeats
-			c.Stdout(sequence("out", 10, 20)...)
-			a.waitTexts(c.ID, "", 20)
-			checkSequence(t, "lines", sequence("out", 0, 20), a.texts(c.ID, ""))
-			if h := a.col.Health(); !h.Engine.Reachable {
-				t.Errorf("%+v", h)
-			}
-		})
+		for _, api := range []string{"1.41", "1.51", "1.54"} { // older than the client, as old, and newer
+			t.Run(name+"/"+api, func(t *testing.T) {
+				e := dockertest.Start(t, dockertest.WithAPIVersion(api, ""))
+				for _, ep := range test.endpoints {
+					e.Override(ep, nil, refused)
+				}
+				testRefusal(t, e, test.says)
+			})
+		}
 	}
 	for name, ep := range map[string]dockertest.Endpoint{"list": dockertest.List, "ping and version": dockertest.Any} {
 		e := dockertest.Start(t)
@@ -49,5 +39,21 @@ func TestRefusals(t *testing.T) {
 		}
 		undo()
 		a.connected()
+	}
+}
+
+func testRefusal(t *testing.T, e *dockertest.Engine, says string) {
+	a := startAgent(t, e.Host(), nil, soon, func(c *Config) { c.HeartbeatInterval = c.ResyncInterval })
+	a.connected()
+	a.waitLog(says)
+	c := e.Run(dockertest.Container{Name: "web"})
+	c.Stdout(sequence("out", 0, 10)...)
+	a.waitTexts(c.ID, "", 10)
+	a.waitResyncs(e, 4) // and heartbeats
+	c.Stdout(sequence("out", 10, 20)...)
+	a.waitTexts(c.ID, "", 20)
+	checkSequence(t, "lines", sequence("out", 0, 20), a.texts(c.ID, ""))
+	if h := a.col.Health(); !h.Engine.Reachable {
+		t.Errorf("%+v", h)
 	}
 }
