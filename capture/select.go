@@ -140,6 +140,9 @@ func (c *Collector) sayUnmatched(all []*container) {
 	if len(all) == 0 {
 		return
 	}
+	if labels := c.cfg.Labels; len(labels) > 0 && !slices.ContainsFunc(all, labels.matchAny) {
+		c.log.Info("option Labels: no container that exists has a label of such a name", "containers", len(all))
+	}
 	for option, ss := range map[string]selectors{"Include": c.cfg.Include, "Exclude": c.cfg.Exclude} {
 		texts := ss.unmatched(all)
 		level, text := slog.LevelInfo, "no container that exists matches these globs of an option"
@@ -164,14 +167,27 @@ func (gs globs) match(s string) bool {
 	return false
 }
 
+// matchAny says whether the container has such a label.
+func (gs globs) matchAny(c *container) bool {
+	for name := range c.Labels {
+		if gs.match(name) {
+			return true
+		}
+	}
+	return false
+}
+
 func parseLabels(dst *globs, v string) error {
 	if strings.EqualFold(v, "off") {
 		return nil
 	}
 	for _, item := range splitList(v) {
 		switch strings.ToLower(item) {
-		case "on", "off":
+		case "on", "off", "true", "false", "yes", "no", "all", "none":
 			return fmt.Errorf("%s is no label's name; * is all of them", item)
+		}
+		if name, _, ok := strings.Cut(item, "="); ok {
+			return fmt.Errorf("%s: only names of labels are asked for, as in Labels %s; Include is for values", item, name)
 		}
 		if err := possible("", item); err != nil {
 			return err

@@ -19,7 +19,7 @@ func TestSelectorsThatMatchNothing(t *testing.T) {
 			}
 		}
 	}
-	for _, v := range []string{"on", "On", "off,team", "team,on", `"team"`, "team stage", "^team"} {
+	for _, v := range []string{"on", "On", "off,team", "team,on", `"team"`, "team stage", "^team", "true", "all", "yes", "team=blue", "app,team=*"} {
 		if _, err := parse(map[string]string{"Labels": v}); err == nil {
 			t.Errorf("Labels %s is accepted", v)
 		}
@@ -51,22 +51,25 @@ func TestSelectorForms(t *testing.T) {
 // What matches none of the containers at the start is said.
 func TestUnmatchedSelectorsAreSaid(t *testing.T) {
 	const nothing, some = "no container that exists matches, nothing is captured", "no container that exists matches these globs"
+	const labels = "no container that exists has a label of such a name"
 	e := dockertest.Start(t)
-	e.Run(dockertest.Container{Name: "web"})
+	e.Run(dockertest.Container{Name: "web", Labels: map[string]string{"team": "blue"}})
 	for _, test := range []struct {
-		opts             map[string]string
-		nothing, exclude bool
+		opts                     map[string]string
+		nothing, exclude, labels bool
 	}{
-		{map[string]string{"Include": "wbe*"}, true, false},
-		{map[string]string{"Include": "web*"}, false, false},
-		{map[string]string{"Include": "web*", "Exclude": "wbe*"}, false, true},
-		{nil, false, false},
+		{map[string]string{"Include": "wbe*"}, true, false, false},
+		{map[string]string{"Include": "web*"}, false, false, false},
+		{map[string]string{"Include": "web*", "Exclude": "wbe*"}, false, true, false},
+		{map[string]string{"Labels": "taem,app.*"}, false, false, true},
+		{map[string]string{"Labels": "taem,te*"}, false, false, false},
+		{nil, false, false, false},
 	} {
 		a := startAgent(t, e.Host(), test.opts)
 		a.connected()
 		a.waitLog("connected to the Engine")
 		log := a.log.String()
-		if strings.Contains(log, nothing) != test.nothing || strings.Contains(log, some) != test.exclude {
+		if strings.Contains(log, nothing) != test.nothing || strings.Contains(log, some) != test.exclude || strings.Contains(log, labels) != test.labels {
 			t.Errorf("%v: it says\n%s", test.opts, log)
 		}
 		a.stop()
