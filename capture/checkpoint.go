@@ -120,6 +120,8 @@ type checkpointFile struct {
 // errInUse refuses a second owner of a checkpoint.
 var errInUse = errors.New("another instance uses it, and two would overwrite each other's positions: give each [INPUT] a DB of its own")
 
+const cannotSave = "option DB: positions cannot be saved, it is tried again; capture goes on"
+
 // errSpoiled is of a file that was read and cannot be understood.
 var errSpoiled = errors.New("it cannot be understood")
 
@@ -128,14 +130,12 @@ var errSpoiled = errors.New("it cannot be understood")
 // log; that its place cannot be written is a warning. A file that is in use, or
 // that cannot be read, is an error: it stays as it is.
 func openCheckpoint(path string, log *slog.Logger) (*checkpointFile, *checkpoint, error) {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real // a save would replace the link
-	}
+	path = followLinks(path) // a save would replace the link
 	f := &checkpointFile{path: path, log: log, trouble: trouble{what: "saving the positions"}, journal: journal{path: path + ".journal"}}
 	if err := f.acquire(); errors.Is(err, errInUse) {
 		return nil, nil, fmt.Errorf("option DB: value %q: %w", path, err)
 	} else if err != nil {
-		log.Warn("option DB: positions cannot be saved, it is tried again; capture goes on", "file", path, "error", err)
+		log.Warn(cannotSave, "file", path, "error", err)
 	}
 	f.removeLeftovers()
 	cp, err := f.read()
@@ -162,43 +162,12 @@ func (f *checkpointFile) replay(cp *checkpoint) {
 	good, err := f.journal.replay(cp)
 	f.ahead = good > 0
 	if err == nil && f.lock != nil {
-		err = f.journal.resume(good)
+		if err := f.journal.resume(good); err != nil {
+			f.log.Warn(cannotSave, "file", f.journal.path, "error", err)
+		}
 	}
 	if err != nil {
 		f.log.Warn("option DB: what was committed since the file was saved cannot be read, some lines come twice", "file", f.journal.path, "error", err)
-	}
-}
-
-// acquire takes the lock. It is a file of its own, since each save replaces
-// the checkpoint's.
-func (f *checkpointFile) acquire() error {
-	if f.lock != nil {
-		return nil
-	}
-	// Others may read it, so that it keeps nobody from the lock who may write here.
-	lock, err := os.OpenFile(f.path+".lock", os.O_CREATE|os.O_RDONLY, 0o644) //nolint:gosec // it is empty
-	if err != nil {
-		return err
-	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		_ = lock.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return errInUse
-		}
-		return fmt.Errorf("locking %s: %w", lock.Name(), err)
-	}
-	f.lock = lock
-	return nil
-}
-
-// removeLeftovers deletes what a save left that was killed half way.
-func (f *checkpointFile) removeLeftovers() {
-	if f.lock == nil {
-		return
-	}
-	left, _ := filepath.Glob(filepath.Join(filepath.Dir(f.path), "."+filepath.Base(f.path)+"[0-9]*"))
-	for _, name := range left {
-		_ = os.Remove(name)
 	}
 }
 
