@@ -283,6 +283,10 @@ func (l *fileLog) take(ctx context.Context, f *logFile, b []byte) (n int, err er
 		return 0, nil
 	}
 	l.meet(f)
+	if f.gap {
+		f.gap = false
+		l.broke()
+	}
 	inode := f.inode
 	if f.zip != nil {
 		inode = 0
@@ -336,7 +340,7 @@ const truncatedUnread = "the log file was truncated, lines may be lost"
 // on first.
 func (l *fileLog) startOver(f *logFile) error {
 	target := l.s.position()
-	l.lost(slog.LevelWarn, truncatedUnread)
+	l.lost(slog.LevelWarn, truncatedUnread, nil)
 	l.rotatedAt = time.Now()
 	if err := f.startAt(0); err != nil {
 		return fmt.Errorf("reading the log file: %w", err)
@@ -351,12 +355,15 @@ func (l *fileLog) startOver(f *logFile) error {
 // sayGapAgain is how often it is said that lines of a container were lost.
 const sayGapAgain = time.Minute
 
-// lost counts and says that lines are gone, or may be.
-func (l *fileLog) lost(level slog.Level, how string) {
+// lost counts and says that lines are gone, or may be: before a file that is
+// not read yet, or where it is nil, here.
+func (l *fileLog) lost(level slog.Level, how string, before *logFile) {
 	l.s.col.metrics.gaps.Inc()
-	l.s.col.out.mu.Lock()
-	l.s.broke()
-	l.s.col.out.mu.Unlock()
+	if before != nil {
+		before.gap = true
+	} else {
+		l.broke()
+	}
 	notes := &l.s.notes
 	notes.mu.Lock()
 	defer notes.mu.Unlock()
@@ -365,6 +372,13 @@ func (l *fileLog) lost(level slog.Level, how string) {
 	}
 	l.s.log.Log(context.Background(), level, "gap: lines were lost before they could be read from the log file", "how", how, "times", notes.gaps)
 	notes.gaps, notes.saidGap = 0, time.Now()
+}
+
+// broke notes that records are missing where the log is read now.
+func (l *fileLog) broke() {
+	l.s.col.out.mu.Lock()
+	defer l.s.col.out.mu.Unlock()
+	l.s.broke()
 }
 
 // noteDamage counts damaged places and says so, or finds that the file does

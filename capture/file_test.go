@@ -110,6 +110,49 @@ func TestFilesRotatedAwayAreAGap(t *testing.T) {
 	}
 }
 
+// A gap is where the files are missing, behind all that is held open and was not
+// read yet: what is incomplete there is flagged, and nothing else.
+func TestGapIsWhereFilesAreMissing(t *testing.T) {
+	e := dockertest.Start(t)
+	a := startAgent(t, e.Host(), map[string]string{"Reader": readerFile, "Start_From": "beginning", "Buffer_Limit": "1M"})
+	a.connected()
+	c := viaFile.run(t, e, dockertest.Container{Name: "web", MaxSize: 100 << 20, MaxFile: 2})
+	long := strings.Repeat("x", chunkSize)
+	c.Stdout(long+"first", "short")
+	a.waitRecords(2)
+	a.pause(true)
+	kept := sequence("kept", 0, 10_000)
+	c.Stdout(kept...)
+	a.waitFor("the outbox to be full", a.col.out.full)
+	c.Write(dockertest.Stdout, []byte(long)) // of which the rest is in a file that is removed
+	rotate := func() {
+		for range 10 {
+			c.Stderr("gone")
+			must(t, c.RotateLog())
+		}
+	}
+	rotate()
+	c.Stdout("the rest")
+	c.Write(dockertest.Stdout, []byte(long)) // of which the rest is in a file that stays
+	rotate()
+	c.Stdout("headless", "last")
+	a.waitFor("a gap", func() bool { return a.gaps() > 0 })
+	a.pause(false)
+	a.wait("the last line", func(rs []got) bool { return rs[len(rs)-1].Fields["log"] == "last" })
+	want := append(append([]string{long + "first", "short"}, kept...), "partial: "+long, "partial: headless", "last")
+	var have []string
+	for _, r := range a.waitRecords(len(want)) {
+		text := r.Fields["log"]
+		if r.Fields["partial"] != "" {
+			text = "partial: " + text
+		}
+		if r.Fields["stream"] == "stdout" {
+			have = append(have, text)
+		}
+	}
+	checkSequence(t, "lines", want, have)
+}
+
 func TestTruncatedFile(t *testing.T) {
 	for _, nuls := range []bool{false, true} {
 		e := dockertest.Start(t)

@@ -39,8 +39,11 @@ type logFile struct {
 	trusted bool
 	// counted says that it is one of those whose creation is counted.
 	counted bool
-	head    uint32 // of what it begins with; 0: not known
-	noHead  bool   // it never will be
+	// apart says that files may have been between it and the one before, gap
+	// that there were some, which are missing.
+	apart, gap bool
+	head       uint32 // of what it begins with; 0: not known
+	noHead     bool   // it never will be
 
 	// before are the last bytes before off: whoever truncates a file in place
 	// and writes on leaves other bytes there, even when the file has grown

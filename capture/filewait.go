@@ -58,6 +58,7 @@ func (l *fileLog) extend() (newer bool, err error) {
 	for _, f := range files {
 		f.trusted, f.counted = moved && f.rotated < max(1, c.MaxFile), true
 	}
+	files[0].apart = !found
 	l.files = append(l.files, files...)
 	l.opened += int64(len(files))
 	l.armed = false
@@ -67,7 +68,7 @@ func (l *fileLog) extend() (newer bool, err error) {
 	case l.created != nil:
 		l.checkMissed(created)
 	case !found && !last.followsOn(files[len(files)-1]):
-		l.lost(slog.LevelError, removedUnread)
+		l.lost(slog.LevelError, removedUnread, files[0])
 	}
 	return true, nil
 }
@@ -89,6 +90,9 @@ func (l *fileLog) drop(from, to int) {
 	for _, f := range l.files[from:to] {
 		l.unwatch(f)
 		f.close()
+		if f.gap && to < len(l.files) { // nothing was read of it
+			l.files[to].gap = true
+		}
 	}
 	l.files = slices.Delete(l.files, from, to)
 }
@@ -97,8 +101,19 @@ func (l *fileLog) drop(from, to int) {
 func (l *fileLog) checkMissed(created int64) {
 	if missed := created - l.opened; l.created != nil && missed > l.missed {
 		l.missed = missed
-		l.lost(slog.LevelError, removedUnread)
+		l.lost(slog.LevelError, removedUnread, l.newestApart())
 	}
+}
+
+// newestApart is the file before which others were missed, nil where it is
+// being read already.
+func (l *fileLog) newestApart() *logFile {
+	for i := len(l.files) - 1; i > 0; i-- {
+		if l.files[i].apart {
+			return l.files[i]
+		}
+	}
+	return nil
 }
 
 func inodeOf(path string) (uint64, error) {

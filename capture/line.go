@@ -82,7 +82,7 @@ func (s *stream) looksHeadless(e *entry) bool {
 
 // mayBeHeadless follows a gap: where long lines are written, the first record
 // behind it may be the rest of one. out.mu is held.
-func (s *stream) mayBeHeadless() { s.headless = s.long }
+func (s *stream) mayBeHeadless() { s.headless = s.longs }
 
 // broke follows a place where records are missing: what is incomplete there is
 // a fragment. out.mu is held.
@@ -129,7 +129,7 @@ func (s *stream) trimTerminal(text []byte, newline bool) []byte {
 func (s *stream) endLine(std uint8, cut bool) {
 	l := &s.lines[std]
 	s.emit(std, l.ts, l.text, cut || s.headless[std] || l.breaks != s.breaks)
-	s.headless[std], s.long[std] = false, true
+	s.headless[std], s.long[std], s.longs[std] = false, true, true
 	s.col.out.freeLine(l.text)
 	*l = line{}
 	s.settle()

@@ -120,6 +120,7 @@ func TestFragmentsAreFlagged(t *testing.T) {
 		"the middle":                    {[]*entry{piece(1), missing, end(1, "x"), end(2, "short")}, []bool{true, false}},
 		"before a line":                 {[]*entry{end(1, "short"), missing, piece(2), end(2, "x")}, []bool{false, false}},
 		"where long lines were written": {[]*entry{piece(1), end(1, "x"), missing, end(2, "rest"), end(3, "short")}, []bool{false, true, false}},
+		"and short ones since":          {[]*entry{piece(1), end(1, "x"), end(2, "short"), missing, piece(3), end(3, "rest"), end(4, "short")}, []bool{false, false, true, false}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := benchStream(t)

@@ -139,7 +139,7 @@ func (l *fileLog) search(ctx context.Context, target *position) (place, error) {
 		if c == nil {
 			return place{}, l.s.reportGap(ctx, &target.anchor)
 		}
-		l.lost(slog.LevelWarn, truncatedUnread)
+		l.lost(slog.LevelWarn, truncatedUnread, nil)
 		for _, f := range l.files {
 			f.trusted = false
 		}

@@ -75,6 +75,7 @@ type stream struct {
 	late      *[3]line // of records that are delivered late; nil outside of that
 	startedAt int64    // the container's present run
 	long      [3]bool  // by std: its last line was more than one record
+	longs     [3]bool  // by std: any line was
 	headless  [3]bool  // by std: the next line may lack its beginning
 	breaks    uint32   // places met where records are missing
 	tty       bool     // a terminal ends its lines with CR LF

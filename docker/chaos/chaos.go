@@ -105,7 +105,7 @@ func (r *Result) save(out string) error {
 	}
 	errs := []error{os.WriteFile(filepath.Join(dir, "plan.json"), text, 0o600),
 		os.WriteFile(filepath.Join(dir, "find.txt"), []byte(strings.Join(r.Finds, "\n")+"\n\n"+r.Plan.Words()+"\n"+strings.Join(r.log, "\n")+"\n"), 0o600)}
-	for _, name := range []string{"agent.log", "fluent-bit.conf", "lines.txt"} {
+	for _, name := range []string{"agent.log", "fluent-bit.conf", "lines.txt", "streams.txt", "metrics.txt"} {
 		b, err := os.ReadFile(filepath.Join(r.Dir, name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // the host has no configuration

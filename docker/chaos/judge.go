@@ -14,6 +14,7 @@ import (
 const (
 	ruleBefore    = "of a container that was stopped at the first start of Fluent Bit, and not started since"
 	ruleRotated   = "rotated away before it was read, said as a gap"
+	ruleFirst     = "rotated away before the first look at the log"
 	ruleOutrun    = "left out by the Engine's API and rotated away before a comparison, which nobody can know"
 	ruleTruncated = "written before somebody truncated or moved the log file"
 	ruleRemoved   = "the container was removed, said"
@@ -32,6 +33,7 @@ type sequence struct {
 	written []string // by the journal
 
 	missing   []int // of want
+	first     int   // of those that came
 	doubled   int
 	bytes     int // of what is doubled
 	disorder  int
@@ -74,6 +76,12 @@ func (q *sequence) compare() {
 		last, first := -1, -1
 		for _, r := range c {
 			at := places[place{r.at.UnixNano(), r.text}]
+			if i := q.joined(r, byTime); i >= 0 {
+				seen[i]++
+				seen[i+1]++
+				last = max(last, i+1)
+				continue
+			}
 			if len(at) == 0 {
 				q.stranger(r, byText, byTime, wrote, seen)
 				continue
@@ -112,6 +120,10 @@ func (q *sequence) compare() {
 			}
 		}
 	}
+	q.first = len(q.want)
+	if i := slices.IndexFunc(seen, func(n int) bool { return n > 0 }); i >= 0 {
+		q.first = i
+	}
 	for i, n := range seen {
 		if n == 0 {
 			q.missing = append(q.missing, i)
@@ -122,6 +134,30 @@ func (q *sequence) compare() {
 	}
 	q.loss()
 }
+
+// joined is the first of two lines that came as one, -1 if these are none: of a TTY nothing tells the end of a long line that a
+// run has left unterminated.
+func (q *sequence) joined(r record, byTime map[int64][]int) int {
+	if !q.spec.TTY {
+		return -1
+	}
+	for _, i := range byTime[r.at.UnixNano()] {
+		text, ok := strings.CutPrefix(r.text, q.want[i].text)
+		if !ok || len(q.want[i].text) < chunkSize || len(text) < len(stamp) || i+1 == len(q.want) {
+			continue
+		}
+		if at, err := time.Parse(stamp, text[:len(stamp)]); err == nil && at.Equal(q.want[i+1].at) && text[len(stamp):] == q.want[i+1].text {
+			return i
+		}
+	}
+	return -1
+}
+
+// stamp is how the Engine dates a record, and chunkSize what it keeps of a line in one piece.
+const (
+	stamp     = "2006-01-02T15:04:05.000000000Z "
+	chunkSize = 16 << 10
+)
 
 // stranger is a record that the Engine does not have like that.
 func (q *sequence) stranger(r record, byText map[string][]int, byTime map[int64][]int, wrote map[string]bool, seen []int) {
@@ -141,7 +177,9 @@ func (q *sequence) stranger(r record, byText map[string][]int, byTime map[int64]
 		q.example("time %s instead of %s: %s", r.at.UTC().Format(time.RFC3339Nano), q.want[i].at.UTC().Format(time.RFC3339Nano), brief(r.text))
 	case wrote[r.text] || r.partial:
 		q.unseen++
-	case q.spec.MaxSize > 0 && slices.ContainsFunc(q.written, func(text string) bool { return strings.HasSuffix(stored(text, q.spec), r.text) }):
+	case q.spec.MaxSize > 0 && slices.ContainsFunc(q.written, func(text string) bool {
+		return strings.HasSuffix(stored(text, q.spec), r.text) || len(r.text) > 1000 && strings.Contains(stored(text, q.spec), r.text)
+	}):
 		q.pieces++
 		q.example("a piece of a line: %s %s", r.at.UTC().Format(time.RFC3339Nano), brief(r.text))
 	default:
@@ -156,6 +194,10 @@ func (q *sequence) holes() bool { return q.spec.MaxSize > 0 }
 
 // loss counts what was written and is not in the Engine's log.
 func (q *sequence) loss() {
+	if q.spec.TTY && q.spec.Std == "both" {
+		q.lost = max(0, len(q.written)-len(q.want))
+		return
+	}
 	k := 0
 	for _, text := range q.written {
 		text = stored(text, q.spec)
@@ -174,10 +216,9 @@ func stored(text string, c Container) string {
 	if c.Driver != "" {
 		return text
 	}
-	const piece = 16 << 10
 	var b strings.Builder
-	for from := 0; from < len(text); from += piece {
-		b.WriteString(string([]rune(text[from:min(from+piece, len(text))])))
+	for from := 0; from < len(text); from += chunkSize {
+		b.WriteString(string([]rune(text[from:min(from+chunkSize, len(text))])))
 	}
 	return b.String()
 }
@@ -204,8 +245,8 @@ func (w *world) sequences() (all []*sequence, strangers int, err error) {
 			}
 			for _, std := range []string{"stdout", "stderr"} {
 				q := &sequence{life: l, spec: x.spec, std: std, written: l.written(std)}
-				if x.spec.TTY && std == "stdout" && x.spec.Std == "both" {
-					q.written = nil // both are one, in no certain order
+				if x.spec.TTY && std == "stdout" {
+					q.written = append(q.written, l.written("stderr")...) // both are one, in no certain order
 				}
 				by[key{l.id, std}] = q
 				all = append(all, q)
@@ -307,7 +348,7 @@ func (w *world) judge() (*Result, error) {
 		if q.doubled > 0 && len(kills) == 0 {
 			wrong = append(wrong, fmt.Sprintf("%d lines came twice, and nobody killed Fluent Bit", q.doubled))
 		}
-		late := said.has(q.names, "were delivered late")
+		late := said.has(q.id, "were delivered late")
 		if q.disorder > 0 && !late {
 			wrong = append(wrong, fmt.Sprintf("%d lines are out of order", q.disorder))
 		}
@@ -321,10 +362,10 @@ func (w *world) judge() (*Result, error) {
 			// The first line of a log whose beginning was rotated away before anybody looked does not know that it lacks a part.
 			wrong = append(wrong, fmt.Sprintf("%d pieces of lines come as whole ones", q.pieces))
 		}
-		if q.fragments > 0 && !late && !said.has(q.names, "gap: ") {
+		if q.fragments > 0 && !late && !said.has(q.id, "gap: ") {
 			wrong = append(wrong, fmt.Sprintf("%d lines lack a part, and no gap is said", q.fragments))
 		}
-		if gaps := said.has(q.names, "gap: "); gaps && len(q.missing) == 0 && q.unseen == 0 && q.lost == 0 && !q.cut && q.spec.MaxSize == 0 {
+		if gaps := said.has(q.id, "gap: "); gaps && len(q.missing) == 0 && q.unseen == 0 && q.lost == 0 && !q.cut && q.spec.MaxSize == 0 {
 			if !slices.ContainsFunc(all, func(o *sequence) bool { return o.life == q.life && (len(o.missing) > 0 || o.lost > 0) }) {
 				wrong = append(wrong, "a gap is said, and nothing is missing")
 			}
@@ -370,16 +411,17 @@ func driver(c Container) string {
 
 // excuse is the rule by which line i of q may be missing; else why it may not.
 func (w *world) excuse(q *sequence, i int, said said, log string, downs []span) (rule, why string) {
-	gap := said.has(q.names, "gap: ")
+	first := firstLook(log).Add(time.Second)
+	gap := said.has(q.id, "gap: ")
 	removed := !q.removed.IsZero()
 	switch {
-	case q.started.Before(w.first) && !slices.ContainsFunc(q.want, func(l line) bool { return l.at.After(w.first.Add(time.Second)) }):
+	case q.started.Before(first) && !slices.ContainsFunc(q.want, func(l line) bool { return l.at.After(first) }):
 		return ruleBefore, ""
 	case w.p.Storage == "memory" && slices.ContainsFunc(downs, func(s span) bool {
 		return (s.kind == "agent is killed" || w.did["sink refuses"]+w.did["sink hangs"] > 0) && q.want[i].at.Before(s.from)
 	}):
 		return ruleMemory, ""
-	case w.did["disk full"] > 0 && strings.Contains(log, "error writing data from docker_logs"):
+	case w.did["disk full"] > 0 && strings.Contains(log, "error writing data from"):
 		return ruleDisk, ""
 	case q.cut && gap:
 		return ruleTruncated, ""
@@ -387,12 +429,14 @@ func (w *world) excuse(q *sequence, i int, said said, log string, downs []span) 
 		return s.meets(q.removed.Add(-5*time.Second), q.removed.Add(5*time.Second))
 	}):
 		return ruleDown, ""
-	case removed && (said.has(q.names, "was removed before its log") || said.has(q.names, "was removed while it was polled")):
+	case removed && (said.has(q.id, "was removed before its log") || said.has(q.id, "was removed while it was polled")):
 		return ruleRemoved, ""
 	case q.want[i].kept && !removed:
 		return "", "the Engine still has them"
 	case q.spec.MaxSize > 0 && gap:
 		return ruleRotated, ""
+	case q.spec.MaxSize > 0 && i < q.first:
+		return ruleFirst, ""
 	case q.spec.MaxSize > 0 && w.p.Reader != "file" && !(w.p.Reader == "auto" && q.spec.Driver == ""):
 		return ruleOutrun, ""
 	case removed:
@@ -401,25 +445,35 @@ func (w *world) excuse(q *sequence, i int, said said, log string, downs []span) 
 	return "", "nothing is said"
 }
 
-// said is what the log says of each container, by its name.
+// firstLook is when the plugin first saw the Engine's containers.
+func firstLook(log string) time.Time {
+	if m := connected.FindStringSubmatch(log); m != nil {
+		at, _ := time.ParseInLocation("2006/01/02 15:04:05", m[1], time.Local)
+		return at
+	}
+	return time.Now() // it has not yet
+}
+
+// The host does not say when.
+var connected = regexp.MustCompile(`\[(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d).*connected to the Engine`)
+
+// said is what the log says of each container, by its short id.
 type said map[string][]string
 
-var containerName = regexp.MustCompile(` container=(\S+)`)
+var containerID = regexp.MustCompile(` container=\S+ id=(\S+)`)
 
 func sayings(log string) said {
 	s := said{}
 	for text := range strings.Lines(log) {
-		if m := containerName.FindStringSubmatch(text); m != nil {
+		if m := containerID.FindStringSubmatch(text); m != nil {
 			s[m[1]] = append(s[m[1]], text)
 		}
 	}
 	return s
 }
 
-func (s said) has(names []string, text string) bool {
-	return slices.ContainsFunc(names, func(name string) bool {
-		return slices.ContainsFunc(s[name], func(l string) bool { return strings.Contains(l, text) })
-	})
+func (s said) has(id, text string) bool {
+	return slices.ContainsFunc(s[id[:12]], func(l string) bool { return strings.Contains(l, text) })
 }
 
 // misjudged says when /readyz was wrong.

@@ -147,8 +147,8 @@ func drawContainer(r *rand.Rand, reader string) Container {
 	if c.Life != lifeStays {
 		c.Lines = 1 + r.IntN(pick(r, 1, 20, max(1, int(3*c.Rate))))
 	}
-	if r.IntN(2) == 0 {
-		c.Start = drawTime(r)
+	if r.IntN(2) == 0 || c.Life != lifeStays && r.IntN(4) > 0 { // what has ended before the agent's start is not captured
+		c.Start = 1_000 + drawTime(r)
 	}
 	return c
 }

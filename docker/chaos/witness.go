@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -42,6 +43,7 @@ type witness struct {
 type kept struct {
 	f     *os.File
 	ino   uint64
+	born  time.Time
 	saved []byte // of before it was truncated
 }
 
@@ -106,7 +108,11 @@ func (w *witness) look() {
 			_ = f.Close()
 			continue
 		}
-		w.files = append(w.files, &kept{f: f, ino: st.Ino})
+		var x unix.Statx_t
+		if err := unix.Statx(int(f.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_BTIME, &x); err != nil {
+			x.Btime = unix.StatxTimestamp{}
+		}
+		w.files = append(w.files, &kept{f: f, ino: st.Ino, born: time.Unix(x.Btime.Sec, int64(x.Btime.Nsec))})
 	}
 }
 
@@ -173,12 +179,36 @@ func (w *witness) lines() ([]line, error) {
 	if w.driver == "local" {
 		parse = parseLocal
 	}
+	type held struct {
+		*kept
+		content []byte
+		first   time.Time // record
+	}
+	var files []held
 	for _, k := range w.files {
 		b, err := content(k)
 		if err != nil {
 			return nil, err
 		}
-		parse(b, func(std string, at time.Time, text string, ended bool) {
+		h := held{kept: k, content: b}
+		parse(b[:min(len(b), 256<<10)], func(_ string, at time.Time, _ string, _ bool) {
+			if h.first.IsZero() {
+				h.first = at
+			}
+		})
+		if len(b) > 0 {
+			files = append(files, h)
+		}
+	}
+	// What was seen later may be older: names change while they are looked at. The clock of a file system has ticks.
+	slices.SortStableFunc(files, func(a, b held) int {
+		if d := a.born.Sub(b.born); d > 20*time.Millisecond || d < -20*time.Millisecond {
+			return cmp.Compare(d, 0)
+		}
+		return a.first.Compare(b.first)
+	})
+	for _, k := range files {
+		parse(k.content, func(std string, at time.Time, text string, ended bool) {
 			l := open[std]
 			if l != nil && !l.at.Equal(at) {
 				finish(l) // the container was ended in the middle of the line

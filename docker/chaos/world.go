@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -27,7 +28,6 @@ type world struct {
 	dir     string // of all files
 	prefix  string // of the containers' names
 	began   time.Time
-	first   time.Time // start of Fluent Bit
 	sink    *sink
 	proxy   *proxy
 	agent   *agent
@@ -148,7 +148,6 @@ func (w *world) begin(ctx context.Context, with Agent) (err error) {
 	if err != nil {
 		return err
 	}
-	w.first = time.Now()
 	if err := w.agent.start(); err != nil {
 		return err
 	}
@@ -194,6 +193,8 @@ func (w *world) finish(ctx context.Context) (*Result, error) {
 	w.say("the containers are stopped")
 	r := w.settle(over)
 	w.say("it has settled")
+	w.save("streams")
+	w.save("metrics")
 	if !w.health.readyWithin(30 * time.Second) {
 		w.find("not ready %v after all faults were over: %s", time.Since(over).Round(time.Second), w.health.last())
 	}
@@ -281,6 +282,17 @@ func (w *world) metrics(ctx context.Context, r *Result) {
 			w.find("%s is %g, and the log says it %d times (%s)", g.metric, n, said, g.said)
 		}
 	}
+}
+
+// save keeps what the plugin's endpoint says.
+func (w *world) save(what string) {
+	resp, err := w.client.Get("http://" + w.listen + "/" + what)
+	if err != nil {
+		return
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, _ := io.ReadAll(resp.Body)
+	_ = os.WriteFile(filepath.Join(w.dir, what+".txt"), b, 0o600)
 }
 
 // leaks looks at what is left when there is no container any more.
