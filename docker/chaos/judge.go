@@ -3,6 +3,7 @@ package chaos
 import (
 	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"regexp"
 	"slices"
@@ -28,6 +29,7 @@ type sequence struct {
 	*life
 	spec    Container
 	std     string
+	byFile  bool   // as far as is known
 	want    []line // as the Engine stored it
 	chunks  [][]record
 	written []string // by the journal
@@ -40,7 +42,8 @@ type sequence struct {
 	mistimed  int
 	foreign   int
 	fragments int // that came flagged
-	pieces    int // that came without a flag
+	pieces    int // that came without a flag, although the reader has met a long line
+	long      bool
 	unseen    int // that came, were written, and are not in what the witness saw
 	lost      int // by the Engine, as far as the witness saw all
 	examples  []string
@@ -87,6 +90,7 @@ func (q *sequence) compare() {
 				continue
 			}
 			i := at[0]
+			q.long = q.long || len(r.text) > chunkSize
 			for _, k := range at {
 				if seen[k] < seen[i] {
 					i = k
@@ -177,15 +181,30 @@ func (q *sequence) stranger(r record, byText map[string][]int, byTime map[int64]
 		q.example("time %s instead of %s: %s", r.at.UTC().Format(time.RFC3339Nano), q.want[i].at.UTC().Format(time.RFC3339Nano), brief(r.text))
 	case wrote[r.text] || r.partial:
 		q.unseen++
-	case q.spec.MaxSize > 0 && slices.ContainsFunc(q.written, func(text string) bool {
-		return strings.HasSuffix(stored(text, q.spec), r.text) || len(r.text) > 1000 && strings.Contains(stored(text, q.spec), r.text)
-	}):
-		q.pieces++
-		q.example("a piece of a line: %s %s", r.at.UTC().Format(time.RFC3339Nano), brief(r.text))
+	case q.spec.MaxSize > 0 && slices.ContainsFunc(q.written, func(text string) bool { return isPiece(r.text, stored(text, q.spec)) }):
+		q.unseen++
+		// Until it has met a long line, the reader cannot know that what is behind a gap may be a piece of one. What the API
+		// leaves out in the middle of a line it leaves out without a word.
+		if q.long && q.byFile {
+			q.pieces++
+			q.example("a piece of a line: %s %s", r.at.UTC().Format(time.RFC3339Nano), brief(r.text))
+		}
 	default:
 		q.foreign++
 		q.example("never written: %s %s", r.at.UTC().Format(time.RFC3339Nano), brief(r.text))
 	}
+}
+
+// isPiece says whether text is a line without its beginning, its end, or something in the middle.
+func isPiece(text, line string) bool {
+	if len(line) <= chunkSize || len(text) >= len(line) {
+		return false
+	}
+	head := 0
+	for head < len(text) && text[head] == line[head] {
+		head++
+	}
+	return strings.HasSuffix(line, text[head:]) || len(text) > 1000 && strings.Contains(line, text)
 }
 
 // holes says whether the witness may not have seen all: one file, which Engine 20.10 truncates where others make a new one, or
@@ -244,7 +263,7 @@ func (w *world) sequences() (all []*sequence, strangers int, err error) {
 				return nil, 0, err
 			}
 			for _, std := range []string{"stdout", "stderr"} {
-				q := &sequence{life: l, spec: x.spec, std: std, written: l.written(std)}
+				q := &sequence{life: l, spec: x.spec, std: std, written: l.written(std), byFile: x.spec.Driver == "" && (w.p.Reader == "file" || w.p.Reader == "auto")}
 				if x.spec.TTY && std == "stdout" {
 					q.written = append(q.written, l.written("stderr")...) // both are one, in no certain order
 				}
@@ -358,8 +377,7 @@ func (w *world) judge() (*Result, error) {
 		if q.foreign > 0 {
 			wrong = append(wrong, fmt.Sprintf("%d lines were never written", q.foreign))
 		}
-		if q.pieces > 1 {
-			// The first line of a log whose beginning was rotated away before anybody looked does not know that it lacks a part.
+		if q.pieces > 0 {
 			wrong = append(wrong, fmt.Sprintf("%d pieces of lines come as whole ones", q.pieces))
 		}
 		if q.fragments > 0 && !late && !said.has(q.id, "gap: ") {
@@ -437,7 +455,7 @@ func (w *world) excuse(q *sequence, i int, said said, log string, downs []span) 
 		return ruleRotated, ""
 	case q.spec.MaxSize > 0 && i < q.first:
 		return ruleFirst, ""
-	case q.spec.MaxSize > 0 && w.p.Reader != "file" && !(w.p.Reader == "auto" && q.spec.Driver == ""):
+	case q.spec.MaxSize > 0 && !q.byFile:
 		return ruleOutrun, ""
 	case removed:
 		return "", "the container was removed, and nothing is said"
@@ -487,7 +505,7 @@ func (w *world) misjudged() (all []string) {
 	}
 	var since time.Time
 	for _, l := range w.health.all() {
-		if l.status != 503 || !well(l.at) {
+		if l.status != http.StatusServiceUnavailable || !well(l.at) {
 			since = time.Time{}
 			continue
 		}
@@ -499,7 +517,40 @@ func (w *world) misjudged() (all []string) {
 			break
 		}
 	}
+	for _, s := range wounds {
+		within, ok := w.noticed(s.kind)
+		if !ok || s.to.Sub(s.from) < within || slices.ContainsFunc(downs, func(d span) bool { return d.meets(s.from.Add(-startTime), s.to) }) {
+			continue
+		}
+		ready := 0
+		for _, l := range w.health.all() {
+			switch {
+			case !s.meets(l.at, l.at):
+			case l.status == http.StatusServiceUnavailable:
+				ready = -1 << 30
+			case l.status == http.StatusOK:
+				ready++
+			}
+		}
+		if ready > 3 {
+			all = append(all, fmt.Sprintf("ready all the time while it was so for %v: %s", s.to.Sub(s.from).Round(time.Second), s.kind))
+		}
+	}
 	return all
+}
+
+// noticed is how long a fault may last before /readyz says so; ok is false of one that it does not name.
+func (w *world) noticed(kind string) (within time.Duration, ok bool) {
+	const busy = 3 * time.Second // so may a machine be
+	switch kind {
+	case "proxy away", "engine is killed":
+		return busy, true
+	case "engine stops", "half open": // a heartbeat, and how long its answer is waited for
+		return time.Duration(w.p.Heartbeat)*time.Millisecond + 10*time.Second + busy, true
+	case "disk full": // looked at each 15 seconds
+		return 15*time.Second + busy, true
+	}
+	return 0, false
 }
 
 // keep saves what is needed to understand the finds.

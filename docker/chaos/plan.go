@@ -190,6 +190,9 @@ func drawStep(r *rand.Rand, containers int) Step {
 		s.On, s.For = r.IntN(containers), drawTime(r)
 	case "engine stops", "engine is killed", "proxy away", "half open", "disk full", "agent is away", "agent stops", "sink refuses", "sink hangs":
 		s.For = drawTime(r)
+		if r.IntN(8) == 0 {
+			s.For = 15_000 + r.Int64N(15_000) // until it must be noticed
+		}
 	case "slow":
 		s.For, s.Size = drawTime(r), pick(r, 1_000, 50_000, 1_000_000) // bytes a second
 	}
