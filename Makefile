@@ -23,7 +23,7 @@ SCRIPTS = $(shell find docker -name '*.sh') .ci/run
 export CGO_ENABLED = 1
 
 .DELETE_ON_ERROR:
-.PHONY: sim chaos help build run check test e2e soak lint bench up down .go .compose image-test clean
+.PHONY: sim chaos help build run check test versions e2e soak lint bench up down .go .compose image-test clean
 
 help: ## list the targets (default)
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -55,11 +55,14 @@ check: | .go ## whether the values of a configuration are allowed, CONF=FILE: Fl
 
 test: build ## every test with the race detector, on a real Engine and, where installed, a real Fluent Bit; ENGINE=28,29 or all
 ifdef ENGINE
-	go test -json -race -timeout 2h -p 1 -parallel 2 ./... | go run ./docker/enginetest/cmd/byengine
+	go test -json -race -timeout 2h -p 1 -parallel 2 ./... | go run ./docker/enginetest/cmd/testtable
 else
 	@docker/engine.sh up >/dev/null || [ $$? = 3 ]
 	go test -race -timeout 40m -p 1 -parallel 2 ./... # a package has the machine for itself
 endif
+
+versions: build ## README's table of what each Fluent Bit does under load: FLUENT_BITS="PATH PATH ...", by default this machine's
+	STOPS=6 RELOADS=10 KILLS=8 PAUSE=35 go test -json -count=1 -timeout 3h -parallel 4 -run 'TestVersions|TestLines' ./plugin/e2e | go run ./docker/enginetest/cmd/testtable
 
 e2e: build ## Fluent Bit, VictoriaLogs and Kafka, all real: what came of 200,000 lines, and through faults; LOKI_URL=http://host:port for a Loki
 	@docker/engine.sh up >/dev/null

@@ -14,7 +14,7 @@ const (
 	probeEvery = 2 * time.Second
 	// repeatRefusal is how often it is said again that it does.
 	repeatRefusal = time.Minute
-	// carefulTimes bounds how long appends go on, where the counter says little,
+	// carefulTimes bounds how long appends go on, where no counter says much,
 	// until the ring has to be empty once: in times of what that takes.
 	carefulTimes = 5
 )
@@ -95,7 +95,7 @@ func (a *acker) room(now time.Time) bool {
 		return false
 	case a.refusing:
 		return n < a.probe && !now.Before(a.probeAt)
-	case !a.careful && !a.way.(*byCounter).proven:
+	case a.careful && a.seen.hasWrites, !a.careful && !a.way.(*byCounter).proven:
 		return n == 0
 	case a.careful && n > 0 && now.Sub(a.marks[0].at) > carefulTimes*a.drainTime():
 		return false
@@ -136,7 +136,11 @@ func (a *acker) look(s *sight) (safe uint64, lost bool) {
 
 // beCareful goes over to drains. What is under way is judged by them.
 func (a *acker) beCareful(c counters, why string) {
-	a.careful, a.way = true, &byDrain{at: c, from: a.acked, mixed: true}
+	d := &byDrain{at: c, from: a.acked, mixed: true}
+	if exact, ok := a.way.(*byCounter); ok && len(a.marks) == 1 && exact.from == a.acked {
+		d.at, d.mixed = exact.base, false
+	}
+	a.careful, a.way = true, d
 	if !a.warned {
 		a.warned = true
 		a.log.Warn("Fluent Bit counts other records than were appended: positions follow later, and after a restart lines may come twice",

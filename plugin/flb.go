@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"time"
 	"unsafe"
 
 	"github.com/fluent/fluent-bit-go/input"
@@ -49,6 +50,7 @@ type fluentBit struct {
 	tag       []byte // scratch: the tag with a NUL behind it
 	collector C.int  // of Watch, -1 without
 	engine    engineThread
+	chunks    chunkFiles
 	metrics   [len(ownMetrics)]unsafe.Pointer
 }
 
@@ -57,6 +59,7 @@ func newFluentBit(plugin *C.struct_flbgo_input_plugin) *fluentBit {
 	if name := C.flb_name(fb.ins); name != nil {
 		fb.name = C.GoString(name)
 	}
+	fb.chunks = chunkFiles{fds: "/proc/self/fd", input: fb.name, began: time.Now()}
 	return fb
 }
 
@@ -107,7 +110,9 @@ func (fb *fluentBit) Counters() counters {
 func (fb *fluentBit) EngineWaits() bool { return fb.engine.waits() }
 
 // StopsWithTasks implements host.
-func (fb *fluentBit) StopsWithTasks() bool { return C.flb_stop_waits_for_chunks() == 0 }
+func (fb *fluentBit) StopsWithTasks() bool {
+	return C.flb_stop_waits_for_chunks() == 0 && !fb.chunks.look()
+}
 
 // Watch implements host.
 func (fb *fluentBit) Watch(fd int) bool {
@@ -165,7 +170,7 @@ func configure(in *instance, fb *fluentBit, plugin *C.struct_flbgo_input_plugin)
 		return err
 	}
 	if fb.StopsWithTasks() {
-		in.log.Warn("this Fluent Bit (before 4.0.3) throws away what is in memory only when it stops: lines come twice after each stop, and with a slow output may be lost; set storage.type filesystem")
+		in.log.Warn("this Fluent Bit (before 4.0.3) throws away what is in memory only when it stops: unless storage.type is filesystem, lines come twice after each stop, and with a slow output may be lost")
 	}
 	fb.makeMetrics()
 	in.capture(collector)

@@ -21,6 +21,9 @@ const (
 	// settleTime is how long nothing must move, where the engine's thread
 	// cannot be watched, until it is taken to have nothing to do.
 	settleTime = 20 * time.Second
+	// hangTime takes its place where the thread was seen to wait before: then it
+	// is in a filter, or other inputs keep it from ever resting.
+	hangTime = 5 * time.Minute
 )
 
 // counters are those that Fluent Bit keeps of an instance.
@@ -54,6 +57,8 @@ type flight struct {
 	last  mark // behind the last append
 	left  mark // all up to here has left the ring, whatever became of it
 	rests bool // as of the last look the engine's thread had nothing to do
+	// watched says that the engine's thread can be: it was seen to wait.
+	watched bool
 
 	seen    counters
 	changed time.Time // last append, resume or move of a counter
@@ -106,7 +111,8 @@ func (f *flight) look(s *sight) {
 		f.drains = f.drains || f.paused && s.records > f.seen.records
 		f.seen, f.changed, f.still = s.counters, s.at, 0
 	}
-	f.rests = s.waits || s.at.Sub(f.changed) > settleTime
+	f.watched = f.watched || s.waits
+	f.rests = s.waits || s.at.Sub(f.changed) > f.settleTime()
 	if f.paused && !f.drains {
 		return
 	}
@@ -123,6 +129,13 @@ func (f *flight) look(s *sight) {
 	if f.drained() {
 		f.still++
 	}
+}
+
+func (f *flight) settleTime() time.Duration {
+	if f.watched {
+		return hangTime
+	}
+	return settleTime
 }
 
 func (f *flight) drainTime() time.Duration {

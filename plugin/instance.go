@@ -18,6 +18,7 @@ const (
 	busyEvery   = 5 * time.Millisecond   // while many are: a kill repeats them
 	manyRecords = 64
 	drainEvery  = 10 * time.Millisecond // while there is no room: throughput hangs on it
+	stepEvery   = 2 * time.Millisecond  // the same where one append goes at a time
 	idleEvery   = time.Second
 	// publishEvery is a little less, so that each idle event is one.
 	publishEvery = 900 * time.Millisecond
@@ -30,7 +31,7 @@ type host interface {
 	Append(tag string, buf []byte) bool // false: not now
 	Counters() counters                 // of this instance
 	EngineWaits() bool                  // its thread waits for events
-	StopsWithTasks() bool               // an orderly stop throws away what is in memory only
+	StopsWithTasks() bool               // an orderly stop throws away what is in memory only, and our chunks may be
 	Print(level int, line string)
 	Watch(fd int) bool // have goCollect called whenever fd is readable
 	Unwatch()
@@ -66,6 +67,8 @@ type instance struct {
 
 	cancel context.CancelFunc // of Run, nil before start
 	done   chan struct{}      // closed when Run is back
+
+	drops bool // as of late, Fluent Bit may throw chunks away when it stops
 
 	retryAt   time.Time // no append before, after one was refused
 	ackedAt   time.Time
@@ -153,6 +156,7 @@ func (in *instance) chores() {
 	if now.Sub(in.published) >= publishEvery {
 		in.published = now
 		in.host.Publish(in.src.Totals)
+		in.drops = in.host.StopsWithTasks()
 	}
 }
 
@@ -160,7 +164,7 @@ func (in *instance) chores() {
 // counters were read, which makes them final.
 func (in *instance) ack(now time.Time, engineWaits func() bool) {
 	in.ackedAt = now
-	if in.acks.paused && in.host.StopsWithTasks() {
+	if in.acks.paused && in.drops {
 		return // the pause may be that of a stop
 	}
 	s := sight{counters: in.host.Counters(), at: now}
@@ -179,6 +183,8 @@ func (in *instance) ackInterval(now time.Time) time.Duration {
 	switch n := in.acks.underWay(); {
 	case in.acks.paused || n == 0 || in.acks.refusing:
 		return ackEvery
+	case !in.acks.room(now) && len(in.acks.marks) == 1 && !in.acks.doubt:
+		return stepEvery
 	case !in.acks.room(now):
 		return drainEvery
 	case n >= manyRecords:
@@ -218,6 +224,7 @@ func (in *instance) pause() int {
 	if in != nil {
 		defer in.lines.flush()
 		in.acks.pause(in.host.Counters())
+		in.drops = in.host.StopsWithTasks()
 		in.log.Debug("paused")
 	}
 	return 0
@@ -244,7 +251,7 @@ func (in *instance) close() {
 	if in.src != nil && !in.stop() {
 		in.src.Abandon()
 	} else if in.src != nil {
-		if !in.host.StopsWithTasks() {
+		if in.drops = in.host.StopsWithTasks(); !in.drops {
 			in.ack(time.Now(), func() bool { return true })
 		}
 		if err := in.src.Close(); err != nil {

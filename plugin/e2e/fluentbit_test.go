@@ -9,12 +9,79 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"testing"
+
+	"fluent-bit-docker-logs/docker/debian"
 )
 
 // fluentBit is the real agent, configured in the classic format.
-type fluentBit struct{ path string }
+type fluentBit struct {
+	path    string
+	version release
+}
 
-func (fluentBit) String() string { return "fluent-bit" }
+func (f fluentBit) String() string { return "fluent-bit-" + f.version.String() }
+
+// release is a version of Fluent Bit.
+type release [3]int
+
+func (r release) String() string { return fmt.Sprintf("%d.%d.%d", r[0], r[1], r[2]) }
+
+// since reports whether it is that release or a later one.
+func (r release) since(major, minor, patch int) bool {
+	return slices.Compare(r[:], []int{major, minor, patch}) >= 0
+}
+
+// fluentBits are the Fluent Bits to test on: those that the environment variable FLUENT_BITS names, paths separated by
+// colons or spaces, or that of this machine.
+func fluentBits() (bits []fluentBit, err error) {
+	paths := strings.FieldsFunc(os.Getenv("FLUENT_BITS"), func(r rune) bool { return r == ':' || r == ' ' })
+	if len(paths) == 0 {
+		path, ok := debian.FluentBit()
+		if !ok {
+			return nil, nil
+		}
+		paths = []string{path}
+	}
+	for _, path := range paths {
+		said, err := exec.Command(path, "--version").Output()
+		if err != nil {
+			return nil, fmt.Errorf("%s --version: %w", path, err)
+		}
+		f := fluentBit{path: path}
+		if _, err := fmt.Sscanf(string(said), "Fluent Bit v%d.%d.%d", &f.version[0], &f.version[1], &f.version[2]); err != nil {
+			return nil, fmt.Errorf("%s --version says %q", path, said)
+		}
+		bits = append(bits, f)
+	}
+	return bits, nil
+}
+
+// eachFluentBit runs f once per Fluent Bit that the plugin runs in.
+func eachFluentBit(t *testing.T, f func(t *testing.T, bin fluentBit)) {
+	t.Helper()
+	needFluentBit(t)
+	for _, a := range agents {
+		if bin, ok := a.(fluentBit); ok {
+			t.Run(bin.String(), func(t *testing.T) { f(t, bin) })
+		}
+	}
+}
+
+// needFluentBit is the newest Fluent Bit; without one the test is skipped.
+func needFluentBit(t *testing.T) fluentBit {
+	t.Helper()
+	var newest fluentBit
+	for _, a := range agents {
+		if f, ok := a.(fluentBit); ok && slices.Compare(f.version[:], newest.version[:]) > 0 {
+			newest = f
+		}
+	}
+	if newest.path == "" {
+		t.Skip("no fluent-bit on the PATH")
+	}
+	return newest
+}
 
 func (f fluentBit) command(dir, out string, s setup) (*exec.Cmd, error) {
 	var b strings.Builder

@@ -113,7 +113,15 @@ func TestLines(t *testing.T) {
 			}
 		}
 		p.awaitRecords(counts)
-		exact(t, want, arrived(p.stop(), "docker"))
+		records := arrived(p.stop(), "docker")
+		exact(t, want, records)
+		if bin, ok := a.(fluentBit); ok {
+			missing, doubled := 0, 0
+			for _, v := range Compare(want, records) {
+				missing, doubled = missing+v.Missing.Count, doubled+v.Doubled.Count
+			}
+			cell(t, bin, "all kinds of lines, real Engines", fmt.Sprintf("%d / %d", missing, doubled))
+		}
 	})
 }
 

@@ -10,7 +10,6 @@ import (
 
 	"go.uber.org/goleak"
 
-	"fluent-bit-docker-logs/docker/debian"
 	"fluent-bit-docker-logs/docker/enginetest"
 )
 
@@ -19,6 +18,9 @@ var pluginPath, hostPath string
 
 // agents are the programs that the tests run the plugin in; each test runs once in each.
 var agents []agent
+
+// tooOld are the Fluent Bits that the plugin refuses to run in.
+var tooOld []fluentBit
 
 func TestMain(m *testing.M) {
 	if err := prepare(); err != nil {
@@ -41,16 +43,20 @@ func prepare() error {
 	}
 	pluginPath = filepath.Join(root, "build", "in_docker_logs.so")
 	hostPath = filepath.Join(root, "build", "flbhost")
+	bits, err := fluentBits()
+	if err != nil {
+		return err
+	}
 	names := []string{}
-	if path, ok := debian.FluentBit(); ok {
-		version, err := exec.Command(path, "--version").Output()
-		if err != nil {
-			return fmt.Errorf("%s --version: %w", path, err)
+	for _, f := range bits {
+		names = append(names, fmt.Sprintf("%s (%s)", f, f.path))
+		if f.version.since(2, 2, 0) {
+			agents = append(agents, f)
+		} else {
+			tooOld = append(tooOld, f)
 		}
-		line, _, _ := strings.Cut(string(version), "\n")
-		agents = append(agents, fluentBit{path})
-		names = append(names, fmt.Sprintf("%s (%s)", line, path))
-	} else {
+	}
+	if len(bits) == 0 {
 		names = append(names, "no fluent-bit here")
 	}
 	agents = append(agents, host{})

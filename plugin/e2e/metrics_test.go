@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +46,22 @@ func get(t *testing.T, url string) (code int, body string) {
 		t.Fatal(err)
 	}
 	return res.StatusCode, string(b)
+}
+
+// metric is the value of a metric without other labels than the instance's, -1 if it is not there.
+func metric(t *testing.T, listen, name string) float64 {
+	t.Helper()
+	_, text := get(t, "http://"+listen+"/metrics")
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, name+"{") || strings.HasPrefix(line, name+" ") {
+			fields := strings.Fields(line)
+			v, err := strconv.ParseFloat(fields[len(fields)-1], 64)
+			if err == nil {
+				return v
+			}
+		}
+	}
+	return -1
 }
 
 // await asks until the answer is as wanted; nothing announces it.

@@ -31,7 +31,7 @@ func TestNeighbour(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			args := append(order, "-f", "0.2", "-i", "docker_logs", "-p", "docker_host=unix:///nowhere", "-p", "metrics_listen=off",
 				"-i", "dummy", "-o", "neighbour", "-m", "*")
-			p := launch(t, withArgs{fluentBit{bin}, args}, setup{})
+			p := launch(t, withArgs{bin, args}, setup{})
 			p.awaitLog(regexp.MustCompile(`neighbour recovered`), 5)
 		})
 	}

@@ -8,9 +8,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"fluent-bit-docker-logs/capture/dockertest"
 	"fluent-bit-docker-logs/docker/enginetest"
 )
 
@@ -165,4 +167,48 @@ func TestPressure(t *testing.T) {
 			t.Errorf("a pause was taken for a refusal, %d times", n)
 		}
 	})
+}
+
+// TestReloadWhileAnOutputIsAway: hot reloads end although an output is away that is tried for ever, capture goes on after
+// each of them, and nothing is lost or, chunks being files, comes twice.
+func TestReloadWhileAnOutputIsAway(t *testing.T) {
+	const reloads, part = 3, 1000
+	k := newTaker(t)
+	k.refuses.Store(true)
+	e := dockertest.Start(t)
+	c := e.Run(dockertest.Container{Name: "web"})
+	listen := freeAddress(t)
+	r := newConfigured(t, needFluentBit(t), `
+service: {flush: 0.2, grace: 2, hot_reload: on, hot_reload.ensure_thread_safety: off, storage.path: st, scheduler.base: 1, scheduler.cap: 2}
+pipeline:
+  inputs:
+    - {name: docker_logs, docker_host: '`+e.Host()+`', reader: follow, tag: docker, db: db.json, start_from: beginning, metrics_listen: '`+listen+`', storage.type: filesystem}
+  outputs:
+    - {name: http, match: '*', host: 127.0.0.1, port: `+k.port+`, format: json, retry_limit: no_limits}
+`, "0")
+	r.start()
+	began := 0.0
+	for i := range reloads + 1 {
+		if i > 0 {
+			if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+				t.Fatal(err)
+			}
+		}
+		eventually(t, limit, fmt.Sprint("the end of reload ", i), func() bool {
+			return metric(t, listen, "log_capturer_start_time_seconds") > began
+		})
+		began = metric(t, listen, "log_capturer_start_time_seconds")
+		for k := range part {
+			c.Stdout(fmt.Sprintf("SEQ=%08d", i*part+k))
+		}
+		eventually(t, limit, fmt.Sprint("what was written after reload ", i), func() bool {
+			return metric(t, listen, "log_capturer_acked_records_total") == part // of each generation
+		})
+	}
+	k.refuses.Store(false)
+	o := settled(t, (reloads+1)*part, false, k.texts)
+	_ = r.end(syscall.SIGTERM)
+	if o = counted(o.of, false, k.texts()...); o.missing+o.doubled > 0 {
+		t.Errorf("%v; %s", o, o.first)
+	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -41,5 +42,32 @@ func TestNothingRan(t *testing.T) {
 	failed, err := run(strings.NewReader("a line of a build\n"), &out)
 	if failed || err != nil || !strings.Contains(out.String(), "a line of a build\nno test ran on an Engine") {
 		t.Errorf("failed %v, error %v, printed %q", failed, err, out.String())
+	}
+}
+
+// What tests say of themselves becomes a table, versions in their order; what failed is seen.
+func TestGrid(t *testing.T) {
+	var in strings.Builder
+	for _, c := range [][5]string{
+		{"TestV/a", "pass", "stops", "10.0.1", "0 / 0"},
+		{"TestV/b", "fail", "stops", "9.1.0", "7 / 0"},
+		{"TestV/c", "pass", "kills", "9.1.0", "0 / 12"},
+		{"TestV/d", "pass", "kills", "9.1.0", "0 / 12"},
+		{"TestV/e", "skip", "kills", "10.0.1", ""},
+	} {
+		for i, key := range []string{"row", "column", "cell"} {
+			fmt.Fprintf(&in, `{"Action":"attr","Package":"p","Test":%q,"Key":%q,"Value":%q}`+"\n", c[0], key, c[2+i])
+		}
+		fmt.Fprintf(&in, `{"Action":%q,"Package":"p","Test":%q}`+"\n", c[1], c[0])
+	}
+	var out strings.Builder
+	failed, err := run(strings.NewReader(in.String()), &out)
+	const want = `| | 9.1.0 | 10.0.1 |
+|---|---|---|
+| kills | 0 / 12 | - |
+| stops | **failed** 7 / 0 | 0 / 0 |
+`
+	if !failed || err != nil || out.String() != want {
+		t.Errorf("failed %v, error %v, printed\n%s", failed, err, out.String())
 	}
 }

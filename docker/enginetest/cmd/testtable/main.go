@@ -1,5 +1,6 @@
-// Byengine reads what `go test -json` prints, shows it as go test would, and ends with a table of the tests by Engine: a
-// test counts for the Engine whose version is a part of its name.
+// Testtable reads what `go test -json` prints, shows it as go test would, and ends with tables: of the tests by Engine,
+// where a test counts for the Engine whose version is a part of its name; and, in Markdown, of what tests say of
+// themselves by the attributes row, column and cell (testing.T.Attr).
 package main
 
 import (
@@ -16,7 +17,7 @@ import (
 
 // event is what test2json makes of a line (go doc test2json).
 type event struct {
-	Action, Package, Test, Output string
+	Action, Package, Test, Output, Key, Value string
 }
 
 // version is how an Engine names itself in the name of a subtest, e.g. 20.10.24+dfsg1.
@@ -31,7 +32,7 @@ type tally struct {
 func main() {
 	failed, err := run(os.Stdin, os.Stdout)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "byengine:", err)
+		fmt.Fprintln(os.Stderr, "testtable:", err)
 		os.Exit(2)
 	}
 	if failed {
@@ -42,6 +43,7 @@ func main() {
 // run copies the output of the tests from r to w, and writes the table. It says whether any test or package failed.
 func run(r io.Reader, w io.Writer) (failed bool, err error) {
 	engines := map[string]*tally{}
+	var said grid
 	printed := map[string]*strings.Builder{} // by package and test, until it is known what came of it
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 16<<20)
@@ -62,7 +64,10 @@ func run(r io.Reader, w io.Writer) (failed bool, err error) {
 				printed[key] = &strings.Builder{}
 			}
 			printed[key].WriteString(e.Output)
+		case "attr":
+			said.attr(key, e.Key, e.Value)
 		case "pass", "skip", "fail":
+			said.end(key, e.Action)
 			if e.Action == "fail" {
 				failed = true
 				if b := printed[key]; b != nil {
@@ -75,6 +80,10 @@ func run(r io.Reader, w io.Writer) (failed bool, err error) {
 	}
 	if err := lines.Err(); err != nil {
 		return failed, err
+	}
+	if len(said.columns) > 0 {
+		said.write(w)
+		return failed, nil
 	}
 	return failed, table(w, engines)
 }
