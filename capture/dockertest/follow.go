@@ -101,6 +101,7 @@ func (e *Engine) serveLogs(w http.ResponseWriter, r *http.Request, c *Ctr) {
 		h.Set("Content-Type", "application/vnd.docker.multiplexed-stream")
 	}
 	e.logQuery(q)
+	c.announce(q)
 	c.prepare(f)
 	c.log.join(f, q)
 	c.enter()

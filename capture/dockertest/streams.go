@@ -20,6 +20,7 @@ type Streams struct {
 	silentTimes int
 	bytesPerSec int
 	firstByte   time.Duration
+	before      func(LogQuery)
 }
 
 func (s *Streams) stores() []*logStore {
@@ -168,6 +169,26 @@ func (s *Streams) LogQueries() (qs []LogQuery) {
 		}
 	}
 	return qs
+}
+
+// BeforeLog has do called by each log request before it gets its place in the log: what the log is to hold by then that it did not at the
+// request before. nil ends it.
+func (s *Streams) BeforeLog(do func(LogQuery)) {
+	s.e.mu.Lock()
+	s.before = do
+	s.e.mu.Unlock()
+}
+
+// announce calls what was ordered by BeforeLog.
+func (c *Ctr) announce(q LogQuery) {
+	c.e.mu.Lock()
+	both := [...]func(LogQuery){c.Streams.before, c.e.Streams.before}
+	c.e.mu.Unlock()
+	for _, do := range both {
+		if do != nil {
+			do(q)
+		}
+	}
 }
 
 // prepare applies to a new log request what was ordered.

@@ -67,7 +67,7 @@ func ownScript(t *testing.T, env ...string) func(args ...string) string {
 }
 
 // await waits until ok is true, and asks often.
-func await(t *testing.T, what string, ok func() bool) {
+func await(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !ok(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {

@@ -78,10 +78,11 @@ func (r *refusing) refused(status int) (message string) {
 	return message
 }
 
-// finish ends Fluent Bit in an orderly way, wants it to hold no chunk any more, and returns the texts that Loki took, sorted,
-// each as often as it did.
+// finish waits until Fluent Bit has sent or given up all chunks, which may take several of its attempts, ends it, and returns the
+// texts that Loki took, sorted, each as often as it did.
 func (r *refusing) finish() []string {
 	r.t.Helper()
+	await(r.t, "an end of all chunks", func() bool { return len(r.files("docker_logs.0/*.flb")) == 0 })
 	r.end(syscall.SIGTERM)
 	if left := r.files("docker_logs.0/*.flb"); len(left) > 0 {
 		r.t.Errorf("chunks are left: %v", left)
