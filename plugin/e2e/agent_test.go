@@ -212,7 +212,7 @@ func (p *process) setRate(rate int64) {
 // awaitRecords waits until the sink has n records of each container; what is short is said by the comparison later.
 func (p *process) awaitRecords(n map[string]int) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := p.whileItComes()
 	defer cancel()
 	if !p.await(ctx, func() bool {
 		for id, want := range n {
@@ -224,7 +224,7 @@ func (p *process) awaitRecords(n map[string]int) {
 	}) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.t.Errorf("after %v the records per container are %v, want %v", limit, p.byID, n)
+		p.t.Errorf("no record came for %v, the records per container are %v, want %v", limit, p.byID, n)
 	}
 }
 
@@ -235,7 +235,7 @@ func (p *process) stop() []record {
 	if status := p.cmd.ProcessState; !status.Success() {
 		p.t.Errorf("%s ended with %v", p.agent, status)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := p.whileItComes()
 	defer cancel()
 	if err := p.finish(ctx); err != nil {
 		p.t.Fatal(err)
@@ -246,13 +246,13 @@ func (p *process) stop() []record {
 // end sends the agent a signal that ends it and waits until it has.
 func (p *process) end(sig syscall.Signal) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := p.whileItComes()
 	defer cancel()
 	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		p.t.Fatal(err)
 	}
 	if !p.wait(ctx) {
-		p.t.Fatalf("%s does not end within %v of %v", p.agent, limit, sig)
+		p.t.Fatalf("%s does not end after %[3]v, no record came for %[2]v", p.agent, limit, sig)
 	}
 }
 

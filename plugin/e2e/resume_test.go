@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -102,7 +101,7 @@ func TestKilled(t *testing.T) {
 // awaitDistinct waits until the sink has n different lines of a container.
 func (p *process) awaitDistinct(id string, n int) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := p.whileItComes()
 	defer cancel()
 	seen, next := map[string]bool{}, 0
 	p.await(ctx, func() bool {
@@ -119,7 +118,7 @@ func (p *process) awaitDistinct(id string, n int) {
 func (p *process) stopTorn() []record {
 	p.t.Helper()
 	p.end(syscall.SIGTERM)
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := p.whileItComes()
 	defer cancel()
 	_ = p.finish(ctx)
 	return p.records
