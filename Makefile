@@ -104,7 +104,7 @@ down: .compose ## stop the stack; its volumes stay
 .compose:
 	@docker compose version >/dev/null 2>&1 || { echo "there is no 'docker compose' here; install Docker Compose 2 (Debian: docker-compose-plugin of Docker's packages)"; exit 1; }
 
-image-test: build ## build docker/Dockerfile from stand-ins of its bases, and run the image; a few minutes
+image-test: build ## the image of docker/Dockerfile, compiled in stand-ins of its bases, and run; minutes, as make test does it without the compiler
 	@docker/engine.sh up >/dev/null || [ $$? = 3 ]
 	IMAGE_TEST=1 go test -v -count 1 -timeout 30m -run Image ./docker
 

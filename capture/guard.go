@@ -22,6 +22,7 @@ type fdGuard struct {
 	fds  fdCount
 
 	warned     bool
+	fewSince   time.Time    // when they were no more than FD_Warn after it was warned; zero while they are
 	said       string       // the last action
 	looks      atomic.Int64 // so far
 	parked     []*stream    // whose logs were given up
@@ -50,7 +51,8 @@ const (
 	// recycleEvery is how often all streams are opened anew at most.
 	recycleEvery = 10 * time.Minute
 	// calmBeats is for how many times Heartbeat_Interval there must have been
-	// descriptors enough before logs that were given up are opened again.
+	// descriptors enough before that is said, and logs that were given up are
+	// opened again.
 	calmBeats = 2
 	// perStream is how many descriptors a stream has at most, for the moment of
 	// a rotation.
@@ -116,15 +118,27 @@ func (g *fdGuard) check() (acted bool) {
 		g.log.Warn("many file descriptors are open (FD_Warn)", "process", n.Process, "connections", n.Connections, "log_files", n.Files, "warn", n.Warn, "limit", n.Limit)
 	}
 	if excess > 0 {
-		g.calmSince = time.Time{}
+		g.calmSince, g.fewSince = time.Time{}, time.Time{}
 		return g.act(n, excess)
 	}
-	if n.Process <= n.Warn && g.warned {
-		g.warned, g.said = false, ""
-		g.log.Info("the number of open file descriptors is normal again", "process", n.Process)
-	}
+	g.sayFew(n)
 	g.unpark(-excess - n.margin())
 	return false
+}
+
+// sayFew says that a warning is over, once it has been for a while: what waits for
+// another attempt of an output that is away comes and goes.
+func (g *fdGuard) sayFew(n FDs) {
+	switch {
+	case !g.warned:
+	case n.Process > n.Warn:
+		g.fewSince = time.Time{}
+	case g.fewSince.IsZero():
+		g.fewSince = time.Now()
+	case time.Since(g.fewSince) >= calmBeats*g.col.cfg.HeartbeatInterval:
+		g.warned, g.said, g.fewSince = false, "", time.Time{}
+		g.log.Info("the number of open file descriptors is normal again", "process", n.Process)
+	}
 }
 
 // act gives up descriptors. Each call goes one step further, since the next

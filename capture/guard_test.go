@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"golang.org/x/sys/unix"
@@ -127,6 +128,41 @@ func TestGuardIsNotForTimers(t *testing.T) {
 	if n := a.guardDid(); n != 0 {
 		t.Errorf("it did %v things:\n%s", n, a.log)
 	}
+}
+
+// A number that goes up and down around FD_Warn is said once, and that it is over
+// when it has been for a while.
+func TestGuardSaysOnceWhatComesAndGoes(t *testing.T) {
+	e := dockertest.Start(t)
+	a := startAgent(t, e.Host(), nil, func(c *Config) {
+		c.HeartbeatInterval, c.TaskTimeout = 24*time.Hour, 48*time.Hour // it looks when it is told to
+		c.FDWarn, c.FDLimit = processFDs()+50, 1<<20
+	})
+	a.connected()
+	g := a.col.guard
+	a.waitFor("its own look", func() bool { return g.looks.Load() > 0 })
+	files := func(n int) (all []*os.File) {
+		for range n {
+			f, err := os.Open(os.DevNull)
+			must(t, err)
+			all = append(all, f)
+		}
+		return all
+	}
+	for range 5 {
+		all := files(100)
+		g.check()
+		for _, f := range all {
+			must(t, f.Close())
+		}
+		g.check()
+	}
+	if n := strings.Count(a.log.String(), "file descriptors"); n != 1 {
+		t.Errorf("it says %d things:\n%s", n, a.log)
+	}
+	g.fewSince = g.fewSince.Add(-calmBeats * a.col.cfg.HeartbeatInterval)
+	g.check()
+	a.waitLog("the number of open file descriptors is normal again")
 }
 
 // A stream needs a descriptor or two. Where there are more of the capture's,

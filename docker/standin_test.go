@@ -14,9 +14,8 @@ import (
 	"fluent-bit-docker-logs/docker/debian"
 )
 
-// Stand-ins for the images that the Dockerfile starts from, of the same layout, made from what is on this machine. They stay
-// with the Engine: that of Go until other modules are needed.
-const fluentBitStandin = "docker-logs-standin/fluent-bit"
+// Stand-ins for the images that the Dockerfile starts from, of the same layout, made from what is on this machine. They go
+// with the test, but for that in which Go compiles: it stays with the Engine until other modules are needed.
 
 // debianRelease is the release of this machine, of which the stand-ins are.
 func debianRelease(t *testing.T) string {
@@ -60,6 +59,75 @@ func makeGoStandin(t *testing.T, d docker, release string) (name, version string
 	return name, version
 }
 
+// builtGo stands in for go where all that would be built is in /built, with the names of the files that this takes in
+// /built/sources: they must have been copied.
+const builtGo = `#!/bin/sh
+set -eu
+if [ "$*" = "mod download" ]; then
+	test -s go.mod && test -s go.sum
+	exit
+fi
+test "$1" = build
+while read -r file; do
+	test -e "$file" || { echo "the build has no $file"; exit 1; }
+done </built/sources
+while [ "$1" != -o ]; do shift; done
+out=$2
+shift 2
+mkdir -p "${out%/*}"
+for package; do
+	cp "/built/${package##*/}" "$out"
+done
+`
+
+// makeBuiltStandin makes a stand-in as makeGoStandin does, in seconds and without a network: its go hands out what was built
+// on this machine.
+func makeBuiltStandin(t *testing.T, d docker, release string) (name, version string) {
+	t.Helper()
+	run(t, script(t, nil, "make", "--silent", "--no-print-directory", "build"))
+	root := filepath.Join(t.TempDir(), "root")
+	built := filepath.Join(root, "built")
+	install(t, "../build/in_docker_logs.so", filepath.Join(built, "plugin"))
+	programs := script(t, []string{"CGO_ENABLED=0"}, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", built, "./docker/healthcheck", "./docker/loggen")
+	run(t, programs)
+	files := `{{$d := .Dir}}{{if .Module}}{{if .Module.Main}}{{range .GoFiles}}{{$d}}/{{.}}
+{{end}}{{range .CgoFiles}}{{$d}}/{{.}}
+{{end}}{{range .CFiles}}{{$d}}/{{.}}
+{{end}}{{range .HFiles}}{{$d}}/{{.}}
+{{end}}{{range .EmbedFiles}}{{$d}}/{{.}}
+{{end}}{{end}}{{end}}`
+	list := run(t, script(t, nil, "go", "list", "-deps", "-f", files, "./plugin", "./docker/healthcheck", "./docker/loggen"))
+	module := run(t, script(t, nil, "go", "list", "-m", "-f", "{{.Dir}}"))
+	sources := ""
+	for file := range strings.FieldsSeq(list) {
+		sources += strings.TrimPrefix(file, module+"/") + "\n"
+	}
+	write(t, filepath.Join(built, "sources"), sources, 0o644)
+	write(t, filepath.Join(root, "usr/local/go/bin/go"), builtGo, 0o755)
+	for _, program := range []string{"sh", "mkdir", "chmod", "cp"} {
+		path, err := exec.LookPath(program)
+		if err != nil {
+			t.Fatal(err)
+		}
+		installProgram(t, path, filepath.Join(root, "bin", program), root)
+	}
+	name, version = "docker-logs-standin/golang-built", fmt.Sprint(os.Getpid())
+	image := name + ":" + version + "-" + release
+	d.importTree(t, root, image, "ENV PATH=/usr/local/go/bin:/bin")
+	t.Cleanup(func() { run(t, d.command("rmi", image)) })
+	return name, version
+}
+
+func write(t *testing.T, path, text string, mode os.FileMode) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // of an image
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func runtimeRoot(t *testing.T) string {
 	t.Helper()
 	out, err := exec.Command("go", "env", "GOROOT").Output()
@@ -72,24 +140,34 @@ func runtimeRoot(t *testing.T) string {
 var libraryPath = regexp.MustCompile(`(/[^ ]+) \(0x`)
 
 // makeFluentBitStandin makes fluent/fluent-bit: this machine's Fluent Bit at the official place with its libraries, and
-// nothing else: no shell, as there.
-func makeFluentBitStandin(t *testing.T, d docker, version string) {
+// nothing else: no shell, as there. Without a Fluent Bit the image has the project's host there, and cannot be run.
+func makeFluentBitStandin(t *testing.T, d docker, version string) (name string, runnable bool) {
 	t.Helper()
-	path, ok := debian.FluentBit()
-	if !ok {
-		t.Skip("no fluent-bit here: a stand-in for its image cannot be made")
+	path, runnable := debian.FluentBit()
+	if !runnable {
+		path = "../build/flbhost"
+		run(t, script(t, nil, "make", "--silent", "--no-print-directory", "build"))
 	}
-	ldd, err := exec.Command("ldd", path).Output()
+	root := filepath.Join(t.TempDir(), "root")
+	installProgram(t, path, filepath.Join(root, "fluent-bit/bin/fluent-bit"), root)
+	name = fmt.Sprint("docker-logs-standin/fluent-bit-", os.Getpid())
+	d.importTree(t, root, name+":"+version, `ENTRYPOINT ["/fluent-bit/bin/fluent-bit"]`,
+		`CMD ["/fluent-bit/bin/fluent-bit", "-c", "/fluent-bit/etc/fluent-bit.conf"]`)
+	t.Cleanup(func() { run(t, d.command("rmi", name+":"+version)) })
+	return name, runnable
+}
+
+// installProgram copies a program, and the libraries that it needs to where they are below root.
+func installProgram(t *testing.T, from, to, root string) {
+	t.Helper()
+	ldd, err := exec.Command("ldd", from).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	root := filepath.Join(t.TempDir(), "root")
-	install(t, path, filepath.Join(root, "fluent-bit/bin/fluent-bit"))
+	install(t, from, to)
 	for _, m := range libraryPath.FindAllStringSubmatch(string(ldd), -1) {
 		install(t, m[1], filepath.Join(root, m[1]))
 	}
-	d.importTree(t, root, fluentBitStandin+":"+version, `ENTRYPOINT ["/fluent-bit/bin/fluent-bit"]`,
-		`CMD ["/fluent-bit/bin/fluent-bit", "-c", "/fluent-bit/etc/fluent-bit.conf"]`)
 }
 
 // install copies a file, followed where it is a link.
