@@ -162,7 +162,8 @@ func (d *discovery) act(ctx context.Context, a action) {
 		d.forget(id)
 		return
 	}
-	d.inquire(ctx, a.ctr, a.name == "start", false)
+	// What was over before this run of the agent may have been read by the one before.
+	d.inquire(ctx, a.ctr, (a.name == "start" || a.name == "die") && a.at >= d.col.beganAt(), false)
 }
 
 // startCreated starts the stream of a container whose first start was just

@@ -325,6 +325,7 @@ func (a *dockerAPI) openLogs(ctx context.Context, id string, opts containertypes
 type action struct {
 	name string     // create, start, kill, die, destroy, rename
 	ctr  *container // as far as the event tells
+	at   int64      // by the Engine's clock, nanoseconds since 1970
 }
 
 // watch subscribes to container events since a moment of the Engine's clock.
@@ -357,7 +358,7 @@ func (a *dockerAPI) watch(ctx context.Context, since time.Time) (wait func(f fun
 						Name:   strings.TrimPrefix(m.Actor.Attributes["name"], "/"),
 						Image:  m.Actor.Attributes["image"],
 						Labels: m.Actor.Attributes, // and more than the labels
-					}})
+					}, m.TimeNano})
 				}
 			case err, ok := <-errs:
 				if !ok || err == nil || errors.Is(err, io.EOF) {

@@ -251,3 +251,28 @@ func TestMissedContainerIsCountedOnce(t *testing.T) {
 		t.Errorf("%v containers were missed", n)
 	}
 }
+
+// What was read and removed before a restart is not missed after it, although the
+// Engine tells of it again.
+func TestReadBeforeARestartIsNotMissed(t *testing.T) {
+	e := dockertest.Start(t)
+	opts := dbOptions(t, nil)
+	a := startAgent(t, e.Host(), opts)
+	a.connected()
+	for i := range 3 {
+		c := e.Run(dockertest.Container{Name: fmt.Sprint("short-", i), AutoRemove: true})
+		c.Stdout("line")
+		a.waitRecords(i + 1)
+		c.Stop()
+	}
+	a.stop()
+	a = startAgent(t, e.Host(), opts)
+	a.connected()
+	id := strings.Repeat("0123456789abcdef", 4)
+	e.Emit(dockertest.Event{Action: "die", ID: id, Attributes: map[string]string{"name": "short"}}) // it ran, and ended now
+	a.waitFor("the container that was missed", func() bool { return strings.Contains(a.log.String(), "its lines are lost\" container=short id="+shortID(id)) })
+	a.stop()
+	if n := testutil.ToFloat64(a.col.metrics.missed); n != 1 {
+		t.Errorf("%v containers were missed:\n%s", n, a.log)
+	}
+}

@@ -31,6 +31,13 @@ func (c *Collector) noteClock(ahead time.Duration) {
 	}
 }
 
+// beganAt is when this run of the agent began, by the Engine's clock.
+func (c *Collector) beganAt() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.nowAt
+}
+
 // leaveOut notes why a container is not captured.
 func (c *Collector) leaveOut(id string, o other) {
 	c.mu.Lock()
