@@ -270,7 +270,9 @@ func TestReadBeforeARestartIsNotMissed(t *testing.T) {
 	a.connected()
 	id := strings.Repeat("0123456789abcdef", 4)
 	e.Emit(dockertest.Event{Action: "die", ID: id, Attributes: map[string]string{"name": "short"}}) // it ran, and ended now
-	a.waitFor("the container that was missed", func() bool { return strings.Contains(a.log.String(), "its lines are lost\" container=short id="+shortID(id)) })
+	a.waitFor("the container that was missed", func() bool {
+		return strings.Contains(a.log.String(), "its lines are lost\" container=short id="+shortID(id))
+	})
 	a.stop()
 	if n := testutil.ToFloat64(a.col.metrics.missed); n != 1 {
 		t.Errorf("%v containers were missed:\n%s", n, a.log)

@@ -50,7 +50,7 @@ func newMetrics(reg prometheus.Registerer, c *Collector) (*metrics, error) {
 		late:             r.counter("late_records_total", "Records that the Engine left out while a log was followed, and that were delivered afterwards, out of order."),
 		damaged:          r.counter("damaged_records_total", "Places in log files, or in what the Engine sent, that held no record and were left out."),
 		missed:           r.counter("missed_containers_total", "Containers that were removed before their log could be opened."),
-		unpolled:         r.counter("unpolled_containers_total", "Containers that were removed while they were polled: what they wrote after the last poll, if anything, is lost."),
+		unpolled:         r.counter("unpolled_containers_total", "Containers that were removed while they were polled, or while their log could not be read: what they wrote after it was read last, if anything, is lost."),
 		rotations:        r.counter("stream_rotations_total", "Stream rotations: logs opened anew and closed as they were."),
 		rotationErrors:   r.counter("stream_rotation_errors_total", "Stream rotations that were left out because the log could not be opened a second time."),
 		stalls:           r.counter("stream_stalls_total", "Streams that were silent while their log grew, and were opened again."),

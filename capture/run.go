@@ -133,6 +133,8 @@ func (s *stream) readOnce(ctx context.Context, r *readers) (done bool, err error
 		return true, errUnreadable
 	case err == nil && !c.Running:
 		return s.endOf(ctx, c)
+	case err != nil:
+		s.isCutOff()
 	}
 	return false, err
 }
@@ -181,7 +183,7 @@ func (s *stream) inspect(ctx context.Context) (c *container, err error) {
 }
 
 // reportMissed counts and says that a container was removed before its log
-// could be opened, or while it was polled.
+// could be opened, or while it was not open.
 func (s *stream) reportMissed() {
 	s.meta.Lock()
 	defer s.meta.Unlock()
@@ -192,6 +194,10 @@ func (s *stream) reportMissed() {
 		s.col.metrics.unpolled.Inc()
 		s.log.Warn("the container was removed while it was polled: what it wrote after its last poll, if anything, is lost", "last_poll", s.lastPoll.UTC())
 		s.lastPoll = time.Time{}
+	case !s.cutOff.IsZero():
+		s.col.metrics.unpolled.Inc()
+		s.log.Warn("the container was removed while its log could not be read: what it wrote meanwhile, if anything, is lost", "not_read_since", s.cutOff.UTC())
+		s.cutOff = time.Time{}
 	}
 }
 

@@ -81,6 +81,32 @@ func TestRemovedBeforeItsLastPoll(t *testing.T) {
 	}
 }
 
+// The same of one whose log could not be read when it was removed.
+func TestRemovedWhileItsLogIsClosed(t *testing.T) {
+	e := dockertest.Start(t)
+	a := startAgent(t, e.Host(), map[string]string{"Reader": "follow"})
+	a.connected()
+	c, open := e.Run(dockertest.Container{Name: "job"}), e.Run(dockertest.Container{Name: "open"})
+	c.Stdout("first")
+	open.Stdout("first")
+	a.waitRecords(2)
+	undo := e.Override(dockertest.Logs, nil, dockertest.Answer{Status: 500, Message: "no"})
+	c.CutFollowers()
+	a.waitLog("reading the log failed")
+	c.Stdout("never seen")
+	c.Remove()
+	a.waitLog("removed while its log could not be read")
+	undo()
+	open.Stdout("last")
+	open.Remove()
+	a.waitTexts(open.ID, "", 2)
+	a.waitFor("the end of the streams", func() bool { return a.col.captured(open.ID) == nil || a.col.byReader()[readerFollow] == 0 })
+	a.stop()
+	if n := testutil.ToFloat64(a.col.metrics.unpolled); n != 1 || strings.Count(a.log.String(), "if anything, is lost") != 1 {
+		t.Errorf("%v are counted:\n%s", n, a.log)
+	}
+}
+
 func (s *stream) lastPolled() time.Time {
 	s.meta.Lock()
 	defer s.meta.Unlock()

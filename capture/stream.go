@@ -50,6 +50,7 @@ type stream struct {
 	synced   time.Time               // when the present opening of the log had found its position, zero before; guarded by meta
 	opening  time.Time               // since when that is looked for; guarded by meta
 	lastPoll time.Time               // of a log that was polled since it was last open or read to its end; guarded by meta
+	cutOff   time.Time               // when reading ended early, since when the log was not read to its position; guarded by meta
 	failing  time.Time               // since when reading has failed, zero if it did not; guarded by meta
 	perSec   float64                 // records per second as last measured; guarded by meta
 	filePath string                  // of the log file that is or was read; guarded by meta
@@ -177,7 +178,17 @@ func (s *stream) opened() {
 func (s *stream) inSync() {
 	s.meta.Lock()
 	defer s.meta.Unlock()
-	s.synced, s.lastPoll = time.Now(), time.Time{}
+	s.synced, s.lastPoll, s.cutOff = time.Now(), time.Time{}, time.Time{}
+}
+
+// isCutOff says that reading ended early: what is written from now on is lost
+// if the container is removed before its log is open again.
+func (s *stream) isCutOff() {
+	s.meta.Lock()
+	defer s.meta.Unlock()
+	if s.read && s.cutOff.IsZero() {
+		s.cutOff = time.Now()
+	}
 }
 
 // polledAt says when the log was read to its end while its container could
@@ -185,7 +196,7 @@ func (s *stream) inSync() {
 func (s *stream) polledAt(t time.Time) {
 	s.meta.Lock()
 	defer s.meta.Unlock()
-	s.lastPoll = t
+	s.lastPoll, s.cutOff = t, time.Time{}
 }
 
 // lock takes out.mu for a run of the stream. It fails when the run's context is

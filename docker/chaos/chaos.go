@@ -74,6 +74,7 @@ func Run(ctx context.Context, c Config, say func(format string, args ...any)) (*
 					say("%s seed %d: %v", e.Version, p.Seed, err)
 					break
 				}
+				r.version = v
 				if err := r.save(c.Out); err != nil {
 					errs[lane] = errors.Join(errs[lane], err)
 				}
@@ -95,7 +96,7 @@ func (r *Result) save(out string) error {
 	if len(r.Finds) == 0 {
 		return nil
 	}
-	dir := filepath.Join(out, fmt.Sprintf("%.5s-%d", r.Engine, r.Plan.Seed))
+	dir := filepath.Join(out, fmt.Sprintf("%s-%d", r.version, r.Plan.Seed))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}

@@ -79,13 +79,14 @@ func (q *sequence) compare() {
 		last, first := -1, -1
 		for _, r := range c {
 			at := places[place{r.at.UnixNano(), r.text}]
-			if i := q.joined(r, byTime); i >= 0 {
-				seen[i]++
-				seen[i+1]++
-				last = max(last, i+1)
-				continue
-			}
 			if len(at) == 0 {
+				if from, to := q.joined(r, byTime); to > 0 {
+					for i := from; i < to; i++ {
+						seen[i]++
+					}
+					last = max(last, to-1)
+					continue
+				}
 				q.stranger(r, byText, byTime, wrote, seen)
 				continue
 			}
@@ -139,29 +140,29 @@ func (q *sequence) compare() {
 	q.loss()
 }
 
-// joined is the first of two lines that came as one, -1 if these are none: of a TTY nothing tells the end of a long line that a
-// run has left unterminated.
-func (q *sequence) joined(r record, byTime map[int64][]int) int {
-	if !q.spec.TTY {
-		return -1
+// joined are lines that came as one, from the first to the one behind the last; none as a rule. Of a TTY nothing tells the end
+// of a long line that a run has left unterminated.
+func (q *sequence) joined(r record, byTime map[int64][]int) (from, to int) {
+	if !q.spec.TTY || len(r.text) <= chunkSize {
+		return 0, 0
 	}
+	text := stamps.ReplaceAllString(r.text, "")
 	for _, i := range byTime[r.at.UnixNano()] {
-		text, ok := strings.CutPrefix(r.text, q.want[i].text)
-		if !ok || len(q.want[i].text) < chunkSize || len(text) < len(stamp) || i+1 == len(q.want) {
-			continue
-		}
-		if at, err := time.Parse(stamp, text[:len(stamp)]); err == nil && at.Equal(q.want[i+1].at) && text[len(stamp):] == q.want[i+1].text {
-			return i
+		rest, ok := strings.CutPrefix(text, q.want[i].text)
+		for k := i + 1; ok && rest != "" && k < len(q.want); k++ {
+			if rest, ok = strings.CutPrefix(rest, q.want[k].text); ok && rest == "" {
+				return i, k + 1
+			}
 		}
 	}
-	return -1
+	return 0, 0
 }
 
-// stamp is how the Engine dates a record, and chunkSize what it keeps of a line in one piece.
-const (
-	stamp     = "2006-01-02T15:04:05.000000000Z "
-	chunkSize = 16 << 10
-)
+// stamps are how the Engine dates a record. The CR before may have been the terminal's.
+var stamps = regexp.MustCompile(`\r?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z `)
+
+// chunkSize is what the Engine keeps of a line in one piece.
+const chunkSize = 16 << 10
 
 // stranger is a record that the Engine does not have like that.
 func (q *sequence) stranger(r record, byText map[string][]int, byTime map[int64][]int, wrote map[string]bool, seen []int) {
@@ -303,7 +304,8 @@ func (w *world) sequences() (all []*sequence, strangers int, err error) {
 // Result is what a plan has shown.
 type Result struct {
 	Plan    *Plan
-	Engine  string
+	Engine  string // as it says
+	version string // for docker/engine.sh
 	Took    time.Duration
 	Lines   int // that the Engine stored
 	Came    int
@@ -447,7 +449,7 @@ func (w *world) excuse(q *sequence, i int, said said, log string, downs []span) 
 		return s.meets(q.removed.Add(-5*time.Second), q.removed.Add(5*time.Second))
 	}):
 		return ruleDown, ""
-	case removed && (said.has(q.id, "was removed before its log") || said.has(q.id, "was removed while it was polled")):
+	case removed && (said.has(q.id, "was removed before its log") || said.has(q.id, "was removed while ")):
 		return ruleRemoved, ""
 	case q.want[i].kept && !removed:
 		return "", "the Engine still has them"

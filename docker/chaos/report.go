@@ -46,7 +46,7 @@ func (r *Result) String() string {
 		fmt.Fprintf(&b, "\n  FIND %s", f)
 	}
 	if len(r.Finds) > 0 {
-		fmt.Fprintf(&b, "\n  again: make chaos SEED=%d ENGINE=%.2s%s PLANS=1; its files: %s", r.Plan.Seed, r.Engine, map[bool]string{true: ".10"}[strings.HasPrefix(r.Engine, "20")], r.Dir)
+		fmt.Fprintf(&b, "\n  again: make chaos SEED=%d PLANS=1 ENGINE=%s, or PLAN=%s/plan.json", r.Plan.Seed, r.version, r.Dir)
 	}
 	return b.String()
 }

@@ -274,7 +274,7 @@ func (w *world) metrics(ctx context.Context, r *Result) {
 		}
 	}
 	for _, g := range []struct{ metric, said string }{
-		{"gaps_total", "gap: lines"}, {"missed_containers_total", "gap: the container was removed before"}, {"unpolled_containers_total", "the container was removed while it was polled"},
+		{"gaps_total", "gap: lines"}, {"missed_containers_total", "gap: the container was removed before"}, {"unpolled_containers_total", "the container was removed while "},
 		{"late_records_total", "were delivered late"},
 	} {
 		n, said := m.Sum("log_capturer_"+g.metric), strings.Count(w.agent.said(), g.said)
