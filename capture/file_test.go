@@ -153,6 +153,35 @@ func TestGapIsWhereFilesAreMissing(t *testing.T) {
 	checkSequence(t, "lines", want, have)
 }
 
+// Behind a gap after a restart, what may be the rest of a long line is flagged,
+// where the position says that the container wrote long ones.
+func testHeadlessAfterARestart(t *testing.T, r readerCase) {
+	e := dockertest.Start(t)
+	opts := dbOptions(t, map[string]string{"Start_From": "beginning"})
+	a := r.agent(t, e, opts)
+	a.connected()
+	c := r.run(t, e, dockertest.Container{Name: "web", MaxSize: 100 << 20, MaxFile: 2})
+	long := strings.Repeat("x", chunkSize)
+	c.Stdout(long+"long", "short")
+	a.waitRecords(2)
+	a.stop()
+	must(t, c.RotateLog())
+	c.Write(dockertest.Stdout, []byte(long))
+	must(t, c.RotateLog())
+	must(t, c.RotateLog())
+	c.Stdout("headless", "last")
+	if !r.file {
+		c.Forget(2)
+	}
+	a = r.agent(t, e, opts)
+	a.wait("the last line", func(rs []got) bool { return len(rs) > 0 && rs[len(rs)-1].Fields["log"] == "last" })
+	for _, rec := range a.waitRecords(2) {
+		if want := rec.Fields["log"] == "headless"; (rec.Fields["partial"] != "") != want {
+			t.Errorf("%.20s: partial=%s", rec.Fields["log"], rec.Fields["partial"])
+		}
+	}
+}
+
 func TestTruncatedFile(t *testing.T) {
 	for _, nuls := range []bool{false, true} {
 		e := dockertest.Start(t)

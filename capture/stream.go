@@ -271,6 +271,11 @@ func (s *stream) reportGap(ctx context.Context, a *anchor) error {
 			s.endLine(std, true)
 		}
 	}
+	for i := range a.n { // also of a position that was loaded
+		if m := a.at(i); m.Size >= chunkSize && int(m.Std) < len(s.longs) {
+			s.longs[m.Std] = true
+		}
+	}
 	s.mayBeHeadless()
 	s.based, s.skip = false, [3]uint32{}
 	s.pos = position{kind: fromTime, ts: last + 1, lost: true, anchor: *a}

@@ -35,6 +35,7 @@ var scenarios = []struct {
 	{"tail of an empty log", testTailOfEmptyLog},
 	{"tail inside a line", testTailInsideALine},
 	{"filtered records move the position", testFilteredRecordsMoveThePosition},
+	{"headless after a restart", testHeadlessAfterARestart},
 	{"short runs", testShortRuns},
 	{"short runs that nothing announces", testShortRunsUnannounced},
 	{"records that cannot be dated", testRecordsThatCannotBeDated},
