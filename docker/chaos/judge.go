@@ -19,6 +19,7 @@ const (
 	ruleOutrun    = "left out by the Engine's API and rotated away before a comparison, which nobody can know"
 	ruleTruncated = "written before somebody truncated or moved the log file"
 	ruleRemoved   = "the container was removed, said"
+	ruleUnseen    = "the container was removed before any event or list told of it: the Engine was away, or Fluent Bit"
 	ruleDown      = "the container was removed while Fluent Bit was down"
 	ruleMemory    = "in Fluent Bit's memory when it was killed, or stopped while the output took nothing"
 	ruleDisk      = "Fluent Bit could not write into its chunk, the disk was full"
@@ -180,7 +181,7 @@ func (q *sequence) stranger(r record, byText map[string][]int, byTime map[int64]
 		seen[i]++
 		q.mistimed++
 		q.example("time %s instead of %s: %s", r.at.UTC().Format(time.RFC3339Nano), q.want[i].at.UTC().Format(time.RFC3339Nano), brief(r.text))
-	case wrote[r.text] || r.partial:
+	case wrote[r.text] || r.partial, q.spec.TTY && q.spec.Std == "both" && q.holes(): // of two that write to one terminal lines are mixed
 		q.unseen++
 	case q.spec.MaxSize > 0 && slices.ContainsFunc(q.written, func(text string) bool { return isPiece(r.text, stored(text, q.spec)) }):
 		q.unseen++
@@ -385,7 +386,7 @@ func (w *world) judge() (*Result, error) {
 		if q.fragments > 0 && !late && !said.has(q.id, "gap: ") {
 			wrong = append(wrong, fmt.Sprintf("%d lines lack a part, and no gap is said", q.fragments))
 		}
-		if gaps := said.has(q.id, "gap: "); gaps && len(q.missing) == 0 && q.unseen == 0 && q.lost == 0 && !q.cut && q.spec.MaxSize == 0 {
+		if gaps := said.has(q.id, "gap: lines"); gaps && len(q.missing) == 0 && q.unseen == 0 && q.lost == 0 && !q.cut && q.spec.MaxSize == 0 {
 			if !slices.ContainsFunc(all, func(o *sequence) bool { return o.life == q.life && (len(o.missing) > 0 || o.lost > 0) }) {
 				wrong = append(wrong, "a gap is said, and nothing is missing")
 			}
@@ -455,14 +456,25 @@ func (w *world) excuse(q *sequence, i int, said said, log string, downs []span) 
 		return "", "the Engine still has them"
 	case q.spec.MaxSize > 0 && gap:
 		return ruleRotated, ""
-	case q.spec.MaxSize > 0 && i < q.first:
+	case (q.spec.MaxSize > 0 || q.cut) && i < q.first:
 		return ruleFirst, ""
+	case removed && len(said[q.id[:12]]) == 0 && w.ill(q.created, q.removed):
+		return ruleUnseen, ""
 	case q.spec.MaxSize > 0 && !q.byFile:
 		return ruleOutrun, ""
 	case removed:
 		return "", "the container was removed, and nothing is said"
 	}
 	return "", "nothing is said"
+}
+
+// ill says whether anything was wrong with the Engine, the way to it, or Fluent Bit between two moments.
+func (w *world) ill(from, to time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.ContainsFunc(append(slices.Clone(w.wounds), w.downs...), func(s span) bool {
+		return s.meets(from.Add(-15*time.Second), to) // so long it may take to connect again
+	})
 }
 
 // firstLook is when the plugin first saw the Engine's containers.
