@@ -274,7 +274,7 @@ func (f *followReader) settle(ctx context.Context, s *stream, a *audit) error {
 		s.log.Warn("the Engine had left out records while the log was followed, they were delivered late", "records", a.late)
 		if a.lost {
 			s.col.metrics.gaps.Inc()
-			s.log.Error("gap: lines were lost, the Engine left them out while the log was followed and does not keep them any more")
+			s.log.Error(leftOut)
 		}
 	}
 	if a.blind && a.late == 0 && a.taken > 0 {

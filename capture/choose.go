@@ -42,6 +42,7 @@ type readerNotes struct {
 	saidDamage  bool      // guarded by mu
 	saidUndated bool      // guarded by mu
 	saidSkipped bool      // guarded by mu
+	saidOutrun  bool      // guarded by mu
 	saidGap     time.Time // guarded by mu
 	gaps        int       // since saidGap; guarded by mu
 }

@@ -185,3 +185,37 @@ func TestRunOfEqualPieces(t *testing.T) {
 	b.waitRecords(1)
 	checkSequence(t, "lines", []string{"next"}, b.texts(c.ID, ""))
 }
+
+// A log that its Engine replaces within seconds is followed through stream
+// rotations without a look at it, which would cost lines; that is said.
+func TestLogReplacedWithinSeconds(t *testing.T) {
+	e := dockertest.Start(t)
+	a := startAgent(t, e.Host(), map[string]string{"Reader": "follow"}, quick)
+	a.connected()
+	c := e.Run(dockertest.Container{Name: "web", MaxSize: 20_000, MaxFile: 2})
+	n := 0
+	write := func() {
+		c.Stdout(sequence("out", n, n+500)...)
+		n += 500
+		a.waitTexts(c.ID, "", n)
+	}
+	const said = "replaces this log so fast that what it leaves out cannot be found"
+	a.waitFor("the log to say so", func() bool {
+		write()
+		return strings.Contains(a.log.String(), said)
+	})
+	before, turns := len(c.LogQueries()), testutil.ToFloat64(a.col.metrics.rotations)
+	a.waitFor("five rotations", func() bool {
+		write()
+		return testutil.ToFloat64(a.col.metrics.rotations) >= turns+5
+	})
+	for _, q := range c.LogQueries()[before:] {
+		if !q.Follow && q.Tail != "1" { // the heartbeat asks for one
+			t.Errorf("the log was read with tail=%s", q.Tail)
+		}
+	}
+	checkSequence(t, "lines", sequence("out", 0, n), a.texts(c.ID, ""))
+	if n := strings.Count(a.log.String(), said); n != 1 {
+		t.Errorf("said %d times", n)
+	}
+}

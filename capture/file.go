@@ -352,26 +352,15 @@ func (l *fileLog) startOver(f *logFile) error {
 	return nil
 }
 
-// sayGapAgain is how often it is said that lines of a container were lost.
-const sayGapAgain = time.Minute
-
 // lost counts and says that lines are gone, or may be: before a file that is
 // not read yet, or where it is nil, here.
 func (l *fileLog) lost(level slog.Level, how string, before *logFile) {
-	l.s.col.metrics.gaps.Inc()
 	if before != nil {
 		before.gap = true
 	} else {
 		l.broke()
 	}
-	notes := &l.s.notes
-	notes.mu.Lock()
-	defer notes.mu.Unlock()
-	if notes.gaps++; time.Since(notes.saidGap) < sayGapAgain {
-		return
-	}
-	l.s.log.Log(context.Background(), level, "gap: lines were lost before they could be read from the log file", "how", how, "times", notes.gaps)
-	notes.gaps, notes.saidGap = 0, time.Now()
+	l.s.lost(level, "gap: lines were lost before they could be read from the log file", "how", how)
 }
 
 // broke notes that records are missing where the log is read now.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"sync"
 	"time"
 )
@@ -32,7 +33,8 @@ type followReader struct {
 	firstByte time.Duration // that the Engine needed at most, of late
 	patience  time.Duration // that a follow is given in addition, because it needed it
 	doubted   time.Time     // when the log was last asked about a line's beginning
-	compared  time.Time     // when the log was last compared because it is short-lived
+	compared  time.Time     // when the log was last compared because it is short-lived, or thought to be
+	outruns   bool          // it was replaced within minTurnover then
 	silences  int           // of the follow, since it has delivered anything
 	came      int64         // bytes, about as many as the log needed for them
 	slow      bool          // a follow is of no use here
@@ -49,6 +51,9 @@ var (
 	errDoubtful  = errors.New("only the log can tell what was sent twice or left out")
 	errCompare   = errors.New("what was sent is to be compared with the log")
 )
+
+// leftOut is what is said of lines that are lost for that reason.
+const leftOut = "gap: lines were lost, the Engine left them out while the log was followed and does not keep them any more"
 
 const (
 	// quiet is how long the Engine may pause in sending what it has stored
@@ -106,7 +111,7 @@ func (f *followReader) follow(ctx context.Context, s *stream, tail int) error {
 		switch {
 		case errors.Is(err, errRotated):
 			s.rotated()
-			tries, limit, behind = -1, tail, f.trail.unconfirmed() > 0
+			tries, limit, behind = -1, tail, f.trail.unconfirmed() > 0 && !f.outrun()
 		case errors.Is(err, errCompare), errors.Is(err, errDoubtful):
 			tries, limit, behind = -1, tail, true
 		case errors.Is(err, errTooShort):
@@ -196,7 +201,10 @@ func (f *followReader) attempt(ctx context.Context, s *stream, limit int) (err e
 				return errDoubtful
 			}
 		}
-		if s.leavesOpen(e) || s.looksHeadless(e) && f.mayDoubt(s) {
+		if s.leavesOpen(e) && f.outrun() {
+			s.broke()
+			s.lost(slog.LevelError, leftOut)
+		} else if s.leavesOpen(e) || s.looksHeadless(e) && f.mayDoubt(s) {
 			return errDoubtful
 		}
 		f.accept(s, e)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"time"
 )
 
@@ -172,9 +173,11 @@ func (m *rateMeter) since(s *stream, d time.Duration) int {
 	return int(min(n, 1e9))
 }
 
-// A log that the Engine replaces within turnover, though not so fast that to
-// compare it would be to lag behind it, is compared with what was sent of it whenever a quarter of it was, or three quarters of a trail, but not more
-// often than every compareEvery.
+// A log that the Engine replaces within turnover is compared with what was sent
+// of it whenever a quarter of it was, or three quarters of a trail, but not more
+// often than every compareEvery. One that it replaces within minTurnover is only
+// followed: to compare it would be to lag behind it, and to lose what would have
+// been sent.
 const (
 	turnover     = 30 * time.Second
 	minTurnover  = 5 * time.Second
@@ -192,21 +195,30 @@ func (f *followReader) compareDue(s *stream) bool {
 	if since < compareEvery {
 		return false
 	}
-	rate := float64(f.trail.bytes) / since.Seconds()
-	if left := float64(keeps) / rate; f.compared.IsZero() || left > turnover.Seconds() || left < minTurnover.Seconds() {
-		f.compared = now
+	rate, first := float64(f.trail.bytes)/since.Seconds(), f.compared.IsZero()
+	f.compared = now
+	left := float64(keeps) / rate
+	f.outruns = !first && left < minTurnover.Seconds()
+	if f.outruns {
+		s.notes.sayOnce(&s.notes.saidOutrun, func() {
+			s.log.Warn("the Engine replaces this log so fast that what it leaves out cannot be found", "bytes", keeps, "seconds", math.Round(10*left)/10)
+		})
+	}
+	if first || left > turnover.Seconds() || f.outruns {
 		f.trail.bytes = 0
 		return false
 	}
-	f.compared = now
 	return true
 }
+
+// outrun says whether the log is replaced within minTurnover at present.
+func (f *followReader) outrun() bool { return f.outruns && time.Since(f.compared) < minTurnover }
 
 // mayDoubt says whether the log is to be asked what it holds before a record:
 // where the Engine rotates it, and not too often.
 func (f *followReader) mayDoubt(s *stream) bool {
 	now := time.Now()
-	if s.logKeeps.Load() == 0 || now.Sub(f.doubted) < compareEvery {
+	if s.logKeeps.Load() == 0 || now.Sub(f.doubted) < compareEvery || f.outrun() {
 		return false
 	}
 	f.doubted = now

@@ -100,8 +100,8 @@ func testShortLivedLog(t *testing.T, e *enginetest.Engine, driver, size string, 
 		gaps := int(testutil.ToFloat64(a.col.metrics.gaps))
 		row += fmt.Sprintf("; %s lacks %d (gaps %d, late %d, fragments flagged %d, not flagged %d, doubled %d)", reader, missing, gaps,
 			int(testutil.ToFloat64(a.col.metrics.late)), flagged, torn, doubled)
-		if missing > 0 && gaps == 0 {
-			t.Errorf("%s: %d lines are missing and none is counted", reader, missing)
+		if missing > 0 && gaps == 0 && !strings.Contains(a.log.String(), "so fast that what it leaves out cannot be found") {
+			t.Errorf("%s: %d lines are missing, none is counted and nothing is said", reader, missing)
 		}
 		if missing > lacking(theirs, lines, bytes) && gaps == 0 || doubled > 0 || torn > lines/100 {
 			t.Errorf("%s: %d missing, %d doubled, %d fragments not flagged", reader, missing, doubled, torn)

@@ -282,6 +282,24 @@ func (s *stream) reportGap(ctx context.Context, a *anchor) error {
 	return errMoved
 }
 
+// sayGapAgain is how often it is said that lines of a container were lost,
+// where that may happen again and again.
+const sayGapAgain = time.Minute
+
+// lost counts that lines are gone, or may be, and says so if that was not said of
+// late.
+func (s *stream) lost(level slog.Level, text string, args ...any) {
+	s.col.metrics.gaps.Inc()
+	n := &s.notes
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.gaps++; time.Since(n.saidGap) < sayGapAgain {
+		return
+	}
+	s.log.Log(context.Background(), level, text, append(args, "times", n.gaps)...)
+	n.gaps, n.saidGap = 0, time.Now()
+}
+
 // publish adds what was counted to the metrics. out.mu is held.
 func (s *stream) publish() {
 	if s.count == (lineCounts{}) {
