@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -277,4 +278,60 @@ func TestReadBeforeARestartIsNotMissed(t *testing.T) {
 	if n := testutil.ToFloat64(a.col.metrics.missed); n != 1 {
 		t.Errorf("%v containers were missed:\n%s", n, a.log)
 	}
+}
+
+// A container that was captured and is left out for some runs goes on where it was,
+// each line once.
+func TestLeftOutInBetween(t *testing.T) {
+	e := dockertest.Start(t)
+	db := filepath.Join(t.TempDir(), "db")
+	c := e.Run(dockertest.Container{Name: "web"})
+	var all []string
+	run := func(exclude string, writes string, more int) {
+		t.Helper()
+		a := startAgent(t, e.Host(), map[string]string{"DB": db, "Exclude": exclude}, soon)
+		a.connected()
+		a.waitResyncs(e, 2)
+		c.Stdout(writes)
+		a.waitTexts(c.ID, "", more)
+		a.stop()
+		all = append(all, a.texts(c.ID, "")...)
+	}
+	run("x", "one", 1)
+	run("web", "two", 0)
+	run("web", "three", 0)
+	run("x", "four", 3)
+	run("x", "five", 1)
+	checkSequence(t, "lines", []string{"one", "two", "three", "four", "five"}, all)
+}
+
+// Far more inspects that hang than are made at a time hold up no other container.
+func TestManyHangingInspects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := dockertest.New(dockertest.InMemory())
+		must(t, e.Serve())
+		defer e.Close()
+		var undo []func()
+		for range 5 * maxInspects {
+			undo = append(undo, e.Override(dockertest.Inspect, e.Run(dockertest.Container{}), dockertest.Answer{Hang: true}))
+		}
+		a := startAgent(t, "unix:///simulated", map[string]string{"Metrics_Listen": "off"}, func(c *Config) { c.dial = e.Dial })
+		began := time.Now()
+		a.connected()
+		c := e.Run(dockertest.Container{})
+		c.Stdout("line")
+		a.waitRecords(1)
+		if d := time.Since(began); d > 6*slowInspect {
+			t.Errorf("it came after %s", d)
+		}
+		for _, f := range undo {
+			f()
+		}
+		for _, c := range e.Containers() {
+			c.Stdout("now")
+		}
+		a.waitRecords(2 + 5*maxInspects)
+		a.waitFor("the health", func() bool { return a.col.Health().Ready }, time.Hour)
+		a.stop()
+	})
 }
