@@ -113,7 +113,9 @@ func (p *engineProxy) hangs(paths string) (release func()) {
 }
 
 // impatient is as soon, with time for an Engine that is busy.
-func impatient(c *Config) { c.ResyncInterval, c.callTimeout = 100*time.Millisecond, 1500*time.Millisecond }
+func impatient(c *Config) {
+	c.ResyncInterval, c.callTimeout = 100*time.Millisecond, 1500*time.Millisecond
+}
 
 // hold is a container that writes a hundred lines and stays.
 func hold(t *testing.T, e *enginetest.Engine, name string) *enginetest.Container {

@@ -49,12 +49,15 @@ func TestNoFalseStalls(t *testing.T) {
 	type times map[string]string
 	for i, opts := range []times{
 		{"Task_Timeout": "1m", "Heartbeat_Interval": "30s", "Poll_Max": "1h", "DB_Sync": "1m"},
-		{"Task_Timeout": "1m", "Heartbeat_Interval": "1s", "Poll_Max": "1h", "DB_Sync": "1m", "Resync_Interval": "1h"},
-		{"Task_Timeout": "1m", "Heartbeat_Interval": "30s", "Poll_Min": "1s", "Poll_Max": "1s", "DB_Sync": "100ms", "Resync_Interval": "1s"},
+		{"Task_Timeout": "1m", "Heartbeat_Interval": "5s", "Poll_Max": "1h", "DB_Sync": "1m", "Resync_Interval": "1h"},
+		{"Task_Timeout": "1m", "Heartbeat_Interval": "30s", "Poll_Min": "5s", "Poll_Max": "5s", "DB_Sync": "100ms", "Resync_Interval": "5s"},
 		{"Task_Timeout": "20m", "Heartbeat_Interval": "10m", "Poll_Max": "1h", "Rotate_Interval": "1h"},
 	} {
 		for _, reader := range []string{readerAuto, readerFollow, readerPoll} {
 			for _, slow := range []time.Duration{0, 9 * time.Second} {
+				if slow == 0 && reader != readerAuto {
+					continue
+				}
 				t.Run(fmt.Sprint(i, "/", reader, "/", slow), func(t *testing.T) {
 					dir, err := os.MkdirTemp("/dev/shm", "stalls") //nolint:usetesting // in memory: of disks it says nothing
 					must(t, err)
