@@ -29,7 +29,7 @@ var paths = []path{
 	plain,
 	{name: "slow filter", filters: `
   filters:
-    - {name: lua, match: docker, script: slow.lua, call: slow}`},
+    - {name: lua, match: docker.*, script: slow.lua, call: slow}`},
 	{name: "refused output", refused: true},
 	{name: "conditional routes", since: release{5, 0, 0}, match: [2]string{"rest", "some"}, input: `
       routes:
@@ -64,7 +64,7 @@ pipeline:
     - name: docker_logs
       docker_host: ` + host + `
       reader: follow
-      tag: docker
+      tag: docker.${RUN}
       db: db.json
       start_from: beginning
       metrics_listen: "off"
@@ -72,18 +72,18 @@ pipeline:
       storage.type: ` + h.storage + h.input
 	if h.beside {
 		y += `
-    - {name: tail, path: tail.log, tag: tail, db: tail.db, read_from_head: on, storage.type: ` + h.storage + `}`
+    - {name: tail, path: tail.log, tag: "tail.${RUN}", db: tail.db, read_from_head: on, storage.type: ` + h.storage + `}`
 	}
 	y += h.filters + `
   outputs:
-    - {name: file, alias: beside, match: tail, file: tail.txt}`
+    - {name: file, alias: beside, match: tail.*, file: tail.txt}`
 	if h.refused {
 		return y + `
-    - {name: http, match: docker, host: 127.0.0.1, port: ` + port + `, format: json, retry_limit: no_limits}
+    - {name: http, match: docker.*, host: 127.0.0.1, port: ` + port + `, format: json, retry_limit: no_limits}
 `
 	}
 	return y + `
-    - {name: file, alias: one, match: ` + cmp.Or(h.match[0], "docker") + `, file: one.txt}
+    - {name: file, alias: one, match: ` + cmp.Or(h.match[0], "docker.*") + `, file: one.txt}
     - {name: file, alias: other, match: ` + cmp.Or(h.match[1], "other") + `, file: other.txt}
 `
 }

@@ -22,6 +22,7 @@ type configured struct {
 	bin  fluentBit
 	dir  string
 	cmd  *exec.Cmd
+	runs int
 	log  lockedBuffer // of all that ran
 	done chan error
 }
@@ -44,7 +45,7 @@ func (b *lockedBuffer) String() string {
 	return b.text.String()
 }
 
-// newConfigured writes the configuration, and a Lua filter slow.lua that takes so many seconds for each record.
+// newConfigured writes the configuration, in which ${RUN} is the number of the start, and a Lua filter slow.lua that takes so many seconds for each record.
 func newConfigured(t *testing.T, bin fluentBit, yaml string, slow string) *configured {
 	t.Helper()
 	r := &configured{t: t, bin: bin, dir: t.TempDir()}
@@ -64,7 +65,8 @@ func newConfigured(t *testing.T, bin fluentBit, yaml string, slow string) *confi
 func (r *configured) start() {
 	r.t.Helper()
 	r.cmd = exec.Command(r.bin.path, "-e", pluginPath, "-c", "fluent-bit.yaml")
-	r.cmd.Dir = r.dir
+	r.runs++
+	r.cmd.Dir, r.cmd.Env = r.dir, append(os.Environ(), fmt.Sprint("RUN=", r.runs))
 	r.cmd.Stdout, r.cmd.Stderr = &r.log, &r.log
 	if err := r.cmd.Start(); err != nil {
 		r.t.Fatal(err)
