@@ -241,6 +241,32 @@ func TestExitDoesNotHang(t *testing.T) {
 	})
 }
 
+// Before 4.0.3 a stop may throw away what is in memory only: what is in chunks
+// by then is acknowledged where these are files, and not where they may not be.
+func TestStopThatThrowsAway(t *testing.T) {
+	for _, inFiles := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			in, h, s := newProvenInstance(t)
+			h.old = true
+			before := s.acked
+			s.put("", 1, 2, 3)
+			in.collect()
+			in.pause()
+			h.drain()
+			time.Sleep(time.Second)
+			in.collect()
+			if s.acked != before {
+				t.Errorf("%d acknowledged after the word of a stop", s.acked-before)
+			}
+			h.old = !inFiles // a file was seen
+			in.close()
+			if got := s.acked - before; got != map[bool]uint64{false: 0, true: 3}[inFiles] {
+				t.Errorf("in files %v: %d acknowledged", inFiles, got)
+			}
+		})
+	}
+}
+
 func TestPanicOfTheCaptureIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in, h, s := newTestInstance(t)
