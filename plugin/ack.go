@@ -10,6 +10,9 @@ const (
 	// entries from which older versions drain theirs at once: a full one blocks
 	// the thread for a second, deaf to a pause, and then logs an error.
 	maxInRing = 48
+	// firstBurst is how many appends go until it is seen how quickly Fluent Bit
+	// takes them.
+	firstBurst = 4
 	// probeEvery is how often Fluent Bit is tried that keeps nothing.
 	probeEvery = 2 * time.Second
 	// repeatRefusal is how often it is said again that it does.
@@ -79,7 +82,7 @@ const (
 )
 
 func newAcker(c counters, log *slog.Logger) acker {
-	a := acker{log: log, way: &byCounter{base: c}}
+	a := acker{log: log, way: &byCounter{base: c}, flight: flight{burst: firstBurst}}
 	a.seen = c
 	if !c.known {
 		a.beCareful(c, "the counter of records cannot be read")
@@ -99,8 +102,10 @@ func (a *acker) room(now time.Time) bool {
 		return n == 0
 	case a.careful && n > 0 && now.Sub(a.marks[0].at) > carefulTimes*a.drainTime():
 		return false
+	case !a.careful && a.busy(now):
+		return false
 	}
-	return n < maxInRing
+	return n < a.burst
 }
 
 // look takes in what was seen of Fluent Bit. It returns how many of the
@@ -112,6 +117,9 @@ func (a *acker) look(s *sight) (safe uint64, lost bool) {
 	if m.records > a.acked.records {
 		a.ack(m)
 		a.accepted(s.at)
+	}
+	if exact, ok := a.way.(*byCounter); !ok || exact.all { // byDrain knows bounds of its own
+		a.emptied(s.at)
 	}
 	a.doubt = v.kind == doubtful
 	switch v.kind {

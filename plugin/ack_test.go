@@ -29,6 +29,7 @@ func TestCountedIsNotYetStored(t *testing.T) {
 	m.want(31, false)
 
 	m.blind = true
+	m.a.burst = 2 // it was slow
 	m.append(10)
 	m.append(20)
 	m.drain()
@@ -112,11 +113,43 @@ func TestRingIsBounded(t *testing.T) {
 	m := newModel(t, true)
 	m.prove()
 	n := 0
-	for m.append(10) {
-		n++
+	for range 10 {
+		for n = 0; m.append(10); n++ {
+		}
+		m.settle()
 	}
 	if n != maxInRing {
 		t.Fatalf("%d appends in the ring, want %d", n, maxInRing)
+	}
+}
+
+// A filter that takes longer than lines come leaves the ring empty every now and
+// then: only then Fluent Bit flushes, and hears of a stop.
+func TestSlowFilterHoldsUpNothing(t *testing.T) {
+	const each = 300 * time.Millisecond // for an append
+	m := newModel(t, true)
+	m.prove()
+	m.slow = true
+	emptyAt, longest, sent := m.now, time.Duration(0), 0
+	for range 400 {
+		for m.append(10) {
+			sent++
+		}
+		m.done()
+		if len(m.ring) == 0 {
+			emptyAt = m.now
+		}
+		m.drain()
+		m.look(each)
+		if sent > maxInRing {
+			longest = max(longest, m.now.Sub(emptyAt))
+		}
+	}
+	if longest > maxInRing*each+time.Second || sent < 300 {
+		t.Errorf("%d appends in 400 times what one takes, the ring was not empty for %v", sent, longest)
+	}
+	if m.a.burst > 8 {
+		t.Errorf("%d appends may be under way", m.a.burst)
 	}
 }
 

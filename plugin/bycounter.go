@@ -15,6 +15,7 @@ type byCounter struct {
 	// rewritten says that a processor changes records: then the number of bytes
 	// says nothing. Else it tells which appends were counted.
 	rewritten bool
+	all       bool // as of the last look all was counted: the ring is empty
 }
 
 // restart implements ledger.
@@ -27,6 +28,7 @@ func (c *byCounter) judge(s *sight, f *flight) (safe mark, v verdict) {
 	}
 	n := c.from.records + s.records - c.base.records
 	b := c.from.bytes + s.bytes - c.base.bytes
+	c.all = n == f.last.records
 	if n > f.last.records {
 		return f.acked, verdict{foreign, "conditional routes, or a processor of this input that adds records"}
 	}

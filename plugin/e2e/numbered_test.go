@@ -115,7 +115,7 @@ func settled(t *testing.T, n int, dropped bool, texts func() [][]byte) outcome {
 		}
 		if length != size {
 			size, changed = length, time.Now()
-		} else if o := counted(n, dropped, texts()...); o.missing == 0 || time.Since(changed) > 20*time.Second {
+		} else if o := counted(n, dropped, texts()...); o.missing == 0 || time.Since(changed) > 45*time.Second {
 			return o
 		}
 		time.Sleep(time.Second)
