@@ -39,6 +39,9 @@ func (r *Result) String() string {
 	if r.Doubled > 0 {
 		fmt.Fprintf(&b, ", %d doubled", r.Doubled)
 	}
+	if r.Twice > 0 {
+		fmt.Fprintf(&b, ", %d chunks sent twice by Fluent Bit", r.Twice)
+	}
 	if r.Lost > 0 {
 		fmt.Fprintf(&b, ", %d lost by the Engine", r.Lost)
 	}

@@ -34,6 +34,7 @@ type witness struct {
 	done        chan struct{} // closed when nobody looks any more
 
 	mu    sync.Mutex
+	gone  time.Time // when the container's directory was seen to be gone
 	files []*kept
 	// incomplete: a file was truncated, and what it had held may not have been seen.
 	incomplete bool
@@ -79,8 +80,14 @@ func (w *witness) add(dir string) error {
 		return err
 	}
 	return errors.Join(conn.Control(func(fd uintptr) {
-		_, err = unix.InotifyAddWatch(int(fd), dir, unix.IN_CREATE|unix.IN_MOVED_TO|unix.IN_MOVED_FROM|unix.IN_DELETE)
+		_, err = unix.InotifyAddWatch(int(fd), dir, unix.IN_CREATE|unix.IN_MOVED_TO|unix.IN_MOVED_FROM|unix.IN_DELETE|unix.IN_DELETE_SELF)
 	}), err)
+}
+
+func (w *witness) wentAt() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.gone
 }
 
 // current is the path of the log file.
@@ -97,6 +104,9 @@ func (w *witness) look() {
 	defer w.mu.Unlock()
 	if w.driver == "local" {
 		_ = w.add(filepath.Join(w.dir, "local-logs")) // it comes with the start
+	}
+	if _, err := os.Stat(w.dir); w.gone.IsZero() && errors.Is(err, fs.ErrNotExist) {
+		w.gone = time.Now()
 	}
 	for _, path := range w.paths() {
 		f, err := os.Open(path)

@@ -43,6 +43,14 @@ type life struct {
 	killed  bool // by SIGKILL, or with dockerd
 }
 
+// wentAt is when the container was removed: by the Engine, nobody may have asked since.
+func (l *life) wentAt() time.Time {
+	if at := l.witness.wentAt(); !at.IsZero() && at.Before(l.removed) {
+		return at
+	}
+	return l.removed
+}
+
 // try says what came of a step.
 func (x *writer) try(ctx context.Context, what string, f func() error) {
 	x.mu.Lock()
