@@ -66,6 +66,9 @@ func (l *fileLog) extend() (newer bool, err error) {
 	switch {
 	case cut:
 	case l.created != nil:
+		if !found {
+			created = l.createdUntil(files[len(files)-1], created)
+		}
 		l.checkMissed(created)
 	case !found && !last.followsOn(files[len(files)-1]):
 		l.lost(slog.LevelError, removedUnread, files[0])
@@ -103,6 +106,17 @@ func (l *fileLog) checkMissed(created int64) {
 		l.missed = missed
 		l.lost(slog.LevelError, removedUnread, l.newestApart())
 	}
+}
+
+// createdUntil is how many files were created up to newest: at least those that
+// were counted, of which the last events may not have been passed on.
+func (l *fileLog) createdUntil(newest *logFile, counted int64) int64 {
+	l.watch.catchUp()
+	n := l.created.n.Load()
+	if inode, err := inodeOf(l.path); err != nil || inode != newest.inode {
+		return counted // there are newer ones, which are not open yet
+	}
+	return n
 }
 
 // newestApart is the file before which others were missed, nil where it is

@@ -153,6 +153,21 @@ func (w *watcher) run() {
 	}
 }
 
+// catchUp passes on what the kernel has told by now: run may be late.
+func (w *watcher) catchUp() {
+	buf := make([]byte, 16<<10)
+	for {
+		n := 0
+		if err := withFd(w.f, func(fd int) (err error) {
+			n, err = unix.Read(fd, buf)
+			return err
+		}); err != nil || n <= 0 {
+			return
+		}
+		w.pass(buf[:n])
+	}
+}
+
 // pass wakes whom the events are for.
 func (w *watcher) pass(b []byte) {
 	w.mu.Lock()

@@ -191,14 +191,14 @@ func (w *world) finish(ctx context.Context) (*Result, error) {
 		}
 	}
 	w.say("the containers are stopped")
-	r := w.settle(over)
+	w.settle(over)
 	w.say("it has settled")
 	w.save("streams")
 	w.save("metrics")
 	if !w.health.readyWithin(30 * time.Second) {
 		w.find("not ready %v after all faults were over: %s", time.Since(over).Round(time.Second), w.health.last())
 	}
-	w.metrics(ctx, r)
+	w.metrics(ctx)
 	for _, x := range w.writers {
 		x.try(ctx, "remove", func() error { return x.remove(ctx, true) })
 	}
@@ -218,23 +218,23 @@ func (w *world) finish(ctx context.Context) (*Result, error) {
 }
 
 // settle waits until nothing is missing, or nothing comes any more.
-func (w *world) settle(over time.Time) (r *Result) {
+func (w *world) settle(over time.Time) {
 	quiet := time.Now()
 	for n := -1; ; {
 		chunks, changed := w.sink.all()
 		if len(chunks) != n {
 			n, quiet = len(chunks), time.Now()
 		}
-		var err error
-		if r, err = w.judge(); err == nil && r.Missing == 0 {
-			return r
+		r, err := w.judge()
+		if err == nil && r.Missing == 0 {
+			return
 		}
 		// What may be missing is not waited for as long as what must come.
 		if err == nil && r.open == 0 && time.Since(quiet) > 8*time.Second && time.Since(over) > 12*time.Second && w.health.readyWithin(0) {
-			return r
+			return
 		}
 		if time.Since(over) > settleTime || time.Since(quiet) > quietTime {
-			return r
+			return
 		}
 		select {
 		case <-changed:
@@ -244,38 +244,27 @@ func (w *world) settle(over time.Time) (r *Result) {
 	}
 }
 
-// metrics compares the last agent's count with what came, where it is the only one.
-func (w *world) metrics(ctx context.Context, r *Result) {
-	m, err := soak.Scrape(ctx, w.client, "http://"+w.listen+"/metrics")
-	if err != nil {
-		w.find("the metrics cannot be had: %v", err)
-		return
-	}
-	if n := m.Sum("log_capturer_panics_total"); n > 0 {
-		w.find("%g panics were caught", n)
-	}
-	if n := m.Sum("log_capturer_tasks_leaked"); n > 0 {
-		w.find("%g tasks did not return", n)
-	}
-	if n := m.Sum("log_capturer_outstanding_records"); n > 0 {
-		w.find("%g records are not acknowledged although all are there", n)
-	}
-	if w.did["agent restarts"]+w.did["agent is killed"]+w.did["agent is away"]+w.did["agent reloads"] > 0 || w.ended {
-		return
-	}
-	came := 0
-	chunks, _ := w.sink.all()
-	for _, c := range chunks {
-		came += len(c.records)
-	}
-	for _, name := range []string{"lines_total", "appended_records_total", "acked_records_total"} {
-		n := m.Sum("log_capturer_" + name)
-		if name == "appended_records_total" {
-			n -= m.Sum("log_capturer_refused_records_total") // which are appended again
+// metrics compares the plugin's counts with what came and what was said, where the agent is the only one.
+func (w *world) metrics(ctx context.Context) {
+	only := w.did["agent restarts"]+w.did["agent is killed"]+w.did["agent is away"]+w.did["agent reloads"] == 0 && !w.ended
+	var m soak.Scraped
+	var wrong []string
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(300 * time.Millisecond) { // an acknowledgement takes a moment
+		var err error
+		if m, err = soak.Scrape(ctx, w.client, "http://"+w.listen+"/metrics"); err != nil {
+			wrong = []string{fmt.Sprintf("the metrics cannot be had: %v", err)}
+		} else {
+			wrong = w.counts(m, only)
 		}
-		if int(n) != came {
-			w.find("%s is %g, and %d records came", name, n, came)
+		if len(wrong) == 0 || time.Now().After(end) {
+			break
 		}
+	}
+	for _, text := range wrong {
+		w.find("%s", text)
+	}
+	if !only || m == nil {
+		return
 	}
 	for _, g := range []struct{ metric, said string }{
 		{"gaps_total", "gap: lines"}, {"missed_containers_total", "gap: the container was removed before"}, {"unpolled_containers_total", "the container was removed while "},
@@ -297,6 +286,30 @@ func (w *world) save(what string) {
 	defer func() { _ = resp.Body.Close() }()
 	b, _ := io.ReadAll(resp.Body)
 	_ = os.WriteFile(filepath.Join(w.dir, what+".txt"), b, 0o600)
+}
+
+// counts says what is wrong with the plugin's counts; only says that no other agent was there before.
+func (w *world) counts(m soak.Scraped, only bool) (wrong []string) {
+	for name, text := range map[string]string{"panics_total": "panics were caught", "tasks_leaked": "tasks did not return", "outstanding_records": "records are not acknowledged although all are there"} {
+		if n := m.Sum("log_capturer_" + name); n > 0 {
+			wrong = append(wrong, fmt.Sprintf("%g %s", n, text))
+		}
+	}
+	came := 0
+	chunks, _ := w.sink.all()
+	for _, c := range chunks {
+		came += len(c.records)
+	}
+	for _, name := range []string{"lines_total", "appended_records_total", "acked_records_total"} {
+		n := m.Sum("log_capturer_" + name)
+		if name == "appended_records_total" {
+			n -= m.Sum("log_capturer_refused_records_total") // which are appended again
+		}
+		if only && int(n) != came {
+			wrong = append(wrong, fmt.Sprintf("%s is %g, and %d records came", name, n, came))
+		}
+	}
+	return wrong
 }
 
 // leaks looks at what is left when there is no container any more.
