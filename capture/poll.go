@@ -66,9 +66,9 @@ func (p *pollReader) poll(ctx context.Context, s *stream, plan *pollPlan) (time.
 	}
 	s.task.beat()
 	s.polledAt(time.Now())
-	lasts := plan.lasts(f.came - held)
+	spare := plan.spare(f.firstByte, f.came-held)
 	wait, err := plan.next()
-	return max(wait, min(rarely*f.firstByte, lasts/4)), err
+	return max(wait, spare), err
 }
 
 // pollPlan is when a log is polled, by what the polls have brought.
@@ -86,14 +86,22 @@ func newPollPlan(s *stream) *pollPlan {
 	return &pollPlan{s: s, interval: s.col.cfg.PollMin, seen: s.consumed(), looked: time.Now(), moved: time.Now()}
 }
 
-// lasts is how long the Engine keeps a line if so many bytes come from one poll
-// to the next, as they did to this one.
-func (p *pollPlan) lasts(bytes int64) time.Duration {
-	keeps := p.s.logKeeps.Load()
-	if keeps == 0 || bytes == 0 || p.at.IsZero() {
-		return time.Hour
+// spare is how long to wait so that an Engine that needs firstByte for each answer
+// is not kept busy by them, and yet nothing is replaced that was not read, if so
+// many bytes come from one poll to the next as they did to this one. A log of one
+// file may be gone at any moment.
+func (p *pollPlan) spare(firstByte time.Duration, bytes int64) time.Duration {
+	wait, keeps := rarely*firstByte, p.s.logKeeps.Load()
+	switch {
+	case keeps == 0:
+		return wait
+	case p.at.IsZero() || p.s.container().MaxFile <= 1:
+		return 0
+	case bytes == 0:
+		return wait
 	}
-	return time.Duration(min(float64(time.Since(p.at))*float64(keeps)/float64(bytes), float64(time.Hour)))
+	lasts := float64(time.Since(p.at)) * float64(keeps) / float64(bytes)
+	return time.Duration(min(float64(wait), lasts/4))
 }
 
 // next follows a poll and returns the time to the next one; errMoved if the log

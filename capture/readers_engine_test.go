@@ -1,0 +1,86 @@
+package capture
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"fluent-bit-docker-logs/docker/enginetest"
+)
+
+// TestEngineReaders reads one container's log in each way at once, while the
+// Engine rotates it about each second and the stream is rotated each second: both
+// std streams, some lines of 40,000 bytes, a stop and a start in between. With
+// one file an Engine drops the whole log at a rotation, read or not: then lines
+// may be missing, and are counted.
+func TestEngineReaders(t *testing.T) {
+	const lines = 300
+	for name, opts := range map[string]map[string]string{
+		"one file":         {"max-size": "1m", "max-file": "1"},
+		"five files":       {"max-size": "1m", "max-file": "5"},
+		"compressed files": {"max-size": "1m", "max-file": "5", "compress": "true"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEngines(t, func(t *testing.T, e *enginetest.Engine) {
+				name := fmt.Sprintf("readers-%d", time.Now().UnixNano())
+				agents := map[string]*agent{}
+				for _, reader := range []string{readerFile, readerFollow, readerPoll, readerAuto} {
+					agents[reader] = startAgent(t, e.Host, only(name, map[string]string{"Reader": reader}),
+						func(c *Config) {
+							c.RotateInterval, c.PollMin, c.PollMax = time.Second, 10*time.Millisecond, 50*time.Millisecond
+						})
+					agents[reader].connected()
+				}
+				c := e.Run(t, enginetest.Options{Name: name, LogOpts: opts,
+					Args: []string{"-std", "both", "-lines", fmt.Sprint(lines), "-rate", "100", "-size", "100", "-long", "40000", "-every", "10"}})
+				c.Wait()
+				c.Start()
+				c.Wait()
+				last := fmt.Sprintf(" %d ", lines)
+				for reader, a := range agents {
+					a.wait("the last lines by "+reader, func(rs []got) bool {
+						return ended(textsOf(rs, c.ID, "stdout"), last) && ended(textsOf(rs, c.ID, "stderr"), last)
+					})
+					a.waitFor("the end by "+reader, func() bool { return a.col.runningCount() == 0 })
+					for _, std := range []string{"stdout", "stderr"} {
+						judgeRuns(t, reader, std, lines, a, c.ID, opts["max-file"] == "1")
+					}
+				}
+			})
+		})
+	}
+}
+
+// judgeRuns wants the numbers 1 to n twice, one run behind the other, each once
+// and in order. Where the Engine may lose some, they are missing and counted.
+func judgeRuns(t *testing.T, reader, std string, n int, a *agent, id string, mayLack bool) {
+	t.Helper()
+	missing, next := 0, 0 // of 2n
+	for _, r := range a.waitRecords(0) {
+		if r.Fields["container_id"] != id || r.Fields["stream"] != std || r.Fields["partial"] != "" {
+			continue
+		}
+		text := r.Fields["log"]
+		var seq int
+		if _, err := fmt.Sscanf(text[:min(len(text), 40)], "run "+std+" %d", &seq); err != nil || len(text) != 100 && len(text) != 40_000 {
+			t.Fatalf("%s, %s: a line of %d bytes that was never written: %.60q", reader, std, len(text), text)
+		}
+		at := seq - 1
+		if at < next {
+			at += n
+		}
+		if at < next {
+			t.Fatalf("%s, %s: line %d came behind line %d", reader, std, seq, (next-1)%n+1)
+		}
+		missing += at - next
+		next = at + 1
+	}
+	missing += 2*n - next
+	gaps := int(testutil.ToFloat64(a.col.metrics.gaps))
+	t.Logf("%s, %s: %d of %d lines missing, %d gaps", reader, std, missing, 2*n, gaps)
+	if missing > 0 && (!mayLack || gaps == 0) {
+		t.Errorf("%s, %s: %d lines are missing, %d gaps are counted", reader, std, missing, gaps)
+	}
+}
