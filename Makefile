@@ -68,8 +68,9 @@ e2e: build ## Fluent Bit, VictoriaLogs and Kafka, all real: what came of 200,000
 	@docker/engine.sh up >/dev/null
 	E2E=1 go test -v -count=1 -timeout 30m ./plugin/backends
 
-sim: | .go ## plans drawn from a seed against the fake Engine in virtual time: what was not thought of; SEED=, TIME=5m
-	go test -v -timeout 0 -run 'TestSimulation$$' ./capture -sim.seed $(or $(SEED),0) -sim.time $(or $(TIME),5m)
+sim: | .go ## plans drawn from a seed against the fake Engine in virtual time: what was not thought of; SEED=, TIME=5m, PLAN=file, REPORT=file
+	@mkdir -p build
+	go test -v -timeout 0 -run 'TestSimulation$$' ./capture -sim.seed $(or $(SEED),0) -sim.time $(or $(TIME),5m) -sim.plan '$(abspath $(PLAN))' -sim.report $(abspath $(or $(REPORT),build/simulation.md))
 
 chaos: build ## plans drawn from a seed on real Engines (own ones, as root) and a real Fluent Bit; SEED=, DURATION=10m, PLANS=, ENGINE=20.10,29, READER=, PLAN=FILE, OUT=
 	go build -o build/chaos/chaos ./docker/chaos/cmd/chaos

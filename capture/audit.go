@@ -9,6 +9,7 @@ type audit struct {
 	*resync
 	trail *trail
 	blind bool // the log as it was opened begins behind the confirmed place
+	holes bool // a read of this log may leave records out in its middle
 	next  int  // index of the record of the trail that comes next in the log
 	live  bool // all records of the trail have been passed
 	met   bool // records of the trail came before the confirmed place
@@ -34,6 +35,7 @@ const (
 	newInTurn
 	newLate
 	tooShort
+	behindHole // records of the trail that come before it were not shown
 )
 
 func newAudit(target *position, t *trail, limit int, blind bool) *audit {
@@ -86,6 +88,9 @@ func (a *audit) judge(e *entry) verdict {
 			a.open[e.std] = e.ts
 		}
 		return skipRecord
+	}
+	if a.holes && !a.stepped && e.ts != undated && e.ts > a.trail.lastTS[e.std] {
+		return behindHole
 	}
 	a.lost = a.lost || a.blind && a.seen == 1
 	a.trail.insert(a.next, &m)

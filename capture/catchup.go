@@ -37,6 +37,7 @@ type catchingUp struct {
 	blind   bool        // the confirmed place cannot be reached any more
 	asked   bool        // the last record was asked for
 	hole    bool        // something in the log cannot be read
+	holed   bool        // a read had it in its middle
 	refused bool        // the Engine has reported an error
 	again   bool        // it was read once more, because it may have grown
 	sounded int         // how often it was looked for what can be read of the log
@@ -51,6 +52,9 @@ func (c *catchingUp) read(ctx context.Context) (done bool, err error) {
 	c.f.stepped = c.f.stepped || a.stepped
 	var refusal systemError
 	switch {
+	case errors.Is(err, errHole):
+		c.hole, c.holed = true, true
+		return false, c.shorten(ctx, errStalled)
 	case errors.As(err, &refusal) && !c.refused:
 		c.refused = true // that may be over
 		return false, nil
@@ -89,7 +93,7 @@ func (c *catchingUp) aim() *audit {
 	c.capped = false
 	switch target.kind {
 	case fromBeginning:
-		c.limit = everything
+		c.limit, c.capped = c.f.readable(c.s, everything)
 	case fromTail:
 		c.limit = target.tail
 	case fromAnchor:
@@ -103,7 +107,8 @@ func (c *catchingUp) aim() *audit {
 		c.limit, c.capped = c.f.readable(c.s, c.limit)
 	}
 	a := newAudit(&target, &c.f.trail, c.limit, c.blind)
-	a.expect, a.stepped = c.shown, c.f.stepped
+	a.expect, a.stepped, a.holes = c.shown, c.f.stepped, !c.holed && c.f.api.olderThan(followDoublesBelow)
+	a.longest = c.capped
 	if c.depth > 0 {
 		a.depth = c.depth
 	}
@@ -122,7 +127,8 @@ func (c *catchingUp) shorten(ctx context.Context, reason error) error {
 	if c.f.sound == 0 {
 		return reason
 	}
-	c.shown = nil
+	p := c.s.position()
+	c.shown, c.hole = nil, c.hole || p.kind == fromBeginning
 	return nil
 }
 
@@ -165,12 +171,12 @@ func (c *catchingUp) lengthen(ctx context.Context, a *audit) error {
 // of the log, and did not show the confirmed place.
 func (c *catchingUp) lookElsewhere(ctx context.Context, a *audit) (done bool, err error) {
 	switch {
-	case a.met:
-		c.blind = true // the log begins within what was left out
 	case a.best > 0 && (a.best < a.depth || c.limit != everything):
 		// The log begins behind the oldest marks of the anchor, or within a run
 		// of equal records that only the whole log can tell the length of.
 		c.limit, c.depth = everything, min(a.best, a.depth)
+	case a.met:
+		c.blind = true // the log begins within what was left out
 	case a.target.kind == fromAnchor && !c.asked:
 		// A log that is broken off does not show its last record.
 		c.asked = true
@@ -214,6 +220,8 @@ func (f *followReader) compare(ctx context.Context, s *stream, a *audit) error {
 			switch a.judge(e) {
 			case tooShort:
 				return errTooShort
+			case behindHole:
+				return errHole
 			case newLate:
 				s.acceptLate(e, a.headless(s, e))
 			case newInTurn:

@@ -52,6 +52,9 @@ type Config struct {
 	// dial connects to the Engine in a simulation, where log files are not
 	// watched either: virtual time knows nothing of the kernel. Usually nil.
 	dial func(context.Context) (net.Conn, error)
+	// follows says in a simulation whether no log file was created between two
+	// inodes, or after the first (0), which else the kernel tells. Usually nil.
+	follows func(id string, old, next uint64) bool
 }
 
 // TLSConfig names the files for a tcp:// Engine that wants TLS.

@@ -19,7 +19,7 @@ func (f *followReader) broken(ctx context.Context, s *stream, a *audit, doubted 
 	switch {
 	case !a.complete():
 		return true, nil
-	case doubted && a.found && a.target.kind == fromAnchor:
+	case doubted && a.found && (a.target.kind == fromAnchor || a.target.kind == fromBeginning):
 		return f.behind(ctx, s)
 	}
 	// A hole leaves no trace. But for it, a tail of as many records as a short

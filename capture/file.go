@@ -176,6 +176,9 @@ func (l *fileLog) run(ctx context.Context, follow bool) error {
 			return err
 		case newer:
 		case ended:
+			if errors.Is(l.result, errGone) {
+				l.checkGone()
+			}
 			return l.result
 		default:
 			if ended, err = l.wait(ctx); err != nil {

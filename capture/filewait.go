@@ -70,10 +70,19 @@ func (l *fileLog) extend() (newer bool, err error) {
 			created = l.createdUntil(files[len(files)-1], created)
 		}
 		l.checkMissed(created)
-	case !found && !last.followsOn(files[len(files)-1]):
+	case !found && !l.followsOn(last, files[len(files)-1]):
 		l.lost(slog.LevelError, removedUnread, files[0])
 	}
 	return true, nil
+}
+
+// followsOn says whether no file was between last, which is not among the log's
+// files any more, and current.
+func (l *fileLog) followsOn(last, current *logFile) bool {
+	if follows := l.s.col.cfg.follows; follows != nil {
+		return follows(l.s.id, last.inode, current.inode)
+	}
+	return last.followsOn(current)
 }
 
 const removedUnread = "the Engine's log rotation removed files before they were read"
@@ -117,6 +126,19 @@ func (l *fileLog) createdUntil(newest *logFile, counted int64) int64 {
 		return counted // there are newer ones, which are not open yet
 	}
 	return n
+}
+
+// checkGone follows the end of a log that was removed with its container: files
+// that were created and not opened by then never will be.
+func (l *fileLog) checkGone() {
+	last := l.files[len(l.files)-1]
+	switch {
+	case l.created != nil:
+		l.watch.catchUp()
+		l.checkMissed(l.created.n.Load())
+	case l.s.col.cfg.follows != nil && !l.s.col.cfg.follows(l.s.id, last.inode, 0):
+		l.lost(slog.LevelError, removedUnread, nil)
+	}
 }
 
 // newestApart is the file before which others were missed, nil where it is

@@ -48,6 +48,7 @@ var (
 	errTooShort  = errors.New("the position is further back in the log")
 	errNotInView = errors.New("the position is not in what the Engine sent")
 	errStalled   = errors.New("the Engine sent nothing in time")
+	errHole      = errors.New("records in the middle of the log cannot be read")
 	errDoubtful  = errors.New("only the log can tell what was sent twice or left out")
 	errCompare   = errors.New("what was sent is to be compared with the log")
 )
@@ -167,7 +168,7 @@ func (f *followReader) attempt(ctx context.Context, s *stream, limit int) (err e
 	case log != nil:
 		limit = log.limit
 	case target.kind == fromBeginning:
-		limit = everything
+		limit, _ = f.readable(s, everything)
 	case target.kind == fromTail:
 		limit = target.tail
 	default:

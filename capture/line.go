@@ -55,9 +55,9 @@ func (s *stream) accept(e *entry) {
 			*cutTS = 0
 		}
 	case ends && !l.pending:
-		text := s.trimTerminal(e.text, e.newline)
+		text := s.trimTerminal(e.text, e.newline || s.loose && s.headless[std])
 		s.emit(std, e.ts, text, len(text) > s.col.cfg.MaxLineSize || s.headless[std])
-		s.headless[std], s.long[std] = false, false
+		s.headless[std], s.long[std] = false, s.headless[std] // it may have been the end of a long one
 	default:
 		s.joinPartial(e, ends)
 	}
@@ -242,13 +242,14 @@ func (s *stream) date() int64 {
 	return s.dated
 }
 
-// endRun emits what the container left without a line end when it stopped.
-func (s *stream) endRun(ctx context.Context) error {
+// endRun emits what the container left without a line end when it stopped; torn
+// says that the log was not read to its end.
+func (s *stream) endRun(ctx context.Context, torn bool) error {
 	return s.deliver(ctx, nil, func() error {
 		s.half = true
 		for std := range uint8(len(s.lines)) {
 			if s.lines[std].pending {
-				s.endLine(std, false)
+				s.endLine(std, torn)
 			}
 			s.pos.cutTS[std] = 0
 		}

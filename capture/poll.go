@@ -57,7 +57,10 @@ func (p *pollReader) poll(ctx context.Context, s *stream, plan *pollPlan) (time.
 	if f.suspect {
 		plan.moved = time.Now()
 	}
-	if err := f.catchUp(ctx, s, pollTail); err != nil {
+	s.asks(time.Now())
+	err := f.catchUp(ctx, s, pollTail)
+	s.asks(time.Time{})
+	if err != nil {
 		return 0, err
 	}
 	f.trail.leave()
@@ -66,20 +69,24 @@ func (p *pollReader) poll(ctx context.Context, s *stream, plan *pollPlan) (time.
 	}
 	s.task.beat()
 	s.polledAt(time.Now())
-	spare := plan.spare(f.firstByte, f.came-held)
+	// One late answer is an Engine that was busy, two are how it is.
+	slow := min(f.firstByte, plan.firstByte)
+	plan.firstByte = f.firstByte
+	spare := plan.spare(slow, f.came-held)
 	wait, err := plan.next()
 	return max(wait, spare), err
 }
 
 // pollPlan is when a log is polled, by what the polls have brought.
 type pollPlan struct {
-	s        *stream
-	interval time.Duration
-	seen     uint64    // records consumed before the last poll
-	at       time.Time // of the last poll, zero before the first
-	spaced   bool      // polls at Poll_Max were given moments of their own
-	looked   time.Time // when it was last looked for the log's file
-	moved    time.Time // when there was news, or it was made sure that there is none
+	firstByte time.Duration // that the poll before needed
+	s         *stream
+	interval  time.Duration
+	seen      uint64    // records consumed before the last poll
+	at        time.Time // of the last poll, zero before the first
+	spaced    bool      // polls at Poll_Max were given moments of their own
+	looked    time.Time // when it was last looked for the log's file
+	moved     time.Time // when there was news, or it was made sure that there is none
 }
 
 func newPollPlan(s *stream) *pollPlan {

@@ -76,6 +76,9 @@ type resync struct {
 	target *position
 	limit  int  // the tail that the log was opened with
 	whole  bool // the log was opened at its first record: there is nothing before
+	// longest says that what is further back cannot be read: then it is read to
+	// its end, whatever its times seem to tell.
+	longest bool
 
 	depth  uint8  // marks of the anchor that must agree
 	best   uint8  // marks that agreed at most so far
@@ -139,7 +142,7 @@ func (r *resync) feed(e *entry) (deliver, short bool) {
 	// A log that begins well after the anchor's time does not reach back to it,
 	// unless the clock has stepped back in between.
 	at := r.target.anchor.time()
-	late := r.seen == firstTail/2 && !r.whole && !r.stepped && at != 0 && r.firstTS > at+inversion
+	late := r.seen == firstTail/2 && !r.whole && !r.longest && !r.stepped && at != 0 && r.firstTS > at+inversion
 	return false, late || r.seen >= r.limit
 }
 

@@ -123,8 +123,7 @@ func (s *stream) readOnce(ctx context.Context, r *readers) (done bool, err error
 	case ctx.Err() != nil:
 		return false, context.Cause(ctx)
 	case errors.Is(err, errGone):
-		s.reportMissed()
-		if err := s.endRun(ctx); err != nil {
+		if err := s.endRun(ctx, s.reportMissed()); err != nil {
 			return false, err
 		}
 		return true, errGone
@@ -148,7 +147,7 @@ func (s *stream) endOf(ctx context.Context, c *container) (done bool, err error)
 			return false, err
 		}
 	}
-	if err := s.endRun(ctx); err != nil {
+	if err := s.endRun(ctx, false); err != nil {
 		return true, err
 	}
 	s.over(c)
@@ -183,8 +182,9 @@ func (s *stream) inspect(ctx context.Context) (c *container, err error) {
 }
 
 // reportMissed counts and says that a container was removed before its log
-// could be opened, or while it was not open.
-func (s *stream) reportMissed() {
+// could be opened, or while it was not open. It says whether what was read of it
+// may be torn.
+func (s *stream) reportMissed() (torn bool) {
 	s.meta.Lock()
 	defer s.meta.Unlock()
 	switch {
@@ -198,7 +198,10 @@ func (s *stream) reportMissed() {
 		s.col.metrics.unpolled.Inc()
 		s.log.Warn("the container was removed while its log could not be read: what it wrote meanwhile, if anything, is lost", "not_read_since", s.cutOff.UTC())
 		s.cutOff = time.Time{}
+	default:
+		return false
 	}
+	return true
 }
 
 func (c *Collector) reportMissed(log *slog.Logger, ctr *container) {

@@ -4,58 +4,108 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// simAgent is a Collector with a sink that acknowledges late, as Fluent Bit
-// does.
+// simAgent is a Collector with a sink that does what Fluent Bit does: it
+// acknowledges late, pauses, refuses.
 type simAgent struct {
+	no     int // of the agents of a simulation
 	col    *Collector
 	cancel context.CancelFunc
 	done   chan struct{}
 	wake   chan struct{}
+	since  time.Time
+	given  atomic.Bool // up: nothing is taken from it any more
 
-	mu     sync.Mutex
-	paused bool
-	ring   []ringEntry
-	total  uint64
+	mu       sync.Mutex
+	paused   bool
+	refusing int  // batches that are still kept before all others are refused; -1: none are refused
+	late     bool // nothing is acknowledged
+	retryAt  time.Time
+	ring     []ringEntry // appended, and in no chunk yet
+	chunks   []ringEntry // in chunks, and not acknowledged
+	total    uint64      // records appended and not refused
+	refused  bool        // and nothing acknowledged since then
+	took     totalOf     // of Next, each time
+	gaveBack totalOf     // what was refused of it
+	lates    int         // lines that came behind younger ones
 }
 
+// ringEntry is one batch.
 type ringEntry struct {
 	records []got
+	lines   []*wline
 	end     uint64
 }
 
+// totalOf is what there was in all of some records.
+type totalOf struct{ records, bytes, partial float64 }
+
+func (t *totalOf) add(rs []got) {
+	for _, r := range rs {
+		t.records++
+		t.bytes += float64(len(r.Fields["log"]))
+		if r.Fields["partial"] != "" {
+			t.partial++
+		}
+	}
+}
+
+const (
+	// ackDelay is how long a batch stays in Fluent Bit's ring.
+	ackDelay = 30 * time.Millisecond
+	// retryPause is how long nothing is appended after a refusal.
+	retryPause = time.Second
+	// underWay is how many batches may be, as in the plugin.
+	underWay = 48
+)
+
 // start starts an agent.
 func (w *world) start() {
-	cfg := testConfig(w.t, "unix:///simulated", map[string]string{
+	opts := map[string]string{
 		"Reader": w.p.Reader, "Start_From": "beginning", "DB": filepath.Join(w.dir, "db.json"), "Rotation_Log_Level": "off", "Metrics_Listen": "off",
-		"Max_Streams": strconv.Itoa(w.p.MaxStreams),
-	}, func(c *Config) {
-		c.dial = w.e.Dial
+		"Max_Streams": strconv.Itoa(w.p.MaxStreams), "Exclude": strings.Join(w.excluded(), ","),
+	}
+	cfg := testConfig(w.t, "unix:///simulated", opts, func(c *Config) {
+		c.dial, c.follows = w.e.Dial, w.follows
 		c.RotateInterval = time.Duration(w.p.Rotate) * time.Millisecond
 		c.HeartbeatInterval = time.Duration(w.p.Heartbeat) * time.Millisecond
 		c.BatchSize, c.BufferLimit = w.p.Batch, w.p.Limit
 	})
-	a := &simAgent{wake: make(chan struct{}, 1), done: make(chan struct{})}
-	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	w.agents++
+	w.started = time.Now()
+	a := &simAgent{no: w.agents, wake: make(chan struct{}, 1), done: make(chan struct{}), since: time.Now(), refusing: -1}
 	fmt.Fprintln(w.log, "---- agent starts")
-	col, err := New(cfg, log, prometheus.NewRegistry(), a.poke)
+	text := slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelInfo})
+	col, err := New(cfg, slog.New(&simLog{w: w, inner: text, agent: a.no}), prometheus.NewRegistry(), a.poke)
 	must(w.t, err)
 	a.col = col
 	ctx, cancel := context.WithCancel(context.Background())
 	a.cancel = cancel
+	for _, x := range w.all {
+		x.mu.Lock()
+		x.last = [3]int{-1, -1, -1}
+		x.mu.Unlock()
+	}
+	w.mu.Lock()
 	w.agent = a
+	w.mu.Unlock()
+	w.apply(a)
 	go func() {
 		defer close(a.done)
 		var wg sync.WaitGroup
-		wg.Go(func() { _ = col.Run(ctx) })
+		wg.Go(func() { must(w.t, col.Run(ctx)) })
 		w.deliver(ctx, a)
 		wg.Wait()
 	}()
@@ -67,9 +117,6 @@ func (a *simAgent) poke() {
 	default:
 	}
 }
-
-// ackDelay is how long a batch stays in Fluent Bit's ring.
-const ackDelay = 30 * time.Millisecond
 
 // deliver is Fluent Bit's thread.
 func (w *world) deliver(ctx context.Context, a *simAgent) {
@@ -84,11 +131,10 @@ func (w *world) deliver(ctx context.Context, a *simAgent) {
 			a.col.CameBy()
 		case <-ack.C:
 			w.take(a)
-			continue
 		case <-ctx.Done():
 			return
 		}
-		for !a.isPaused() {
+		for a.mayAppend() {
 			b := a.col.Next()
 			if b == nil {
 				break
@@ -96,8 +142,9 @@ func (w *world) deliver(ctx context.Context, a *simAgent) {
 			rs, err := decodeRecords(b.Tag, b.Buf)
 			must(w.t, err)
 			a.mu.Lock()
+			a.took.add(rs)
 			a.total += uint64(b.Records)
-			a.ring = append(a.ring, ringEntry{rs, a.total})
+			a.ring = append(a.ring, ringEntry{records: rs, end: a.total})
 			a.mu.Unlock()
 			a.col.Appended()
 			ack.Reset(ackDelay)
@@ -105,77 +152,185 @@ func (w *world) deliver(ctx context.Context, a *simAgent) {
 	}
 }
 
-func (a *simAgent) isPaused() bool {
+func (a *simAgent) mayAppend() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.paused
+	n := len(a.ring) + len(a.chunks)
+	return !a.paused && !a.given.Load() && n < underWay && (!a.refused || (n == 0 && time.Now().After(a.retryAt)))
 }
 
-func (a *simAgent) pause(on bool) {
+// change changes what the sink does.
+func (a *simAgent) change(f func()) {
 	a.mu.Lock()
-	a.paused = on
+	f()
 	a.mu.Unlock()
 	a.poke()
 }
 
-// take puts what is in the ring into chunks, for good.
+// take has Fluent Bit's engine look at the ring: it puts what is there into
+// chunks, for good, or keeps nothing of it.
 func (w *world) take(a *simAgent) {
 	a.mu.Lock()
+	defer a.mu.Unlock()
 	ring := a.ring
 	a.ring = nil
-	a.mu.Unlock()
-	for _, entry := range ring {
+	for i, entry := range ring {
+		if a.refusing == 0 { // and then nothing is late
+			a.acknowledge()
+			for _, e := range ring[i:] {
+				a.gaveBack.add(e.records)
+				a.total -= uint64(len(e.records))
+			}
+			n := a.col.Refused()
+			if want := uint64(recordsIn(ring[i:])); n != want {
+				w.find("%d records were refused, the Collector says %d", want, n)
+			}
+			a.refused, a.retryAt = true, time.Now().Add(retryPause)
+			w.stats.refused++
+			return
+		}
+		if a.refusing > 0 {
+			a.refusing--
+		}
 		for _, r := range entry.records {
-			for _, x := range w.all {
-				if x.c.ID == r.Fields["container_id"] {
-					std := stdout
-					if r.Fields["stream"] == "stderr" {
-						std = stderr
-					}
-					// Beside a damaged place a whole line may seem to lack a part.
-					if r.Fields["partial"] != "" && !x.damaged {
-						x.fragments[std] = append(x.fragments[std], r.Fields["log"])
-						continue
-					}
-					x.came[std] = append(x.came[std], r.Fields["log"])
-				}
+			if l := w.came(a, r); l != nil {
+				entry.lines = append(entry.lines, l)
 			}
 		}
-		a.col.Ack(entry.end)
+		a.chunks = append(a.chunks, entry)
 	}
+	a.acknowledge()
 }
+
+func recordsIn(all []ringEntry) (n int) {
+	for _, e := range all {
+		n += len(e.records)
+	}
+	return n
+}
+
+// acknowledge tells the Collector what is in chunks. mu is held.
+func (a *simAgent) acknowledge() {
+	if a.late {
+		return
+	}
+	for _, e := range a.chunks {
+		a.col.Ack(e.end)
+		a.refused = false
+		for _, l := range e.lines {
+			l.acked = time.Now()
+		}
+	}
+	a.chunks = nil
+}
+
+// stopBound is how long a Collector may take to end.
+const stopBound = 10 * time.Second
 
 // stop ends the agent in order; what is in the ring is lost unless it is taken.
 func (w *world) stop(takes bool) {
+	w.turn <- struct{}{}
+	w.mu.Lock()
 	a := w.agent
+	w.agent = nil
+	w.mu.Unlock()
+	<-w.turn
+	began := time.Now()
 	a.cancel()
 	<-a.done
+	if d := time.Since(began); d > stopBound {
+		w.find("the capture took %s to end", d)
+	}
 	if takes {
 		w.take(a)
 	}
-	w.gaps += a.col.Totals().Gaps
+	w.tally(a)
 	if err := a.col.Close(); err != nil {
-		w.t.Errorf("Close: %v", err)
+		w.find("Close: %v", err)
 	}
+	w.leftBehind(a)
+	w.ended = append(w.ended, endedAgent{at: time.Now()})
 	fmt.Fprintln(w.log, "---- agent stopped")
+}
+
+// endedAgent is when an agent ended, and whether it was killed.
+type endedAgent struct {
+	at     time.Time
+	killed bool
 }
 
 // kill ends the agent as SIGKILL does: of the files of DB stays what they are
 // at this moment.
 func (w *world) kill() {
+	synctest.Wait() // a file is written, or it is not
 	files := map[string][]byte{}
 	matches, _ := filepath.Glob(filepath.Join(w.dir, "db.json*"))
 	for _, name := range matches {
 		files[name], _ = os.ReadFile(name)
 	}
-	w.kills++
+	at := time.Now()
 	w.stop(false)
+	w.ended[len(w.ended)-1] = endedAgent{at, true}
 	matches, _ = filepath.Glob(filepath.Join(w.dir, "db.json*"))
 	for _, name := range matches {
 		_ = os.Remove(name)
 	}
-	for name, b := range files {
-		_ = os.WriteFile(name, b, 0o600)
+	for name, b := range maps.All(files) {
+		must(w.t, os.WriteFile(name, b, 0o600))
 	}
 	fmt.Fprintln(w.log, "---- it was a kill")
+}
+
+// simLog notes what is said of each container, and writes it down.
+type simLog struct {
+	w     *world
+	inner slog.Handler
+	id    string
+	agent int
+}
+
+// said is what was said of a container that may explain why lines are missing.
+type said struct {
+	at    time.Time
+	id    string // the first digits
+	text  string
+	times int
+	agent int
+}
+
+func (h *simLog) Enabled(ctx context.Context, level slog.Level) bool {
+	return h.inner.Enabled(ctx, level)
+}
+
+func (h *simLog) Handle(ctx context.Context, r slog.Record) error {
+	if strings.HasPrefix(r.Message, "gap: ") || strings.HasPrefix(r.Message, "the container was removed while") {
+		s := said{at: time.Now(), id: h.id, text: r.Message, times: 1, agent: h.agent}
+		r.Attrs(func(a slog.Attr) bool {
+			if a.Key == "times" {
+				s.times = int(a.Value.Int64())
+			}
+			return true
+		})
+		h.w.mu.Lock()
+		h.w.said = append(h.w.said, s)
+		h.w.mu.Unlock()
+		if h.id == "" {
+			h.w.find("%q names no container", r.Message)
+		}
+	}
+	return h.inner.Handle(ctx, r)
+}
+
+func (h *simLog) WithAttrs(attrs []slog.Attr) slog.Handler {
+	with := &simLog{h.w, h.inner.WithAttrs(attrs), h.id, h.agent}
+	for _, a := range attrs {
+		if a.Key == "id" {
+			with.id = a.Value.String()
+		}
+	}
+	return with
+}
+
+func (h *simLog) WithGroup(name string) slog.Handler {
+	return &simLog{h.w, h.inner.WithGroup(name), h.id, h.agent}
 }

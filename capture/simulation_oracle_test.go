@@ -1,105 +1,382 @@
 package capture
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
+	"testing/synctest"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
 )
 
-// loss says whether lines of a container may be missing.
-type loss int
+func hashText(s string) uint64 { return xxhash.Sum64String(s) }
 
-const (
-	lossNone loss = iota
-	lossCounted
-	lossSilent
-)
-
-// check compares what a container wrote with what came.
-func (w *world) check(x *written) error {
-	x.finish()
-	for std := stdout; std <= stderr; std++ {
-		want, have := x.stored(std), x.came[std]
-		if x.lossy == lossSilent { // then a fragment does not know that it is one
-			have = slices.DeleteFunc(slices.Clone(have), func(line string) bool { return !slices.Contains(want, line) })
-		}
-		if x.lossy == lossNone && len(x.fragments[std]) > 0 {
-			return fmt.Errorf("container %s, std %d: a line came flagged as incomplete: %s", x.c.Name(), std, brief(x.fragments[std][0]))
-		}
-		if err := compare(want, have, w.kills > 0); err != nil {
-			counted := w.gaps > 0 && strings.Contains(w.log.String(), "gap: ")
-			var missing missingError
-			if errors.As(err, &missing) && (x.lossy == lossSilent || (x.lossy == lossCounted && counted)) {
-				continue
-			}
-			return fmt.Errorf("container %s, std %d, %v gaps: %w", x.c.Name(), std, w.gaps, err)
+// came takes note of a record that is in Fluent Bit's chunks for good, and
+// returns the line that it is.
+func (w *world) came(a *simAgent, r got) *wline {
+	var x *written
+	for _, y := range w.containers() {
+		if y.c.ID == r.Fields["container_id"] {
+			x = y
 		}
 	}
-	return nil
+	if x == nil {
+		w.find("a record of no container: %v", r.Fields)
+		return nil
+	}
+	std, text, flagged := uint8(stdout), r.Fields["log"], r.Fields["partial"] != ""
+	if r.Fields["stream"] == "stderr" {
+		std = stderr
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	ts := int64(r.Sec)*int64(time.Second) + int64(r.Nanos)
+	l := x.find(std, text, ts, a.no)
+	where := fmt.Sprintf("container %s, std %d: ", x.c.Name(), std)
+	switch {
+	case flagged && !x.breaks():
+		w.find("%sflagged as incomplete where nothing is lost: %s", where, brief(text))
+	case l == nil && flagged:
+		if l = x.whole(std, text, ts); l == nil {
+			w.find("%sflagged, and no part of any line: %s of %s", where, brief(text), time.Unix(0, ts).UTC())
+			return nil
+		}
+		l.fragment = true
+		return l
+	case l == nil && x.beginning(std, text, ts) != nil:
+		l = x.beginning(std, text, ts)
+		l.fragment = true
+		return l
+	case l == nil:
+		w.find("%sno line that was written: %s of %s%s", where, brief(text), time.Unix(0, ts).UTC(), x.near(std, text, ts))
+		return nil
+	}
+	// What is in another file may be taken for new within a second. And where the
+	// clock stepped back, a hole in what Engine 20.10 sends is not told by times.
+	handled := l.at.Before(x.handled) || w.stepped && x.damagedFrom >= 0 && w.p.API == "1.41"
+	if l.i < x.last[std] && !handled {
+		a.lates++
+	}
+	x.last[std] = max(x.last[std], l.i)
+	if l.came > 0 {
+		w.stats.doubled++
+		if why := w.mayDouble(a, x, l); why != "" && !handled {
+			w.find("%sline %d came again%s: %s", where, l.i, why, brief(text))
+		}
+	}
+	l.came++
+	l.agent, l.acked = a.no, time.Time{}
+	w.stats.came++
+	return l
 }
 
-type missingError struct{ text string }
-
-func (e missingError) Error() string { return e.text }
-
-// compare wants each line of want once and in order in have; after a kill lines
-// may come again, in a row from an earlier one on.
-func compare(want, have []string, killed bool) error {
-	i, most := 0, 0 // next of want, and how far it ever was
-	missing, first := 0, -1
-	for k, line := range have {
-		if i < len(want) && want[i] == line {
-			i++
-			most = max(most, i)
+// find looks for the line that a record is: one that has not come yet, else one
+// that has not come of this agent. mu is held.
+func (x *written) find(std uint8, text string, ts int64, agent int) (found *wline) {
+	for _, l := range x.byText[hashText(text)] {
+		if l.std != std || l.text != text || !l.undated && (ts < l.lo || ts > l.hi) {
 			continue
 		}
-		// Some are missing, or it begins again.
-		at := indexFrom(want, line, i)
-		if killed {
-			if back := lastIndexBefore(want, line, i); back >= 0 {
-				at = back
-			}
+		if l.came == 0 {
+			return l
 		}
-		switch {
-		case at < 0:
-			return fmt.Errorf("record %d of %d is no line that was to come there: %s (after line %d of %d)", k, len(have), brief(line), i, len(want))
-		case at > most:
-			if missing += at - most; first < 0 {
-				first = most
-			}
+		if found == nil || (found.agent == agent && l.agent != agent) {
+			found = l
 		}
-		i = at + 1
-		most = max(most, i)
 	}
-	if missing += len(want) - most; missing > 0 {
-		if first < 0 {
-			first = most
+	return found
+}
+
+// whole looks for the line that a record is a part of. mu is held.
+func (x *written) whole(std uint8, text string, ts int64) *wline {
+	for _, l := range x.lines[std] {
+		if (l.undated || ts >= l.lo && ts <= l.hi) && strings.Contains(l.text, text) {
+			return l
 		}
-		return missingError{fmt.Sprintf("%d of %d lines are missing, the first is %s", missing, len(want), brief(want[first]))}
 	}
 	return nil
 }
 
-func indexFrom(s []string, line string, from int) int {
-	for i := from; i < len(s); i++ {
-		if s[i] == line {
-			return i
-		}
+// beginning looks for the line whose end came behind a gap: nothing tells that it
+// is no whole line, unless the line before was one of several records, too, this
+// is not, and the log is polled. mu is held.
+func (x *written) beginning(std uint8, text string, ts int64) *wline {
+	l := x.whole(std, text, ts)
+	if l != nil && !x.handled.IsZero() {
+		return l
 	}
-	return -1
+	if l == nil || !strings.HasSuffix(l.text, text) || l.seq >= x.c.Forgotten() && x.skips == 0 && !x.damaged(l) {
+		return nil
+	}
+	if i := x.last[std]; i >= 0 && len(x.lines[std][i].text) >= chunkSize && len(text) < chunkSize && !x.followed() {
+		return nil
+	}
+	return l
 }
 
-func lastIndexBefore(s []string, line string, before int) int {
-	for i := min(before, len(s)) - 1; i >= 0; i-- {
-		if s[i] == line {
-			return i
+func (l *wline) isThere() bool { return l.came > 0 || l.fragment }
+
+// near says what was written like it. mu is held.
+func (x *written) near(std uint8, text string, ts int64) string {
+	for _, l := range x.lines[std] {
+		switch {
+		case ts >= l.lo && ts <= l.hi:
+			return fmt.Sprintf(", at that time line %d was: %s", l.i, brief(l.text))
+		case l.text == text && text != "":
+			return fmt.Sprintf(", it is line %d of %s to %s", l.i, time.Unix(0, l.lo).UTC(), time.Unix(0, l.hi).UTC())
 		}
 	}
-	return -1
+	return ""
 }
 
-func brief(s string) string { return fmt.Sprintf("%.40q (%d bytes)", s, len(s)) }
+// killSlack is how long before a kill what was acknowledged may be forgotten.
+const killSlack = 20 * time.Millisecond
 
-var _ io.Writer = (*logBuffer)(nil)
+// mayDouble says why a line that has come must not come again, "" if it may: it
+// was not acknowledged, or it was a moment before a kill.
+func (w *world) mayDouble(a *simAgent, x *written, l *wline) string {
+	if l.agent == a.no {
+		return " of the same agent"
+	}
+	end := w.ended[l.agent-1]
+	switch {
+	case l.acked.IsZero():
+	case w.lostBase(a, x), x.movedUnseen():
+	case !end.killed:
+		return " although it was acknowledged"
+	case end.at.Sub(l.acked) > killSlack:
+		return fmt.Sprintf(", acknowledged %s before the kill", end.at.Sub(l.acked))
+	}
+	return ""
+}
+
+// lostBase says that an agent may have begun before a line of several records
+// that was incomplete at the end of the agent before, and was rotated away since:
+// what followed its beginning comes again. mu is held.
+func (w *world) lostBase(a *simAgent, x *written) bool {
+	long := func(l *wline) bool { return len(l.text) >= chunkSize }
+	if !slices.ContainsFunc(x.lines[stdout], long) && !slices.ContainsFunc(x.lines[stderr], long) {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.ContainsFunc(w.said, func(s said) bool {
+		return strings.HasPrefix(x.c.ID, s.id) && !s.at.Before(a.since) && strings.Contains(s.text, "no longer keeps")
+	})
+}
+
+// breaks says whether lines may be broken: parts of them are missing. mu is held.
+func (x *written) breaks() bool {
+	return x.gone || x.spec.MaxSize > 0 || x.skips > 0 || x.torn || x.odd || x.damagedFrom >= 0 || !x.handled.IsZero()
+}
+
+// followed says whether the log may be followed: of one that is replaced within
+// seconds that is not compared often.
+func (x *written) followed() bool { return !x.byFile() && x.w.p.Reader != readerPoll }
+
+// byFile says whether the log is read from its files.
+func (x *written) byFile() bool { return x.spec.Files }
+
+// optional says that a line may come or not: its container was not wanted then.
+func (x *written) optional(l *wline) bool {
+	for _, p := range x.unwanted {
+		if !l.at.Before(p.from) && (p.to.IsZero() || !l.at.After(p.to) || x.w.stepped) {
+			return true
+		}
+	}
+	return false
+}
+
+// missing is how many lines have not come that the Engine keeps.
+func (x *written) missing() (n int) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if k := len(x.unwanted); k > 0 && x.unwanted[k-1].to.IsZero() {
+		return 0
+	}
+	for std := range x.lines {
+		for _, l := range x.lines[std][x.first[std]:] {
+			switch {
+			case x.due(l):
+				n++
+			case n == 0:
+				x.first[std]++
+			}
+		}
+	}
+	return n
+}
+
+// due says whether a line is still to come, whatever happens.
+func (x *written) due(l *wline) bool {
+	return l.came == 0 && !l.fragment && l.forgot.IsZero() && !x.gone && x.handled.IsZero() && x.skips == 0 && !x.damaged(l) && !x.optional(l)
+}
+
+func (x *written) damaged(l *wline) bool {
+	return x.damagedFrom >= 0 && l.seq >= x.damagedFrom && l.seq < x.damagedTo
+}
+
+// judge says of each line that did not come whether it may be missing.
+func (w *world) judge() {
+	for _, x := range w.all {
+		x.mu.Lock()
+		x.forget()
+		for std := range x.lines {
+			for _, l := range x.lines[std] {
+				if l.came > 0 || l.fragment || x.optional(l) {
+					continue
+				}
+				w.stats.lost++
+				may, silent := x.mayMiss(l)
+				switch {
+				case !may:
+					w.find("container %s, std %d: line %d of %d did not come, and the Engine keeps it: %s of %s, written at [%s]",
+						x.c.Name(), std, l.i, len(x.lines[std]), brief(l.text), time.Unix(0, l.lo).UTC(), l.at.Sub(w.began))
+				case !silent && !w.wasSaid(x, l):
+					w.find("container %s, std %d: line %d of %d is lost, and nothing was said of it: %s of %s, written at [%s]",
+						x.c.Name(), std, l.i, len(x.lines[std]), brief(l.text), time.Unix(0, l.lo).UTC(), l.at.Sub(w.began))
+				}
+			}
+		}
+		x.mu.Unlock()
+	}
+}
+
+// compared is how many records back a follow is compared with the log.
+const compared = 2048
+
+// mayMiss says whether a line may be missing, and whether without a word. mu is
+// held.
+func (x *written) mayMiss(l *wline) (may, silent bool) {
+	if x.damaged(l) {
+		return true, x.w.p.API == "1.41" || x.isFirst(l) || x.c.Records() <= x.damagedTo // no shorter tail shows it
+	}
+	if x.movedUnseen() {
+		return true, true // what the Engine writes on in is not seen
+	}
+	if !x.handled.IsZero() && !l.at.After(x.handled) {
+		return true, x.isFirst(l) // a file of which nothing was read looks as it did
+	}
+	followed := x.followed()
+	turn := time.Duration(x.w.p.Rotate)*time.Millisecond + 15*time.Second
+	far := followed && x.recordsWithin(l, turn) > compared
+	if !l.forgot.IsZero() {
+		return true, far || x.isFirst(l) || followed && l.forgot.Sub(l.at) < turn || x.gone && x.goneUnseen
+	}
+	if x.gone {
+		return true, x.goneUnseen
+	}
+	return x.skips > 0 && far, true
+}
+
+// isFirst says whether nothing of the log came before a line: then nothing tells
+// that it was there. mu is held.
+func (x *written) isFirst(l *wline) bool {
+	for std := range x.lines {
+		for _, o := range x.lines[std] {
+			if o.seq < l.seq && o.isThere() {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// movedUnseen says that a log's file was moved away, or another put in its place,
+// and that the agent came after that, or hardly before.
+func (x *written) movedUnseen() bool {
+	return !x.moved.IsZero() && x.w.started.After(x.moved.Add(-15*time.Second))
+}
+
+// recordsWithin is how many records were stored behind a line in so much time.
+func (x *written) recordsWithin(l *wline, d time.Duration) (n int) {
+	for std := range x.lines {
+		for _, o := range x.lines[std] {
+			if o.at.Sub(l.at) <= d {
+				n = max(n, o.seq-l.seq)
+			}
+		}
+	}
+	return n
+}
+
+// wasSaid says whether a loss was said of the container that may be that of the
+// line. A log file's are said once a minute.
+func (w *world) wasSaid(x *written, l *wline) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.said {
+		if strings.HasPrefix(x.c.ID, s.id) && !s.at.Before(l.at.Add(-sayGapAgain)) {
+			return true
+		}
+	}
+	return false
+}
+
+// tally compares the metrics of an agent that has ended with what was counted.
+func (w *world) tally(a *simAgent) {
+	var left totalOf
+	for b := a.col.Next(); b != nil; b = a.col.Next() {
+		rs, err := decodeRecords(b.Tag, b.Buf)
+		must(w.t, err)
+		left.add(rs)
+		a.col.Appended()
+	}
+	m := a.col.metrics
+	equal := func(what string, have, want float64) {
+		if have != want {
+			w.find("metrics: %v %s, there were %v", have, what, want)
+		}
+	}
+	equal("lines", valueOf(m.lines), a.took.records-a.gaveBack.records+left.records)
+	equal("bytes", valueOf(m.bytes), a.took.bytes-a.gaveBack.bytes+left.bytes)
+	equal("truncated lines", valueOf(m.truncated), a.took.partial-a.gaveBack.partial+left.partial)
+	appended, acked, refused := a.col.out.totals()
+	equal("records appended", float64(appended), a.took.records+left.records)
+	equal("records refused", float64(refused), a.gaveBack.records)
+	equal("records outstanding", float64(appended-acked-refused), float64(recordsIn(a.ring)+recordsIn(a.chunks))+left.records)
+
+	gaps, missed, unpolled, summed := 0.0, 0.0, 0.0, false
+	w.mu.Lock()
+	for _, s := range w.said {
+		switch {
+		case s.agent != a.no:
+		case strings.Contains(s.text, "before its log could be opened"):
+			missed++
+		case strings.HasPrefix(s.text, "the container was removed while"):
+			unpolled++
+		default:
+			gaps += float64(s.times)
+			summed = summed || strings.Contains(s.text, "from the log file")
+		}
+	}
+	w.mu.Unlock()
+	if have := valueOf(m.gaps); !summed || have < gaps {
+		equal("gaps", have, gaps)
+	}
+	equal("missed containers", valueOf(m.missed), missed)
+	equal("containers removed while they were polled", valueOf(m.unpolled), unpolled)
+	w.stats.late += a.lates
+	if late := valueOf(m.late); float64(a.lates) > late {
+		w.find("%d lines came behind younger ones, %v are counted as late", a.lates, late)
+	}
+}
+
+// leftBehind says what an agent that was closed holds still.
+func (w *world) leftBehind(a *simAgent) {
+	synctest.Wait()
+	if n := a.col.files.Load(); n != 0 {
+		w.find("%d log files are open after the end", n)
+	}
+	if n, m, k := a.col.api.connections(), w.e.OpenConns(), w.e.Followers(); n+m+k != 0 {
+		w.find("after the end %d connections are open, %d at the Engine, %d log requests", n, m, k)
+	}
+}
+
+func brief(s string) string {
+	if len(s) <= 60 {
+		return fmt.Sprintf("%q", s)
+	}
+	return fmt.Sprintf("%q...%q (%d bytes)", s[:30], s[len(s)-15:], len(s))
+}

@@ -25,14 +25,17 @@ type plan struct {
 }
 
 type planContainer struct {
-	TTY      bool   `json:"tty,omitempty"`
-	Driver   string `json:"driver,omitempty"`
-	MaxSize  int64  `json:"max_size,omitempty"`
-	MaxFile  int    `json:"max_file,omitempty"`
-	Compress bool   `json:"compress,omitempty"`
+	TTY        bool   `json:"tty,omitempty"`
+	Driver     string `json:"driver,omitempty"`
+	Files      bool   `json:"files,omitempty"` // its log files can be read
+	AutoRemove bool   `json:"auto_remove,omitempty"`
+	MaxSize    int64  `json:"max_size,omitempty"`
+	MaxFile    int    `json:"max_file,omitempty"`
+	Compress   bool   `json:"compress,omitempty"`
 }
 
-// step is one thing that happens, After the one before.
+// step is one thing that happens, After the one before. What lasts goes on
+// beside the steps that follow.
 type step struct {
 	After int64  `json:"after"`
 	Do    string `json:"do"`
@@ -42,6 +45,7 @@ type step struct {
 	Size  int    `json:"size,omitempty"`
 	For   int64  `json:"for,omitempty"`
 	Kind  string `json:"kind,omitempty"`
+	How   string `json:"how,omitempty"`
 }
 
 func (s step) String() string {
@@ -64,44 +68,52 @@ func (p *plan) words() string {
 	return b.String()
 }
 
-// hours is how long the plan lasts.
-func (p *plan) hours() float64 {
-	ms := int64(0)
-	for _, s := range p.Steps {
-		ms += s.After
-	}
-	return (time.Duration(ms)*time.Millisecond + 2*settleAfter).Hours()
-}
-
 func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
 
-// drawPlan draws a plan. What a draw means must not change with what was drawn
-// before it more than it has to, so that plans can be shrunk.
+var simAPIs = []string{"1.41", "1.41", "1.42", "1.44", "1.47", "1.51"}
+
+// drawPlan draws a plan. Each has only some of the kinds of steps, so that those
+// that hide each other's faults do not always come together.
 func drawPlan(seed uint64) *plan {
 	r := rand.New(rand.NewPCG(seed, 4711))
 	p := &plan{
 		Seed:       seed,
-		API:        pick(r, "1.41", "1.41", "1.42", "1.44", "1.47", "1.51"),
-		Reader:     pick(r, readerFollow, readerPoll, readerAuto, readerAuto),
+		API:        pick(r, simAPIs...),
+		Reader:     pick(r, readerFollow, readerPoll, readerAuto, readerAuto, readerAuto),
 		Rotate:     pick(r, int64(1_000), 5_000, 30_000, 600_000),
-		Heartbeat:  pick(r, int64(1_000), 10_000, 60_000),
+		Heartbeat:  pick(r, int64(2_000), 10_000, 30_000, 60_000),
 		Batch:      pick(r, 4<<10, 64<<10, 256<<10),
 		Limit:      pick(r, 32<<10, 1<<20, 16<<20),
 		MaxStreams: pick(r, 1, 2, 100),
 		Live:       r.IntN(2) == 0,
 	}
 	for range 1 + r.IntN(4) {
-		c := planContainer{TTY: r.IntN(5) == 0}
-		if r.IntN(4) == 0 {
-			c.Driver = "local"
-		}
-		if c.Driver == "" && r.IntN(2) == 0 {
+		c := planContainer{TTY: r.IntN(5) == 0, Driver: pick(r, "", "", "", "local", "journald"), AutoRemove: r.IntN(6) == 0}
+		c.Files = c.Driver == "" && p.Reader == readerAuto && r.IntN(3) > 0
+		// Where there are no frames, nothing tells that records are left out.
+		if c.Driver != "journald" && (!c.TTY || c.Files) && r.IntN(2) == 0 {
 			c.MaxSize, c.MaxFile, c.Compress = pick(r, int64(20<<10), 100<<10, 1<<20), pick(r, 1, 2, 5), r.IntN(3) == 0
 		}
 		p.Containers = append(p.Containers, c)
 	}
-	for range 20 + r.IntN(60) {
-		p.Steps = append(p.Steps, drawStep(r, len(p.Containers)))
+	kinds, total := map[string]bool{}, 0
+	for _, w := range weights {
+		kinds[w.do] = w.do == "lines" || (r.IntN(2) == 0 && w.do != *simNot)
+		if kinds[w.do] {
+			total += w.n
+		}
+	}
+	for range 10 + r.IntN(50) {
+		k := r.IntN(total)
+		for _, w := range weights {
+			if !kinds[w.do] {
+				continue
+			}
+			if k -= w.n; k < 0 {
+				p.Steps = append(p.Steps, drawStep(r, w.do, len(p.Containers)))
+				break
+			}
+		}
 	}
 	return p
 }
@@ -111,50 +123,59 @@ var weights = []struct {
 	do string
 	n  int
 }{
-	{"lines", 40}, {"part", 6},
+	{"lines", 40}, {"part", 6}, {"odd times", 4},
 	{"stop", 4}, {"start", 8}, {"restart", 5}, {"die", 4}, {"runs", 3}, {"rename", 2}, {"pause container", 1},
-	{"rotate log", 5}, {"tear", 2}, {"garbage", 2},
-	{"engine down", 2}, {"engine crash", 2}, {"engine hangs", 2}, {"engine refuses", 3}, {"events lost", 3}, {"events cut", 2},
-	{"cut", 3}, {"end", 2}, {"silence", 2}, {"system error", 2}, {"throttle", 2}, {"replay", 2}, {"cut after", 2},
+	{"remove", 2}, {"recreate", 3}, {"out of the filter", 2}, {"into the filter", 3}, {"other filter", 3},
+	{"rotate log", 5}, {"tear", 2}, {"garbage", 2}, {"truncate log", 2}, {"copytruncate", 2}, {"move log", 1}, {"save log", 1},
+	{"engine down", 2}, {"engine crash", 2}, {"engine upgrade", 1}, {"machine crash", 2},
+	{"engine hangs", 2}, {"engine refuses", 6}, {"slow first byte", 2}, {"throttle", 2},
+	{"events lost", 3}, {"events cut", 2}, {"events late", 1}, {"list lacks", 1},
+	{"cut", 3}, {"end", 2}, {"silence", 2}, {"system error", 2}, {"replay", 2}, {"skip", 2}, {"cut after", 2}, {"injected", 2}, {"no record", 1},
 	{"clock", 4},
-	{"sink pauses", 5}, {"agent restarts", 4}, {"agent is killed", 3}, {"agent is away", 3},
+	{"sink pauses", 5}, {"sink refuses", 3}, {"sink is late", 3},
+	{"agent restarts", 4}, {"agent is killed", 4}, {"agent is away", 3},
 }
 
-func drawStep(r *rand.Rand, containers int) step {
-	total := 0
-	for _, w := range weights {
-		total += w.n
-	}
-	k, s := r.IntN(total), step{}
-	for _, w := range weights {
-		if k -= w.n; k < 0 {
-			s.Do = w.do
-			break
-		}
-	}
-	s.After = drawTime(r)
-	s.On = r.IntN(containers)
-	s.Std = pick(r, stdout, stdout, stderr)
-	switch s.Do {
+func drawStep(r *rand.Rand, do string, containers int) step {
+	s := step{Do: do, After: drawTime(r), On: r.IntN(containers), Std: pick(r, stdout, stdout, stderr)}
+	switch do {
 	case "lines":
-		s.N, s.Size, s.Kind = drawCount(r), drawSize(r), pick(r, "numbered", "numbered", "numbered", "same", "json", "utf8", "empty")
-		if s.Kind != "empty" && s.Size*s.N > 4<<20 {
-			s.N = max(1, 4<<20/s.Size)
+		s.N, s.Size = drawCount(r), drawSize(r)
+		s.Kind = pick(r, "numbered", "numbered", "numbered", "same", "json", "utf8", "binary", "empty", "date")
+		if s.Kind != "empty" && s.Size*s.N > 1<<20 {
+			s.N = max(1, 1<<20/s.Size)
 		}
 		s.For = pick(r, int64(0), 0, 1, 20, 1_000) // between two lines
 	case "part":
 		s.Size = drawSize(r)
+	case "odd times":
+		s.N, s.Size, s.Kind = 1+r.IntN(5), drawSize(r), pick(r, "undated", "back", "repeated", "future")
 	case "runs":
 		s.N, s.For = 1+r.IntN(10), pick(r, int64(0), 1, 100)
-	case "engine down", "engine crash", "engine hangs", "engine refuses", "sink pauses", "agent is away", "throttle", "pause container":
-		s.For = drawTime(r)
-		s.Kind = pick(r, "", "logs", "inspect", "list")
-		s.Size = pick(r, 1_000, 50_000)
 	case "clock":
 		s.For = pick(r, int64(-7_200_000), -3_600_000, -10_000, -500, 500, 10_000, 3_600_000)
-	case "events lost", "silence", "replay", "cut after":
+	case "events lost", "silence", "replay", "skip", "list lacks":
 		s.N = 1 + r.IntN(20)
-		s.Size = r.IntN(20_000)
+	case "cut after":
+		s.N, s.Size = 1+r.IntN(4), r.IntN(20_000)
+	case "engine refuses":
+		s.For = drawTime(r)
+		s.Kind = pick(r, "", "logs", "logs", "inspect", "list", "events")
+		s.How = pick(r, "500", "403", "401", "hang", "cut", "garbage", "nothing")
+	case "engine upgrade":
+		s.For, s.Kind = drawTime(r), pick(r, simAPIs...)
+	case "slow first byte":
+		s.For, s.Size = drawTime(r), pick(r, 50, 300, 1_000, 3_000, 12_000)
+	case "throttle":
+		s.For, s.Size = drawTime(r), pick(r, 1_000, 50_000)
+	case "events late":
+		s.For, s.Size = drawTime(r), pick(r, 100, 5_000, 60_000)
+	case "injected", "no record":
+		s.Kind = pick(r, "text", "empty frame", "unknown frame", "huge frame")
+	case "sink refuses":
+		s.For, s.N = drawTime(r), r.IntN(3) // batches that are kept before
+	case "engine down", "engine crash", "machine crash", "engine hangs", "sink pauses", "sink is late", "agent is away", "pause container":
+		s.For = drawTime(r)
 	}
 	return s
 }
@@ -165,7 +186,7 @@ func drawTime(r *rand.Rand) int64 {
 	return r.Int64N(int64(most) + 1)
 }
 
-func drawCount(r *rand.Rand) int { return 1 + r.IntN(pick(r, 1, 5, 50, 500, 3000)) }
+func drawCount(r *rand.Rand) int { return 1 + r.IntN(pick(r, 1, 5, 5, 50, 50, 500, 3000)) }
 
 // drawSize is a length of a line, often one at a border.
 func drawSize(r *rand.Rand) int {

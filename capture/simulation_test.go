@@ -2,10 +2,12 @@ package capture
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -13,16 +15,19 @@ import (
 )
 
 var (
-	simSeed  = flag.Uint64("sim.seed", 0, "the first `seed` of the simulations; 0 draws one")
-	simSeeds = flag.Int("sim.seeds", 0, "how `many` plans are simulated; 0 as many as fit in sim.time")
-	simTime  = flag.Duration("sim.time", 0, "how `long` new plans are simulated")
-	simBy    = flag.String("sim.reader", "", "the `reader` of all new plans, instead of what is drawn")
-	simPlan  = flag.String("sim.plan", "", "a `file` with a plan to simulate, instead of seeds")
+	simSeed   = flag.Uint64("sim.seed", 0, "the first `seed` of the simulations; 0 draws one")
+	simSeeds  = flag.Int("sim.seeds", 0, "how `many` plans are simulated; 0 as many as fit in sim.time")
+	simTime   = flag.Duration("sim.time", 0, "how `long` new plans are simulated")
+	simBy     = flag.String("sim.reader", "", "the `reader` of all new plans, instead of what is drawn")
+	simNot    = flag.String("sim.without", "", "a `step` that no new plan has")
+	simPlan   = flag.String("sim.plan", "", "a `file` with a plan to simulate, instead of seeds")
+	simReport = flag.String("sim.report", "", "a `file` that a report is written to, as Markdown")
 )
 
 // TestSimulation runs plans in virtual time: first those that once found
 // something, then new ones. A plan that finds something is said with its seed.
 func TestSimulation(t *testing.T) {
+	stats := newStats()
 	kept, err := filepath.Glob("testdata/chaos/*.json")
 	must(t, err)
 	if *simPlan != "" {
@@ -34,7 +39,7 @@ func TestSimulation(t *testing.T) {
 			must(t, err)
 			p := &plan{}
 			must(t, json.Unmarshal(text, p))
-			if err := simulate(t, p); err != nil {
+			if err := simulate(t, p, stats); err != nil {
 				t.Errorf("%v\n%s", err, p.words())
 			}
 		})
@@ -42,43 +47,54 @@ func TestSimulation(t *testing.T) {
 	if *simPlan != "" {
 		return
 	}
-	if *simSeeds == 0 && *simTime == 0 { // a few that are always the same
-		*simSeed, *simSeeds = 500, 5
+	r := &simRun{t: t, seed: *simSeed, began: time.Now(), stats: newStats()}
+	r.said = r.began
+	if r.seed == 0 {
+		r.seed = uint64(r.began.UnixNano())
 	}
-	seed, began, hours, n := *simSeed, time.Now(), 0.0, 0
-	if seed == 0 {
-		seed = uint64(began.UnixNano())
+	limit := *simTime
+	if limit == 0 && *simSeeds == 0 { // a few that are always the same
+		r.seed, *simSeeds = 500, 5
 	}
-	for ; n < *simSeeds || (*simSeeds == 0 && time.Since(began) < *simTime); n++ {
-		p := drawPlan(seed + uint64(n))
-		if *simBy != "" {
-			p.Reader = *simBy
-		}
-		hours += p.hours()
-		if err := simulate(t, p); err != nil {
-			p, err = shrink(t, p, err)
-			file := filepath.Join(os.TempDir(), fmt.Sprintf("plan-%d.json", seed+uint64(n)))
-			text, _ := json.MarshalIndent(p, "", " ")
-			_ = os.WriteFile(file, text, 0o600)
-			t.Errorf("seed %d: %v\nthe shrunk plan is in %s:\n%s", seed+uint64(n), err, file, p.words())
-		}
+	for n := 0; n < *simSeeds || (*simSeeds == 0 && time.Since(r.began) < limit); n++ {
+		r.plan(r.seed + uint64(n))
+		r.progress()
 	}
-	t.Logf("%d plans from seed %d, %.0f hours of operation in %s", n, seed, hours, time.Since(began).Round(time.Millisecond))
+	t.Log(r.summary())
+	if *simReport != "" {
+		must(t, os.WriteFile(*simReport, []byte(r.markdown()), 0o644))
+	}
 }
 
+// simLimit is how long a plan may take.
+const simLimit = 2 * time.Minute
+
 // simulate runs a plan in a bubble of virtual time and says what was wrong.
-func simulate(t *testing.T, p *plan) (err error) {
+func simulate(t *testing.T, p *plan, stats *simStats) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("panic: %v", v)
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
 		}
 	}()
 	dir, mkErr := os.MkdirTemp("/dev/shm", "simulation") //nolint:usetesting // in memory: of disks it says nothing
 	must(t, mkErr)
 	defer func() { _ = os.RemoveAll(dir) }()
+	endless := time.AfterFunc(simLimit, func() { panic(fmt.Sprintf("a plan of seed %d has no end:\n%s", p.Seed, p.words())) })
+	defer endless.Stop()
+	before := openFiles(t)
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, p: p, dir: dir, log: &logBuffer{}, counts: map[string]int{}}
+		w := &world{t: t, p: p, dir: dir, log: &logBuffer{}, stats: stats}
 		err = w.run()
 	})
+	if n := openFiles(t) - before; n > 0 {
+		err = errors.Join(err, fmt.Errorf("%d more file descriptors are open than before", n))
+	}
+	stats.plans++
 	return err
+}
+
+func openFiles(t *testing.T) int {
+	all, err := os.ReadDir("/proc/self/fd")
+	must(t, err)
+	return len(all)
 }

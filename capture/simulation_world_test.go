@@ -1,19 +1,21 @@
 package capture
 
 import (
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"fluent-bit-docker-logs/capture/dockertest"
 )
-
-// what is left.
-const settleAfter = 20 * time.Minute
 
 // world is one simulation while it runs: an Engine, an agent, what was written
 // and what came.
@@ -23,83 +25,221 @@ type world struct {
 	e     *dockertest.Engine
 	dir   string
 	log   *logBuffer
+	ids   *rand.Rand
 	clock atomic.Int64 // nanoseconds that the Engine's is ahead
+	ticks atomic.Int64
+	stats *simStats
+	began time.Time
 
-	all []*written
+	all   []*written // that ever were
+	slots []*written // the one of each container of the plan that is the present one
 
-	agent  *simAgent
-	kills  int
-	counts map[string]int // lines that were said to be lost, by container
-	gaps   float64        // of agents that have ended
-	undo   []func()
+	agents  int
+	ended   []endedAgent
+	stepped bool      // the clock
+	started time.Time // the present agent
+	hidden  map[string]bool
+	api     string // of the Engine at the moment
+	slowest time.Duration
+	unheard bool          // events were lost
+	turn    chan struct{} // capacity 1: of the watch, and of what it must not meet
+
+	mu       sync.Mutex
+	agent    *simAgent // nil while none runs; guarded by mu
+	said     []said    // guarded by mu
+	problems []error   // guarded by mu
+	finds    int       // of all kinds; guarded by mu
+	faults   faults    // guarded by mu
+	sink     step      // what Fluent Bit does that is wrong; guarded by mu
 }
 
+// simStats is what a report tells.
+type simStats struct {
+	plans, lines, came, doubled, lost, late, refused int
+	hours                                            float64
+	faults                                           map[string]int
+}
+
+// settleAfter is how long the agent has, when all faults are over, to deliver
+// what is left and to be ready.
+const settleAfter = 30 * time.Minute
+
+// run runs the plan and says what was wrong.
 func (w *world) run() error {
-	// The Engine's clock runs with the bubble's, which begins in the year 2000 and
-	// stands still while something is done: a nanosecond tells one time from the next.
-	var ticks atomic.Int64
+	w.began, w.api, w.turn = time.Now(), w.p.API, make(chan struct{}, 1)
+	w.ids = rand.New(rand.NewPCG(w.p.Seed, 1))
 	w.e = dockertest.New(dockertest.InMemory(), dockertest.WithAPIVersion(w.p.API, ""),
-		dockertest.WithClock(func() time.Time { return time.Now().Add(time.Duration(w.clock.Load() + ticks.Add(1))) }))
+		dockertest.WithClock(func() time.Time { return time.Unix(0, w.now()) }))
 	must(w.t, w.e.Serve())
 	defer w.e.Close()
 	w.e.SetLiveRestore(w.p.Live)
-	w.start()
-	for i, c := range w.p.Containers {
-		spec := dockertest.Container{Name: "c" + strconv.Itoa(i), TTY: c.TTY, Driver: c.Driver, MaxSize: c.MaxSize, MaxFile: c.MaxFile, Compress: c.Compress}
-		if c.Driver == "" && w.p.Reader == readerAuto {
-			spec.LogDir = w.dir
-		}
-		x := &written{spec: c, c: w.e.Run(spec)}
-		if c.MaxSize > 0 {
-			x.lossy = lossCounted
-			if spec.LogDir != "" {
-				// Files that are removed between two looks are told by the kernel's clock,
-				// which knows nothing of virtual time.
-				x.lossy = lossSilent
-			}
-		}
-		w.all = append(w.all, x)
+	for i := range w.p.Containers {
+		w.slots = append(w.slots, nil)
+		w.create(i)
 	}
+	w.start()
+	stop := w.watch()
 	for _, s := range w.p.Steps {
 		time.Sleep(time.Duration(s.After) * time.Millisecond)
+		w.stats.faults[s.Do]++
 		w.do(s)
 	}
 	w.heal()
-	time.Sleep(settleAfter)
-	var problems []error
-	if h := w.agent.col.Health(); !h.Ready {
-		problems = append(problems, fmt.Errorf("not ready in the end: %v", h.Problems))
+	w.settle()
+	for _, x := range w.slots {
+		x.end(x.c.Stop) // what is unterminated comes now
 	}
-	for _, x := range w.all {
-		x.c.Stop() // what is unterminated comes now
+	w.settle()
+	time.Sleep(time.Minute) // for what should not come
+	stop()
+	if h := w.agent.col.Health(); !h.Ready && !w.nothingReadable() {
+		w.find("not ready in the end: %v", h.Problems)
 	}
-	time.Sleep(settleAfter)
 	w.stop(true)
-	for _, x := range w.all {
-		problems = append(problems, w.check(x))
-	}
+	w.judge()
+	w.stats.hours += time.Since(w.began).Hours()
 	if strings.Contains(w.log.String(), "panic") {
-		problems = append(problems, errors.New("a panic was caught"))
+		w.find("a panic was caught")
 	}
-	err := errors.Join(problems...)
+	err := errors.Join(w.problems...)
 	if err != nil {
-		err = fmt.Errorf("%w\nthe log's end:\n%s", err, tail(w.log.String(), 12_000))
+		err = fmt.Errorf("%w\nthe log's end:\n%s", err, tail(w.log.String(), 6_000))
 	}
 	return err
 }
 
+// maxFinds is how many problems of a plan are told, and endlessFinds is after how
+// many its agent is given no more room: there may be no end of them.
+const (
+	maxFinds     = 8
+	endlessFinds = 200
+)
+
+// find notes a problem.
+func (w *world) find(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for _, p := range w.problems {
+		if p.(*simProblem).format == format { //nolint:errorlint // all are
+			n++
+		}
+	}
+	if w.finds++; w.finds == endlessFinds && w.agent != nil {
+		w.agent.given.Store(true)
+	}
+	if len(w.problems) < maxFinds && n < 2 {
+		at := "[" + time.Since(w.began).Round(time.Millisecond).String() + "] "
+		w.problems = append(w.problems, &simProblem{format, fmt.Sprintf(at+format, args...)})
+	}
+}
+
+// simProblem is something that is wrong, of a kind.
+type simProblem struct{ format, text string }
+
+func (p *simProblem) Error() string { return p.text }
+
 func tail(s string, n int) string { return s[max(0, len(s)-n):] }
+
+// now is the Engine's time. Its clock runs with the bubble's, which begins in the
+// year 2000 and stands still while something is done: a nanosecond tells one
+// time from the next.
+func (w *world) now() int64 { return time.Now().UnixNano() + w.clock.Load() + w.ticks.Add(1) }
+
+// create creates and starts the i-th container of the plan, anew if it was
+// there before.
+func (w *world) create(i int) {
+	c := w.p.Containers[i]
+	name := "c" + strconv.Itoa(i)
+	spec := dockertest.Container{
+		ID: w.newID(), Name: name, TTY: c.TTY, Driver: c.Driver, MaxSize: c.MaxSize, MaxFile: c.MaxFile, Rotates: c.MaxSize > 0, Compress: c.Compress, AutoRemove: c.AutoRemove,
+	}
+	if c.Files {
+		spec.LogDir = w.dir
+	}
+	x := &written{w: w, spec: c, name: name, born: time.Now(), byText: map[uint64][]*wline{}, last: [3]int{-1, -1, -1}, damagedFrom: -1}
+	if w.hidden[name] {
+		x.unwanted = []period{{from: time.Now()}}
+	}
+	w.mu.Lock()
+	x.c = w.e.Create(spec)
+	w.all = append(w.all, x)
+	w.slots[i] = x
+	w.mu.Unlock()
+	x.c.Start()
+}
+
+func (w *world) newID() string {
+	var b []byte
+	for range 4 {
+		b = binary.BigEndian.AppendUint64(b, w.ids.Uint64())
+	}
+	return hex.EncodeToString(b)
+}
+
+// follows says whether no log file was created between two.
+func (w *world) follows(id string, old, next uint64) bool {
+	for _, x := range w.containers() {
+		if x.c.ID == id {
+			all := x.c.LogInodes()
+			if n := len(all); next == 0 {
+				return n == 0 || all[n-1] == old
+			}
+			for i := len(all) - 1; i > 0; i-- {
+				if all[i] == next {
+					return all[i-1] == old
+				}
+			}
+		}
+	}
+	return true
+}
+
+func (w *world) containers() []*written {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.all
+}
+
+// settle waits until all has come and the agent is ready, or for settleAfter.
+func (w *world) settle() {
+	for began := time.Now(); time.Since(began) < settleAfter; time.Sleep(5 * time.Second) {
+		synctest.Wait()
+		if (w.agent.col.Health().Ready || w.nothingReadable()) && w.complete() {
+			return
+		}
+	}
+}
+
+// complete says whether nothing is missing.
+func (w *world) complete() bool {
+	for _, x := range w.all {
+		if x.missing() > 0 {
+			return false
+		}
+	}
+	return true
+}
 
 // heal ends all faults.
 func (w *world) heal() {
-	for _, f := range w.undo {
-		f()
-	}
-	w.undo = nil
-	w.e.Throttle(0)
-	w.e.Silence(0)
+	w.faults.end(w)
 	w.e.CutAfter(0, 0)
-	w.e.CutFollowers() // the silent ones
-	must(w.t, w.e.Up())
-	w.agent.pause(false)
+	for _, x := range w.all {
+		x.c.Silence(0)
+		x.c.CutAfter(0, 0)
+		x.c.CutFollowers() // the silent ones
+	}
+	for i, x := range w.slots {
+		if x.gone {
+			w.create(i)
+		}
+		w.want(i, true)
+		w.slots[i].c.Start()
+	}
+	if len(w.hidden) > 0 {
+		w.hidden = nil
+		w.stop(true)
+		w.start()
+	}
 }

@@ -2,52 +2,155 @@ package capture
 
 import (
 	"fmt"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"fluent-bit-docker-logs/capture/dockertest"
 )
 
-// written is what a container wrote, by std stream.
+// written is the journal of one container: what it wrote, and what came of it.
 type written struct {
-	c     *dockertest.Ctr
-	spec  planContainer
-	lines [3][]string
-	part  [3]string // the unterminated end
-	n     int
-	lossy loss
-	// damaged: its log's file has places that hold no record.
-	damaged bool
-	came    [3][]string
-	// fragments came with the flag that a part of the line is missing.
-	fragments [3][]string
+	w    *world
+	c    *dockertest.Ctr
+	spec planContainer
+	name string // without what a rename adds
+	n    int    // lines begun, for their text
+	born time.Time
+
+	mu     sync.Mutex
+	lines  [3][]*wline // by std
+	part   [3]openLine
+	byText map[uint64][]*wline // of both std streams
+	kept   [3]int              // by std: lines before it are not kept by the Engine any more
+	last   [3]int              // by std: the newest line that the present agent delivered
+	first  [3]int              // by std: no line before it is to come yet
+
+	// What makes lines missing or broken, see the oracle.
+	handled     time.Time // when somebody last handled its file
+	moved       time.Time // when it was last moved away, or another put in its place
+	damagedFrom int       // number of the first record that may be damaged, -1: none
+	damagedTo   int
+	torn        bool
+	skips       int
+	undated     bool
+	odd         bool // bytes that are no record were sent or stored
+	gone        bool
+	goneUnseen  bool // when it was removed nobody could see it
+	unwanted    []period
 }
 
-// std is the std stream that a write to std ends in.
-func (x *written) std(std int) int {
-	if x.spec.TTY {
-		return stdout
-	}
-	return std
+// wline is one line.
+type wline struct {
+	std     uint8
+	i       int    // its place among those of its std stream
+	text    string // as the log driver stores it
+	lo, hi  int64  // between which its time is
+	undated bool
+	unended bool      // it ended with the run of its container
+	at      time.Time // when it was complete
+	seq     int       // of its first record
+	forgot  time.Time // when it was rotated away, zero while it is kept
+
+	came     int
+	agent    int // that it came of last
+	acked    time.Time
+	fragment bool // a part of it came, flagged
 }
+
+// openLine is what a std stream has written since its last newline.
+type openLine struct {
+	text    string
+	lo, hi  int64
+	seq     int
+	stamped bool // its first record is stored
+}
+
+// period is a time in which something was so; its end is zero while it is.
+type period struct{ from, to time.Time }
 
 // write writes the lines of a step.
 func (x *written) write(s step) {
-	std, end := x.std(s.Std), "\n"
+	for range s.N {
+		x.n++
+		if s.Kind == "date" && x.spec.TTY {
+			s.Kind = "" // what is a date tells records from each other there
+		}
+		if !x.line(s.Std, makeLine(s, x.n)) {
+			return // it does not run
+		}
+		if s.For > 0 {
+			time.Sleep(time.Duration(s.For) * time.Millisecond)
+		}
+	}
+}
+
+func (x *written) std(std int) uint8 {
+	if x.spec.TTY {
+		return stdout
+	}
+	return uint8(std)
+}
+
+// line writes the rest of a line, with its end.
+func (x *written) line(to int, text string) bool {
+	std, end := x.std(to), "\n"
 	if x.spec.TTY {
 		end = "\r\n"
 	}
-	for range s.N {
-		x.n++
-		line := makeLine(s, x.n)
-		if !x.c.Write(dockertest.Std(std), []byte(line+end)) {
-			return // it does not run
-		}
-		x.lines[std] = append(x.lines[std], x.part[std]+line)
-		x.part[std] = ""
-		time.Sleep(time.Duration(s.For) * time.Millisecond)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.put(std, text+end) {
+		return false
 	}
+	x.part[std].text += text
+	x.complete(std)
+	x.forget()
+	return true
+}
+
+// put writes bytes. mu is held.
+func (x *written) put(std uint8, text string) bool {
+	o := &x.part[std]
+	if !o.stamped {
+		o.lo, o.seq = x.w.now(), x.c.Records()
+	}
+	if !x.c.Write(dockertest.Std(std), []byte(text)) {
+		return false
+	}
+	if !o.stamped && (strings.HasSuffix(text, "\n") || len(o.text)+len(text) >= chunkSize) {
+		o.hi, o.stamped = x.w.now(), true
+	}
+	x.forget()
+	return true
+}
+
+// complete journals the line that is open. mu is held.
+func (x *written) complete(std uint8) *wline {
+	o := &x.part[std]
+	l := &wline{std: std, i: len(x.lines[std]), text: x.stored(o.text), lo: o.lo, hi: o.hi, at: time.Now(), seq: o.seq}
+	x.lines[std] = append(x.lines[std], l)
+	h := hashText(l.text)
+	x.byText[h] = append(x.byText[h], l)
+	*o = openLine{}
+	x.w.stats.lines++
+	return l
+}
+
+// stored is what the log driver makes of a line: json-file replaces each byte
+// that is no UTF-8, also where it cuts a long line inside of a character.
+func (x *written) stored(line string) string {
+	if x.spec.Driver != "" {
+		return line
+	}
+	var b strings.Builder
+	for from := 0; from < len(line); from += chunkSize {
+		b.WriteString(string([]rune(line[from:min(from+chunkSize, len(line))])))
+	}
+	return b.String()
 }
 
 // writePart writes the beginning of a line.
@@ -55,25 +158,114 @@ func (x *written) writePart(s step) {
 	std := x.std(s.Std)
 	x.n++
 	part := makeLine(step{Size: s.Size, Kind: "numbered"}, x.n)
-	if x.spec.TTY && len(x.part[std])+len(part) > chunkSize {
-		return // nothing tells the next record from the text of such a line that has no end
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	longest := 500_000 // Max_Line_Size is twice that
+	if x.spec.TTY {
+		longest = chunkSize // nothing tells the next record from the text of such a line that has no end
 	}
-	if x.c.Write(dockertest.Std(std), []byte(part)) {
-		x.part[std] += part
+	if len(x.part[std].text)+len(part) > longest {
+		return
 	}
+	if x.put(std, part) {
+		x.part[std].text += part
+	}
+}
+
+// oddTimes writes lines whose times repeat, go back, lie ahead or are none.
+func (x *written) oddTimes(s step) {
+	if x.spec.TTY {
+		return // where records are told by their times alone
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	std := x.std(s.Std)
+	if x.part[std].text != "" {
+		return
+	}
+	at := x.w.now()
+	for range s.N {
+		x.n++
+		text, seq, ok := makeLine(s, x.n), x.c.Records(), false
+		switch s.Kind {
+		case "undated":
+			x.undated = true
+			ok = x.c.Stamped("0001-01-01T00:00:00Z", dockertest.Std(std), text)
+		case "back":
+			at -= int64(time.Minute)
+			ok = x.c.WriteAt(time.Unix(0, at), dockertest.Std(std), []byte(text+"\n"))
+		case "future":
+			at += int64(time.Hour)
+			ok = x.c.WriteAt(time.Unix(0, at), dockertest.Std(std), []byte(text+"\n"))
+		default:
+			ok = x.c.WriteAt(time.Unix(0, at), dockertest.Std(std), []byte(text+"\n"))
+		}
+		if !ok {
+			return
+		}
+		x.part[std] = openLine{text: text, lo: at, hi: at, seq: seq}
+		x.complete(std).undated = s.Kind == "undated"
+	}
+	x.forget()
 }
 
 // end has a run end, and with it the unterminated lines.
-func (x *written) end(how func()) {
-	x.finish()
+func (x *written) end(how func()) { endAll([]*written{x}, how) }
+
+// endAll has runs end. What they have left without an end is complete before
+// that, because it may be delivered while they do.
+func endAll(all []*written, how func()) {
+	var last []*wline
+	for _, x := range all {
+		x.mu.Lock()
+		if state := x.c.State(); state == "running" || state == "paused" {
+			for std := range x.part {
+				o := &x.part[std]
+				if o.text != "" && !o.stamped {
+					o.lo, o.hi, o.seq = x.w.now(), math.MaxInt64, x.c.Records()
+				}
+				if o.text != "" {
+					l := x.complete(uint8(std))
+					l.unended = true
+					last = append(last, l)
+				}
+				*o = openLine{}
+			}
+		}
+		x.mu.Unlock()
+	}
 	how()
+	for _, x := range all {
+		x.mu.Lock()
+		for _, l := range last {
+			if l.hi == math.MaxInt64 && slices.Contains(x.lines[l.std], l) {
+				l.hi = x.w.now()
+			}
+		}
+		x.forget()
+		if x.c.State() == "removed" && !x.gone {
+			x.removed()
+		}
+		x.mu.Unlock()
+	}
 }
 
-func (x *written) finish() {
-	for std := range x.part {
-		if x.part[std] != "" {
-			x.lines[std] = append(x.lines[std], x.part[std])
-			x.part[std] = ""
+// shortLife is up to when a container may be missed of which no event has told.
+const shortLife = 130 * time.Second
+
+// removed notes that the container and its log are gone. mu is held.
+func (x *written) removed() {
+	n := len(x.unwanted)
+	x.gone = true
+	x.goneUnseen = x.w.blind() || n > 0 && x.unwanted[n-1].to.IsZero() || x.w.unheard && time.Since(x.born) < shortLife
+}
+
+// forget notes which lines were rotated away. mu is held.
+func (x *written) forget() {
+	base := x.c.Forgotten()
+	for std := range x.lines {
+		for i := &x.kept[std]; *i < len(x.lines[std]) && x.lines[std][*i].seq < base; *i++ {
+			x.lines[std][*i].forgot = time.Now()
 		}
 	}
 }
@@ -87,26 +279,15 @@ func makeLine(s step, n int) string {
 		head = "same "
 	case "json":
 		return fmt.Sprintf(`{"n":%d,"log":"\"\u0000<>&","stream":"stdout","time":"2006-01-02T15:04:05.000000000Z"}`, n)
+	case "date":
+		return head + time.Now().UTC().Format("2006-01-02T15:04:05.000000000Z") + " said"
 	case "utf8":
 		return head + strings.Repeat("日本é\x01\t\"", s.Size/12)
+	case "binary":
+		return head + strings.Repeat("\xff\xfe\x00\xe6\x97", s.Size/5)
 	}
 	if s.Size <= len(head) {
 		return head
 	}
 	return head + strings.Repeat("x", s.Size-len(head))
-}
-
-// stored is what the log driver makes of the lines: json-file replaces each byte
-// that is no UTF-8, also where it cuts a long line inside of a character.
-func (x *written) stored(std int) []string {
-	if x.spec.Driver != "" {
-		return x.lines[std]
-	}
-	all := make([]string, len(x.lines[std]))
-	for i, line := range x.lines[std] {
-		for from := 0; from < len(line); from += chunkSize {
-			all[i] += string([]rune(line[from:min(from+chunkSize, len(line))]))
-		}
-	}
-	return all
 }

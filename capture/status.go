@@ -94,7 +94,7 @@ func (s *stream) status(state string) StreamStatus {
 	s.meta.Lock()
 	st.Name, st.Rotations, st.ages = s.ctr.Name, s.turns, s.ages
 	st.lived = now.Add(time.Duration(s.col.ahead.Load())).Sub(time.Unix(0, s.ctr.Created))
-	doing, since, synced, opening := s.doing, s.doingSince, s.synced, s.opening
+	doing, since, synced, opening, asking := s.doing, s.doingSince, s.synced, s.opening, s.asking
 	failing := s.failingFor(movedAt)
 	s.meta.Unlock()
 	if last != 0 {
@@ -110,6 +110,8 @@ func (s *stream) status(state string) StreamStatus {
 	waits := failing
 	switch {
 	case doing != streamReading:
+	case st.Reader == readerPoll && !asking.IsZero():
+		waits = max(waits, now.Sub(asking)) // an answer that takes so long
 	case !synced.IsZero():
 		st.Age = now.Sub(synced).Seconds()
 	case st.Reader != readerPoll:

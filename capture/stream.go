@@ -49,6 +49,7 @@ type stream struct {
 	cancel   context.CancelCauseFunc // of the present read; guarded by meta
 	synced   time.Time               // when the present opening of the log had found its position, zero before; guarded by meta
 	opening  time.Time               // since when that is looked for; guarded by meta
+	asking   time.Time               // since when a poll is under way, zero while none is; guarded by meta
 	lastPoll time.Time               // of a log that was polled since it was last open or read to its end; guarded by meta
 	cutOff   time.Time               // when reading ended early, since when the log was not read to its position; guarded by meta
 	failing  time.Time               // since when reading has failed, zero if it did not; guarded by meta
@@ -189,6 +190,13 @@ func (s *stream) isCutOff() {
 	if s.read && s.cutOff.IsZero() {
 		s.cutOff = time.Now()
 	}
+}
+
+// asks says since when a poll is under way; zero, that none is.
+func (s *stream) asks(since time.Time) {
+	s.meta.Lock()
+	defer s.meta.Unlock()
+	s.asking = since
 }
 
 // polledAt says when the log was read to its end while its container could

@@ -191,7 +191,7 @@ func TestReplacedRunIsFenced(t *testing.T) {
 	if !errors.Is(err, errTaskStalled) || s.consumed() != 0 {
 		t.Errorf("%d records were consumed, error %v", s.consumed(), err)
 	}
-	if err := s.endRun(ctx); !errors.Is(err, errTaskStalled) {
+	if err := s.endRun(ctx, false); !errors.Is(err, errTaskStalled) {
 		t.Errorf("endRun: %v", err)
 	}
 	if err := s.deliverWindow(t.Context(), w, false, func(e *entry) error { s.accept(e); return nil }); err != nil || s.consumed() == 0 {

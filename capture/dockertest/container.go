@@ -25,6 +25,7 @@ type Container struct {
 	LogDir   string // with json-file: where <id>/<id>-json.log is really written
 	MaxSize  int64  // log rotation before a write at this size; 0 = never
 	MaxFile  int    // number of log files kept, at least 1
+	Rotates  bool   // also without LogDir, where nothing is written to files
 	Compress bool   // gzip rotated files
 }
 

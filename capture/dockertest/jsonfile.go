@@ -8,12 +8,15 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"syscall"
 	"time"
 	"unicode/utf8"
 )
 
-// jsonFile writes the files of the json-file driver as dockerd does (daemon/logger/loggerutils/logfile.go), log rotation included.
+// jsonFile writes the files of the json-file driver as dockerd does (daemon/logger/loggerutils/logfile.go), log rotation included. Without a
+// path it only counts what would be in them: see Container.Rotates.
 // It is guarded by the mu of its logStore.
 type jsonFile struct {
 	path     string
@@ -28,6 +31,7 @@ type jsonFile struct {
 	counts     []int  // records in each file, the current one last
 	last       int64  // time of the last record
 	compressed chan struct{}
+	inodes     []uint64 // of the files that it created, oldest first
 }
 
 // singleFile is what becomes of the log file at a log rotation when the container has only one (max-file=1, the default).
@@ -50,11 +54,26 @@ func openJSONFile(path string, spec Container, single func() singleFile) *jsonFi
 	if err != nil {
 		panic(fmt.Sprintf("dockertest: log file: %v", err))
 	}
-	j.f = f
+	j.use(f)
 	if st, err := f.Stat(); err == nil {
 		j.size = st.Size()
 	}
 	return j
+}
+
+// use has the records written to a file that was just opened.
+func (j *jsonFile) use(f *os.File) {
+	j.f = f
+	if st, err := f.Stat(); err == nil {
+		if sys, ok := st.Sys().(*syscall.Stat_t); ok {
+			j.inodes = append(j.inodes, sys.Ino)
+		}
+	}
+}
+
+// countFiles is the jsonFile of a log that has no files.
+func countFiles(spec Container) *jsonFile {
+	return &jsonFile{maxSize: spec.MaxSize, maxFile: max(1, spec.MaxFile), counts: []int{0}}
 }
 
 // add takes a record for the next flush and returns how many records fell off the oldest file.
@@ -78,7 +97,10 @@ func (j *jsonFile) flush() {
 }
 
 func (j *jsonFile) raw(b []byte) {
-	if len(b) > 0 && j.f != nil {
+	switch {
+	case j.path == "":
+		j.size += int64(len(b))
+	case len(b) > 0 && j.f != nil:
 		n, _ := j.f.Write(b)
 		j.size += int64(n)
 	}
@@ -87,7 +109,7 @@ func (j *jsonFile) raw(b []byte) {
 func (j *jsonFile) close() {
 	j.flush()
 	j.settle()
-	_ = j.f.Close()
+	_ = j.f.Close() // of none fails
 }
 
 // settle waits for the last rotated file to be compressed.
@@ -100,6 +122,21 @@ func (j *jsonFile) settle() {
 func (j *jsonFile) rotate() (lost int) {
 	j.flush()
 	j.settle()
+	j.size = 0
+	if j.path != "" {
+		j.rotateFiles()
+	}
+	j.counts = append(j.counts, 0)
+	if over := len(j.counts) - j.maxFile; over > 0 {
+		for _, n := range j.counts[:over] {
+			lost += n
+		}
+		j.counts = append(j.counts[:0], j.counts[over:]...)
+	}
+	return lost
+}
+
+func (j *jsonFile) rotateFiles() {
 	_ = j.f.Close()
 	ext := ""
 	if j.compress {
@@ -123,7 +160,7 @@ func (j *jsonFile) rotate() (lost int) {
 	if err != nil {
 		panic(fmt.Sprintf("dockertest: log rotation: %v", err))
 	}
-	j.f, j.size = f, 0
+	j.use(f)
 	if j.compress && j.maxFile > 1 {
 		done := make(chan struct{})
 		j.compressed = done
@@ -133,14 +170,6 @@ func (j *jsonFile) rotate() (lost int) {
 			_ = compressFile(j.path+".1", last)
 		}()
 	}
-	j.counts = append(j.counts, 0)
-	if over := len(j.counts) - j.maxFile; over > 0 {
-		for _, n := range j.counts[:over] {
-			lost += n
-		}
-		j.counts = append(j.counts[:0], j.counts[over:]...)
-	}
-	return lost
 }
 
 // compressFile makes name.gz and then removes name: for a while there are both.
@@ -218,10 +247,23 @@ func (c *Ctr) LogPath() string { return c.logPath() }
 
 // RotateLog is a log rotation now. What falls off the last file is gone for log requests too.
 func (c *Ctr) RotateLog() error {
-	return c.withFile(func(j *jsonFile) error {
-		c.log.forget(j.rotate())
-		return nil
-	})
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	if c.log.file == nil {
+		return errNoFile
+	}
+	c.log.forget(c.log.file.rotate())
+	return nil
+}
+
+// LogInodes are the inodes of the log files that the Engine has created, oldest first.
+func (c *Ctr) LogInodes() []uint64 {
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	if c.log.file == nil {
+		return c.log.inodes
+	}
+	return slices.Clone(c.log.file.inodes)
 }
 
 // TruncateLog truncates the log file from outside, as a cron job with "> file" does. With nuls the next write leaves a hole of NULs before
@@ -255,7 +297,7 @@ func (c *Ctr) ReopenLog() error {
 			return err
 		}
 		_ = j.f.Close()
-		j.f = f
+		j.use(f)
 		return nil
 	})
 }
@@ -281,7 +323,7 @@ func (c *Ctr) GarbageLog(raw []byte) error {
 func (c *Ctr) withFile(do func(*jsonFile) error) error {
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
-	if c.log.file == nil {
+	if c.log.file == nil || c.log.file.path == "" {
 		return errNoFile
 	}
 	return do(c.log.file)

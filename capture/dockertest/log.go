@@ -42,6 +42,7 @@ type logStore struct {
 	pending   [3]pending // by Std
 	followers map[*follower]struct{}
 	file      *jsonFile
+	inodes    []uint64 // of the files of a log that was removed
 }
 
 // pending is what a std stream has written since its last stored record.
@@ -143,6 +144,13 @@ func (c *Ctr) Forget(n int) {
 	l.mu.Lock()
 	l.forget(n)
 	l.mu.Unlock()
+}
+
+// Forgotten is how many records are not kept any more: rotated away, see also [Ctr.Forget].
+func (c *Ctr) Forgotten() int {
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	return int(c.log.base)
 }
 
 // Records is the number of records stored since the container was created, forgotten ones included.
@@ -250,8 +258,12 @@ func (l *logStore) open(path string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.running = true
-	if l.spec.LogDir != "" && path != "" && l.file == nil {
+	switch {
+	case l.file != nil:
+	case l.spec.LogDir != "" && path != "":
 		l.file = openJSONFile(path, l.spec, l.single)
+	case l.spec.Rotates:
+		l.file = countFiles(l.spec)
 	}
 }
 
@@ -289,7 +301,10 @@ func (l *logStore) remove() {
 	defer l.mu.Unlock()
 	if l.file != nil {
 		l.file.close()
-		_ = os.RemoveAll(filepath.Dir(l.file.path))
+		if l.file.path != "" {
+			_ = os.RemoveAll(filepath.Dir(l.file.path))
+		}
+		l.inodes = l.file.inodes
 		l.file = nil
 	}
 }

@@ -1,0 +1,136 @@
+package capture
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	// lookEvery is how often the agent is looked at.
+	lookEvery = 10 * time.Second
+	// tellWithin is how soon what is wrong with the Engine must show in /readyz:
+	// a heartbeat, and the time that an answer has.
+	tellWithin = 3 * time.Minute
+	// clearWithin is how soon it must not show any more: the longest pause before
+	// something is tried again, and that try.
+	clearWithin = 8 * time.Minute
+	// lateWithin is how old a line may be that the agent has not delivered while
+	// it says that all is well.
+	lateWithin = 6 * time.Minute
+	// mostRequests is how many log requests of a container may be open: what is
+	// followed, its rotation, a comparison, a probe.
+	mostRequests = 4
+)
+
+// watch looks at the agent all the time, until stop is called.
+func (w *world) watch() (stop func()) {
+	end, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(lookEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				w.turn <- struct{}{}
+				w.look()
+				<-w.turn
+			case <-end:
+				return
+			}
+		}
+	}()
+	return func() {
+		close(end)
+		<-done
+	}
+}
+
+// look asks the agent how it is, and compares that with what is.
+func (w *world) look() {
+	w.mu.Lock()
+	a, calm := w.agent, len(w.faults.active) == 0 && time.Since(w.faults.over) > clearWithin
+	w.mu.Unlock()
+	if a == nil {
+		return
+	}
+	for _, x := range w.containers() {
+		if n := x.c.Followers(); n > mostRequests {
+			w.find("%d log requests of container %s are open", n, x.c.Name())
+		}
+	}
+	if n := int(a.col.files.Load()); n > maxHeld*len(w.slots) {
+		w.find("%d log files are open", n)
+	}
+	up := time.Since(a.since)
+	h := a.col.Health()
+	lasts := func(kinds ...string) bool {
+		since := w.has(kinds...)
+		return !since.IsZero() && min(time.Since(since), up) > tellWithin
+	}
+	a.mu.Lock()
+	refused := a.refused
+	a.mu.Unlock()
+	switch {
+	case h.Ready && lasts("down", "hang", "refused ", "refused list"):
+		w.find("ready, although the Engine has not answered for %s", time.Since(w.has("down", "hang", "refused ", "refused list")))
+	case h.Ready && refused:
+		w.find("ready, although Fluent Bit refuses")
+	case !h.Ready && calm && up > clearWithin && !w.nothingReadable():
+		w.find("not ready, although nothing has been wrong for %s: %s", time.Since(w.faults.over), strings.Join(h.Problems, "; "))
+	}
+	if h.Ready && w.has("sink").IsZero() && h.Totals.Lag < 60 {
+		w.hidesLag(a)
+	}
+}
+
+// nothingReadable says that the log of a container holds nothing but damage: that
+// it cannot be read is so.
+func (w *world) nothingReadable() bool {
+	return slices.ContainsFunc(w.containers(), func(x *written) bool {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		return x.damagedFrom >= 0 && x.c.Records() <= x.damagedTo
+	})
+}
+
+// hidesLag looks for lines that an agent should have delivered that is ready and
+// lags behind nothing.
+func (w *world) hidesLag(a *simAgent) {
+	old := lateWithin + 25*w.slowest
+	if time.Since(a.since) < old || time.Since(w.faults.over) < old {
+		return
+	}
+	for _, x := range w.containers() {
+		if x.missing() == 0 || x.spec.MaxSize > 0 && !x.byFile() {
+			continue
+		}
+		x.mu.Lock()
+		if n := len(x.unwanted); n > 0 && time.Since(x.unwanted[n-1].to) < old {
+			x.mu.Unlock()
+			continue
+		}
+		for std := range x.lines {
+			for _, l := range x.lines[std][x.first[std]:] {
+				if x.due(l) && !l.unended && time.Since(l.at) > old && !w.wasSaid(x, l) {
+					w.find("ready and without lag, although container %s, std %d, line %d was written %s ago and did not come: %s; %s",
+						x.c.Name(), std, l.i, time.Since(l.at).Round(time.Second), brief(l.text), state(a, x))
+					break
+				}
+			}
+		}
+		x.mu.Unlock()
+	}
+}
+
+// state is how the agent says that the container's stream is.
+func state(a *simAgent, x *written) string {
+	for _, s := range a.col.Streams() {
+		if s.ID == x.c.ID {
+			return fmt.Sprintf("its stream is %s by %s, position %v, lag %v, open for %v s", s.State, s.Reader, s.Position, s.Lag, s.Age)
+		}
+	}
+	return "it has no stream"
+}
