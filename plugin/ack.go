@@ -10,9 +10,6 @@ const (
 	// entries from which older versions drain theirs at once: a full one blocks
 	// the thread for a second, deaf to a pause, and then logs an error.
 	maxInRing = 48
-	// firstBurst is how many appends go until it is seen how quickly Fluent Bit
-	// takes them.
-	firstBurst = 4
 	// probeEvery is how often Fluent Bit is tried that keeps nothing.
 	probeEvery = 2 * time.Second
 	// repeatRefusal is how often it is said again that it does.
@@ -82,7 +79,7 @@ const (
 )
 
 func newAcker(c counters, log *slog.Logger) acker {
-	a := acker{log: log, way: &byCounter{base: c}, flight: flight{burst: firstBurst}}
+	a := acker{log: log, way: &byCounter{base: c}, flight: flight{burst: newBurst()}}
 	a.seen = c
 	if !c.known {
 		a.beCareful(c, "the counter of records cannot be read")
@@ -102,10 +99,10 @@ func (a *acker) room(now time.Time) bool {
 		return n == 0
 	case a.careful && n > 0 && now.Sub(a.marks[0].at) > carefulTimes*a.drainTime():
 		return false
-	case !a.careful && a.busy(now):
-		return false
+	case a.careful:
+		return n < maxInRing
 	}
-	return n < a.burst
+	return a.burst.room(n, now)
 }
 
 // look takes in what was seen of Fluent Bit. It returns how many of the
@@ -118,8 +115,8 @@ func (a *acker) look(s *sight) (safe uint64, lost bool) {
 		a.ack(m)
 		a.accepted(s.at)
 	}
-	if exact, ok := a.way.(*byCounter); !ok || exact.all { // byDrain knows bounds of its own
-		a.emptied(s.at)
+	if exact, ok := a.way.(*byCounter); ok && exact.all {
+		a.burst.emptied(s.at, a.rests || !a.watched)
 	}
 	a.doubt = v.kind == doubtful
 	switch v.kind {
@@ -133,6 +130,7 @@ func (a *acker) look(s *sight) (safe uint64, lost bool) {
 		lost = true
 	case calm:
 		a.careful, a.way = false, &byCounter{base: s.counters, from: a.last, proven: true}
+		a.burst.forget()
 		a.log.Info("Fluent Bit's counter agrees with what was appended again: positions are exact")
 	}
 	if lost {

@@ -29,7 +29,7 @@ func TestCountedIsNotYetStored(t *testing.T) {
 	m.want(31, false)
 
 	m.blind = true
-	m.a.burst = 2 // it was slow
+	m.a.burst.size = 2 // it was slow
 	m.append(10)
 	m.append(20)
 	m.drain()
@@ -148,8 +148,8 @@ func TestSlowFilterHoldsUpNothing(t *testing.T) {
 	if longest > maxInRing*each+time.Second || sent < 300 {
 		t.Errorf("%d appends in 400 times what one takes, the ring was not empty for %v", sent, longest)
 	}
-	if m.a.burst > 8 {
-		t.Errorf("%d appends may be under way", m.a.burst)
+	if m.a.burst.size > 8 {
+		t.Errorf("%d appends may be under way", m.a.burst.size)
 	}
 }
 

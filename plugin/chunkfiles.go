@@ -33,8 +33,9 @@ func (c *chunkFiles) look() bool {
 			continue
 		}
 		var pid int
-		var at int64
-		if _, err := fmt.Sscanf(filepath.Base(path), "%d-%d.", &pid, &at); err == nil && pid == os.Getpid() && at > c.began.Unix() {
+		var sec, nsec int64
+		_, err = fmt.Sscanf(filepath.Base(path), "%d-%d.%d.flb", &pid, &sec, &nsec)
+		if err == nil && pid == os.Getpid() && !time.Unix(sec, nsec).Before(c.began) {
 			c.seen = true
 			return true
 		}

@@ -19,7 +19,8 @@ func TestChunkFiles(t *testing.T) {
 		want bool
 	}{
 		{fmt.Sprintf("/st/web/%d-1700000001.12.flb", pid), true},
-		{fmt.Sprintf("/st/web/%d-1700000000.999999999.flb", pid), false}, // it may be older
+		{fmt.Sprintf("/st/web/%d-1700000000.   6.flb", pid), true},
+		{fmt.Sprintf("/st/web/%d-1700000000.   4.flb", pid), false},
 		{fmt.Sprintf("/st/web/%d-1600000000.12.flb", pid), false},
 		{fmt.Sprintf("/st/web/%d-1700000001.12.flb", pid+1), false},
 		{fmt.Sprintf("/st/other/%d-1700000001.12.flb", pid), false},

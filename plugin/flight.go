@@ -24,10 +24,6 @@ const (
 	// hangTime takes its place where the thread was seen to wait before: then it
 	// is in a filter, or other inputs keep it from ever resting.
 	hangTime = 5 * time.Minute
-	// busyTime is how long the ring may not be empty. The engine's thread empties
-	// it in a loop that ends when it is: as long as there is always something in
-	// it nothing is flushed, and no signal is heard.
-	busyTime = time.Second
 )
 
 // counters are those that Fluent Bit keeps of an instance.
@@ -74,11 +70,7 @@ type flight struct {
 	still  int // looks in a row at which all had left and nothing moved
 	paused bool
 	drains bool // although it is paused
-	// busySince is when something came into the empty ring, zero while it is empty,
-	// inBurst how many appends since then, and burst how many there may be in it.
-	// emptyAt is when it was first seen to be empty after that.
-	busySince, emptyAt time.Time
-	inBurst, burst     int
+	burst  burst
 	// resumed is when it went on: what lies in the ring then is told to nobody.
 	resumed time.Time
 }
@@ -90,37 +82,7 @@ func (f *flight) add(records, bytes int, now time.Time) {
 	f.last.appends++
 	f.last.at, f.changed, f.still = now, now, 0
 	f.marks = append(f.marks, f.last)
-	if f.busySince.IsZero() {
-		f.busySince, f.inBurst = now, 0
-	}
-	f.inBurst++
-	f.emptyAt = time.Time{}
-}
-
-// emptied says that all has left the ring. When the engine's thread rests, or
-// could have for long, that ends the burst: the next one has the size of what
-// left the ring in busyTime.
-func (f *flight) emptied(now time.Time) {
-	if f.busySince.IsZero() {
-		return
-	}
-	if f.emptyAt.Before(f.busySince) {
-		f.emptyAt = now
-	}
-	if f.watched && !f.rests && now.Sub(f.emptyAt) <= busyTime {
-		return // in a filter, behind which it would find the next one
-	}
-	if took := f.emptyAt.Sub(f.busySince); took > busyTime {
-		f.burst = max(1, int(time.Duration(f.inBurst)*busyTime/took))
-	} else {
-		f.burst = min(2*f.burst, maxInRing)
-	}
-	f.busySince = time.Time{}
-}
-
-// busy reports whether the ring has not been empty for too long.
-func (f *flight) busy(now time.Time) bool {
-	return !f.busySince.IsZero() && now.Sub(f.busySince) > busyTime
+	f.burst.add(now)
 }
 
 // pause says that the input is paused. The counters are as of now: those of a
@@ -137,9 +99,7 @@ func (f *flight) leftTo(m mark) { f.left, f.hints, f.still = m, [2]mark{m, m}, 0
 // resume says that a pause is over.
 func (f *flight) resume(now time.Time) {
 	f.paused, f.changed, f.resumed = false, now, now
-	if !f.busySince.IsZero() {
-		f.busySince = now
-	}
+	f.burst.resume(now)
 	f.leftTo(f.left)
 	f.last.at = now
 	for i := range f.marks {
@@ -205,7 +165,7 @@ func (f *flight) ack(m mark) {
 // forget takes back all appends that were not acknowledged.
 func (f *flight) forget() {
 	f.marks = f.marks[:0]
-	f.busySince = time.Time{}
+	f.burst.forget()
 	f.last = f.acked
 	f.leftTo(f.acked)
 }

@@ -202,7 +202,7 @@ func TestRefusedBatchIsKept(t *testing.T) {
 func TestCallbackIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in, h, s := newProvenInstance(t)
-		in.acks.burst = maxInRing
+		in.acks.burst.size = maxInRing
 		defer in.close()
 		for range 40 {
 			s.put("", make([]byte, 256<<10)...)

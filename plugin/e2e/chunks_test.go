@@ -144,7 +144,14 @@ func TestChunks(t *testing.T) {
 					if h.beside {
 						t.Logf("tail in the same run: %v", tails)
 					}
-					if ours.missing > 0 || sig != syscall.SIGKILL && ours.doubled > 0 {
+					doubled := ours.doubled
+					if !bin.version.since(4, 0, 3) {
+						doubled = ours.again // what is busy at a stop it may send twice by itself
+					}
+					if p.dropped && !bin.version.since(4, 1, 0) {
+						doubled = 0 // it does not count what goes into its buffer
+					}
+					if ours.missing > 0 || sig != syscall.SIGKILL && doubled > 0 {
 						t.Errorf("%v; %s", ours, ours.first)
 					}
 				})
