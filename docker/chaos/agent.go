@@ -167,7 +167,10 @@ func (a *agent) stop() error {
 		return fmt.Errorf("Fluent Bit did not end within %v of SIGTERM", endTime)
 	}
 	status, _ := a.cmd.ProcessState.Sys().(syscall.WaitStatus)
-	if !a.cmd.ProcessState.Success() && !(young && status.Signaled() && status.Signal() == syscall.SIGTERM) {
+	if young && status.Signaled() && status.Signal() == syscall.SIGTERM {
+		return nil
+	}
+	if !a.cmd.ProcessState.Success() {
 		return fmt.Errorf("Fluent Bit ended with %v", a.cmd.ProcessState)
 	}
 	return nil

@@ -170,7 +170,7 @@ func (q *sequence) stranger(r record, byText map[string][]int, byTime map[int64]
 	switch {
 	case r.partial && slices.ContainsFunc(byTime[r.at.UnixNano()], func(i int) bool { return strings.Contains(q.want[i].text, r.text) }):
 		q.fragments++
-	case len(byText[r.text]) > 0 && !(q.witness.incomplete || q.holes()):
+	case len(byText[r.text]) > 0 && !q.witness.incomplete && !q.holes():
 		i := byText[r.text][0]
 		for _, k := range byText[r.text] {
 			if seen[k] == 0 {
@@ -371,7 +371,8 @@ func (w *world) judge() (*Result, error) {
 		for why, n := range not {
 			wrong = append(wrong, fmt.Sprintf("%d lines are missing (%s)", n, why))
 		}
-		if q.doubled > 0 && len(kills) == 0 && !(len(downs) > 0 && strings.Contains(log, "no available chunk")) {
+		mayDouble := len(kills) > 0 || len(downs) > 0 && strings.Contains(log, "no available chunk")
+		if q.doubled > 0 && !mayDouble {
 			wrong = append(wrong, fmt.Sprintf("%d lines came twice, and nobody killed Fluent Bit", q.doubled))
 		}
 		late := said.has(q.id, "were delivered late")
@@ -390,7 +391,7 @@ func (w *world) judge() (*Result, error) {
 		if q.fragments > 0 && !late && !said.has(q.id, "gap: ") {
 			wrong = append(wrong, fmt.Sprintf("%d lines lack a part, and no gap is said", q.fragments))
 		}
-		if gaps := said.has(q.id, "gap: lines"); gaps && len(q.missing) == 0 && q.unseen == 0 && q.lost == 0 && !q.cut && q.spec.MaxSize == 0 {
+		if gaps := said.has(q.id, "gap: lines"); gaps && len(q.missing) == 0 && q.unseen == 0 && q.lost == 0 && q.cut.IsZero() && !q.moved && q.spec.MaxSize == 0 {
 			if !slices.ContainsFunc(all, func(o *sequence) bool { return o.life == q.life && (len(o.missing) > 0 || o.lost > 0) }) {
 				wrong = append(wrong, "a gap is said, and nothing is missing")
 			}
@@ -448,7 +449,7 @@ func (w *world) excuse(q *sequence, i int, said said, log string, downs []span) 
 		return ruleMemory, ""
 	case w.did["disk full"] > 0 && strings.Contains(log, "error writing data from"):
 		return ruleDisk, ""
-	case q.cut && gap:
+	case gap && (q.moved || q.want[i].at.Before(q.cut.Add(2*time.Second))):
 		return ruleTruncated, ""
 	case removed && slices.ContainsFunc(downs, func(s span) bool {
 		return s.meets(q.wentAt().Add(-5*time.Second), q.wentAt().Add(5*time.Second))
@@ -460,7 +461,7 @@ func (w *world) excuse(q *sequence, i int, said said, log string, downs []span) 
 		return "", "the Engine still has them"
 	case q.spec.MaxSize > 0 && gap:
 		return ruleRotated, ""
-	case (q.spec.MaxSize > 0 || q.cut) && i < q.first:
+	case (q.spec.MaxSize > 0 || q.moved || !q.cut.IsZero()) && i < q.first:
 		return ruleFirst, ""
 	case removed && len(said[q.id[:12]]) == 0 && w.ill(q.created, q.wentAt()):
 		return ruleUnseen, ""

@@ -84,16 +84,6 @@ func (p *Plan) Words() string {
 	return b.String()
 }
 
-// lasts is how long the steps take.
-func (p *Plan) lasts() time.Duration {
-	at, end := int64(0), int64(0)
-	for _, s := range p.Steps {
-		at += s.After
-		end = max(end, at+s.For)
-	}
-	return time.Duration(end) * time.Millisecond
-}
-
 func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
 
 // Draw draws a plan; reader is that of the plan, unless it is empty.

@@ -17,7 +17,7 @@ func (w *world) do(ctx context.Context, s Step) {
 	w.say("step %s", s)
 	x := w.writers[s.On%len(w.writers)]
 	ctx = context.WithoutCancel(ctx) // what was begun is ended
-	on := func(f func() error) { w.faults.Go(func() { x.try(ctx, s.Do, f) }) }
+	on := func(f func() error) { w.faults.Go(func() { x.try(s.Do, f) }) }
 	pause := time.Duration(s.For) * time.Millisecond
 	lasts := func(begin, end func()) {
 		over := w.wound(&w.wounds, s)
@@ -75,7 +75,7 @@ func (w *world) do(ctx context.Context, s Step) {
 				if x.spec.Driver != "" {
 					return fmt.Errorf("nobody truncates a log of the driver %s", x.spec.Driver)
 				}
-				l.cut = true
+				l.cut = time.Now()
 				return l.witness.truncate()
 			})
 		})
@@ -85,7 +85,7 @@ func (w *world) do(ctx context.Context, s Step) {
 				if x.spec.Driver != "" {
 					return fmt.Errorf("nobody moves a log of the driver %s", x.spec.Driver)
 				}
-				l.cut = true // the Engine goes on in a file that nobody who comes later finds
+				l.moved = true // the Engine goes on in a file that nobody who comes later finds
 				return os.Rename(l.witness.current(), l.witness.current()+".moved")
 			})
 		})
@@ -144,7 +144,7 @@ func (w *world) engineStep(ctx context.Context, s Step, pause time.Duration) {
 		}
 		for _, x := range w.writers {
 			if l := x.current(); l != nil && x.spec.Life == lifeStays {
-				w.faults.Go(func() { x.try(ctx, "start after dockerd", func() error { return x.start(ctx, 1) }) })
+				w.faults.Go(func() { x.try("start after dockerd", func() error { return x.start(ctx, 1) }) })
 			}
 		}
 	})

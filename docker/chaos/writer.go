@@ -11,10 +11,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/containerd/errdefs"
-	"github.com/docker/docker/api/types/container"
-
 	"fluent-bit-docker-logs/docker/enginetest"
+	"github.com/containerd/errdefs"
 )
 
 // writer is a container of the plan: several of the Engine's, one after the other, where it is removed and created again.
@@ -39,7 +37,8 @@ type life struct {
 	forced  bool      // its removal
 	journal string    // directory
 	witness *witness
-	cut     bool // its log file was truncated
+	cut     time.Time // when its log file was truncated last
+	moved   bool      // it was moved away
 	killed  bool // by SIGKILL, or with dockerd
 }
 
@@ -52,7 +51,7 @@ func (l *life) wentAt() time.Time {
 }
 
 // try says what came of a step.
-func (x *writer) try(ctx context.Context, what string, f func() error) {
+func (x *writer) try(what string, f func() error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if err := f(); err != nil {
@@ -123,7 +122,7 @@ func (x *writer) start(ctx context.Context, n int) error {
 				return err
 			}
 		}
-		if err := x.w.e.ContainerStart(ctx, x.current().id, container.StartOptions{}); err != nil {
+		if err := x.w.e.Begin(ctx, x.current().id); err != nil {
 			return x.noted(err)
 		}
 		x.current().started = time.Now()
@@ -167,13 +166,7 @@ func (x *writer) wait(ctx context.Context) error {
 	if l == nil {
 		return errNone
 	}
-	done, errs := x.w.e.ContainerWait(ctx, l.id, container.WaitConditionNotRunning)
-	select {
-	case <-done:
-		return nil
-	case err := <-errs:
-		return x.noted(err)
-	}
+	return x.noted(x.w.e.Await(ctx, l.id))
 }
 
 // with runs a request for the current container.
@@ -187,12 +180,9 @@ func (x *writer) with(ctx context.Context, f func(ctx context.Context, l *life) 
 	return x.noted(f(ctx, l))
 }
 
-// stopSeconds is what a container has to end.
-var stopSeconds = 10
-
 func (x *writer) stop(ctx context.Context) error {
 	return x.with(ctx, func(ctx context.Context, l *life) error {
-		if err := x.w.e.ContainerStop(ctx, l.id, container.StopOptions{Timeout: &stopSeconds}); err != nil {
+		if err := x.w.e.End(ctx, l.id); err != nil {
 			return err
 		}
 		if x.spec.Life == lifeRemoved {

@@ -16,10 +16,26 @@ func (e *Engine) Launch(ctx context.Context, o Options) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := e.ContainerStart(ctx, id, container.StartOptions{}); err != nil {
+	if err := e.Begin(ctx, id); err != nil {
 		return id, fmt.Errorf("start container %s: %w", o.Name, err)
 	}
 	return id, nil
+}
+
+// Begin starts a container, for the first time or again.
+func (e *Engine) Begin(ctx context.Context, id string) error {
+	return e.ContainerStart(ctx, id, container.StartOptions{})
+}
+
+// Await waits until a container does not run.
+func (e *Engine) Await(ctx context.Context, id string) error {
+	done, errs := e.ContainerWait(ctx, id, container.WaitConditionNotRunning)
+	select {
+	case <-done:
+		return nil
+	case err := <-errs:
+		return err
+	}
 }
 
 // End stops a container with SIGTERM; its log stays.
