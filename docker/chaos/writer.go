@@ -39,7 +39,7 @@ type life struct {
 	witness *witness
 	cut     time.Time // when its log file was truncated last
 	moved   bool      // it was moved away
-	killed  bool // by SIGKILL, or with dockerd
+	killed  bool      // by SIGKILL, or with dockerd
 }
 
 // wentAt is when the container was removed: by the Engine, nobody may have asked since.
