@@ -246,7 +246,7 @@ func (w *world) settle(over time.Time) {
 
 // metrics compares the plugin's counts with what came and what was said, where the agent is the only one.
 func (w *world) metrics(ctx context.Context) {
-	only := w.did["agent restarts"]+w.did["agent is killed"]+w.did["agent is away"]+w.did["agent reloads"] == 0 && !w.ended
+	only := w.did["agent restarts"]+w.did["agent is killed"]+w.did["agent is away"]+w.did["agent reloads"] == 0 && !w.ended && !strings.Contains(w.agent.said(), writeFailed)
 	var m soak.Scraped
 	var wrong []string
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(300 * time.Millisecond) { // an acknowledgement takes a moment
