@@ -44,7 +44,9 @@ func (r *simRun) plan(seed uint64) {
 	}
 	what, _, _ := strings.Cut(err.Error(), "\n")
 	fmt.Fprintf(os.Stderr, "seed %d found something: %s\n", seed, what)
-	p, err = shrink(r.t, p, err)
+	if !*simFirst {
+		p, err = shrink(r.t, p, err)
+	}
 	file := filepath.Join(os.TempDir(), fmt.Sprintf("plan-%d.json", seed))
 	text, _ := json.MarshalIndent(p, "", " ")
 	_ = os.WriteFile(file, text, 0o600)

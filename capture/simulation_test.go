@@ -21,6 +21,7 @@ var (
 	simBy     = flag.String("sim.reader", "", "the `reader` of all new plans, instead of what is drawn")
 	simNot    = flag.String("sim.without", "", "a `step` that no new plan has")
 	simPlan   = flag.String("sim.plan", "", "a `file` with a plan to simulate, instead of seeds")
+	simFirst  = flag.Bool("sim.first", false, "end with the first plan that finds something, as it is")
 	simReport = flag.String("sim.report", "", "a `file` that a report is written to, as Markdown")
 )
 
@@ -59,6 +60,9 @@ func TestSimulation(t *testing.T) {
 	for n := 0; n < *simSeeds || (*simSeeds == 0 && time.Since(r.began) < limit); n++ {
 		r.plan(r.seed + uint64(n))
 		r.progress()
+		if *simFirst && len(r.finds) > 0 {
+			break
+		}
 	}
 	t.Log(r.summary())
 	if *simReport != "" {
