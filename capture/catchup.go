@@ -135,6 +135,8 @@ func (c *catchingUp) shorten(ctx context.Context, reason error) error {
 // lengthen follows a read that did not reach back to the confirmed place.
 func (c *catchingUp) lengthen(ctx context.Context, a *audit) error {
 	switch {
+	case c.capped && a.best > 0 && a.best < a.depth:
+		c.depth = a.best // the oldest marks lie before the damage
 	case c.capped && c.sounded < maxSoundings:
 		// There may be more new records than the sound tail had when it was
 		// looked for.

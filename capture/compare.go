@@ -82,6 +82,7 @@ func (d *discovery) compareOne(ctx context.Context, c *container, at int64, firs
 		best = &renamed
 	}
 	if !d.col.wanted(best) {
+		d.notMute(c.ID) // nothing is to be known of it
 		d.col.stop(c.ID)
 		d.col.leaveOut(c.ID, other{Unwanted: at})
 		return

@@ -170,10 +170,9 @@ func (d *discovery) refresh(ctx context.Context, seen *container, ran, listed bo
 		d.unanswered(seen, err)
 		return
 	}
+	d.notMute(id)
 	d.mu.Lock()
-	delete(d.mute, id)
 	delete(d.unwanted, id)
-	d.col.unanswered.Store(int64(len(d.mute)))
 	d.mu.Unlock()
 	d.col.recognise(c)
 	if !d.col.wanted(c) {
@@ -205,6 +204,14 @@ func (d *discovery) refresh(ctx context.Context, seen *container, ran, listed bo
 		d.col.metrics.resyncFinds.Inc()
 	}
 	d.start(c)
+}
+
+// notMute follows an inspect that was answered, or is not needed any more.
+func (d *discovery) notMute(id string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.mute, id)
+	d.col.unanswered.Store(int64(len(d.mute)))
 }
 
 // unanswered says, not too often, that a container could not be inspected. Of one

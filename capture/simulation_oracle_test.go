@@ -91,11 +91,20 @@ func (x *written) find(std uint8, text string, ts int64, agent int) (found *wlin
 // whole looks for the line that a record is a part of. mu is held.
 func (x *written) whole(std uint8, text string, ts int64) *wline {
 	for _, l := range x.lines[std] {
-		if (l.undated || ts >= l.lo && ts <= l.hi) && strings.Contains(l.text, text) {
+		if (l.undated || ts >= l.lo && ts <= l.hi) && (strings.Contains(l.text, text) || withoutMiddle(l.text, text)) {
 			return l
 		}
 	}
 	return nil
+}
+
+// withoutMiddle says whether part is whole without something in its middle.
+func withoutMiddle(whole, part string) bool {
+	n := 0
+	for n < min(len(whole), len(part)) && whole[n] == part[n] {
+		n++
+	}
+	return len(part) < len(whole) && strings.HasSuffix(whole, part[n:])
 }
 
 // beginning looks for the line whose end came behind a gap: nothing tells that it
@@ -262,10 +271,10 @@ func (x *written) mayMiss(l *wline) (may, silent bool) {
 	turn := time.Duration(x.w.p.Rotate)*time.Millisecond + 15*time.Second
 	far := followed && x.recordsWithin(l, turn) > compared
 	if !l.forgot.IsZero() {
-		return true, far || x.isFirst(l) || followed && l.forgot.Sub(l.at) < turn || x.gone && x.goneUnseen
+		return true, far || x.isFirst(l) || followed && l.forgot.Sub(l.at) < turn || x.gone && (x.goneUnseen || x.w.stepped)
 	}
 	if x.gone {
-		return true, x.goneUnseen
+		return true, x.goneUnseen || x.w.stepped // by the clock it may be one of long ago
 	}
 	return x.skips > 0 && far, true
 }
