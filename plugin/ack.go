@@ -14,9 +14,6 @@ const (
 	probeEvery = 2 * time.Second
 	// repeatRefusal is how often it is said again that it does.
 	repeatRefusal = time.Minute
-	// carefulTimes bounds how long appends go on, where no counter says much,
-	// until the ring has to be empty once: in times of what that takes.
-	carefulTimes = 5
 )
 
 // acker works out how many of the appended records Fluent Bit holds in
@@ -97,8 +94,8 @@ func (a *acker) room(now time.Time) bool {
 		return n < a.probe && !now.Before(a.probeAt)
 	case a.careful && a.seen.hasWrites, !a.careful && !a.way.(*byCounter).proven:
 		return n == 0
-	case a.careful && n > 0 && now.Sub(a.marks[0].at) > carefulTimes*a.drainTime():
-		return false
+	case a.careful && n > 0 && now.Sub(a.marks[0].at) > a.drainTime():
+		return false // the ring has to be empty once
 	case a.careful:
 		return n < maxInRing
 	}
