@@ -44,11 +44,11 @@ func (b *burst) emptied(now time.Time, rests bool) {
 	if !rests && now.Sub(b.emptyAt) <= busyTime {
 		return // in a filter, behind which it would find the next one
 	}
+	next := 2 * b.size
 	if took := b.emptyAt.Sub(b.since); took > busyTime {
-		b.size = max(1, int(time.Duration(b.made)*busyTime/took))
-	} else {
-		b.size = min(2*b.size, maxInRing)
+		next = int(time.Duration(b.made) * busyTime / took)
 	}
+	b.size = min(max(1, next), maxInRing)
 	b.since = time.Time{}
 }
 
