@@ -107,6 +107,23 @@ func TestRemovedWhileItsLogIsClosed(t *testing.T) {
 	}
 }
 
+// The stream of a container that is gone ends although the Engine did not answer
+// when the removal was told.
+func TestRemovedWhileTheEngineDoesNotAnswer(t *testing.T) {
+	e := dockertest.Start(t)
+	a := startAgent(t, e.Host(), map[string]string{"Reader": readerFile}, func(c *Config) { c.ResyncInterval = 100 * time.Millisecond })
+	a.connected()
+	c := viaFile.run(t, e, dockertest.Container{Name: "job"})
+	c.Stdout("first")
+	a.waitRecords(1)
+	undo := e.Override(dockertest.Inspect, nil, dockertest.Answer{Status: 500, Message: "no"})
+	looks := e.Requests(dockertest.Inspect)
+	c.Remove()
+	a.waitFor("a look", func() bool { return e.Requests(dockertest.Inspect) > looks })
+	undo()
+	a.waitFor("the end of the stream", func() bool { return a.col.runningCount() == 0 })
+}
+
 func (s *stream) lastPolled() time.Time {
 	s.meta.Lock()
 	defer s.meta.Unlock()

@@ -164,15 +164,14 @@ func (c *Collector) removed(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := c.streams.byID[id]
-	if t == nil || t.gone {
-		return
-	}
-	t.gone = true
-	if t.cancel == nil {
+	switch {
+	case t == nil:
+	case t.cancel != nil:
+		t.gone = true
+		t.stream.lookAgain() // each time that it is told: the Engine may not have answered the last one
+	case !t.gone:
 		c.forget(t)
-		return
 	}
-	t.stream.lookAgain()
 }
 
 // stop ends the capture of a container that is no longer wanted.
