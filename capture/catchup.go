@@ -107,7 +107,7 @@ func (c *catchingUp) aim() *audit {
 		c.limit, c.capped = c.f.readable(c.s, c.limit)
 	}
 	a := newAudit(&target, &c.f.trail, c.limit, c.blind)
-	a.expect, a.stepped, a.holes = c.shown, c.f.stepped, !c.holed && c.f.api.olderThan(followDoublesBelow)
+	a.expect, a.stepped, a.holes = c.shown, c.f.stepped, !c.holed && c.f.repeats
 	a.longest = c.capped
 	if c.depth > 0 {
 		a.depth = c.depth

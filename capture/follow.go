@@ -96,7 +96,6 @@ func (f *followReader) read(ctx context.Context, s *stream, follow bool) error {
 // follow follows the log, looking for the position in its last tail records.
 func (f *followReader) follow(ctx context.Context, s *stream, tail int) error {
 	defer f.dropNext()
-	f.repeats = f.api.olderThan(followDoublesBelow)
 	f.aim(s)
 	limit, behind := tail, f.suspect || f.trail.unconfirmed() > 0
 	for tries := 0; tries < maxTries; tries++ {
@@ -139,6 +138,7 @@ func (f *followReader) follow(ctx context.Context, s *stream, tail int) error {
 // aim has the trail lead to the position.
 func (f *followReader) aim(s *stream) (target position) {
 	target = s.position()
+	f.repeats = f.api.olderThan(followDoublesBelow)
 	f.trail.start(&target.anchor)
 	return target
 }

@@ -94,6 +94,7 @@ func (w *world) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.cancel = cancel
 	for _, x := range w.all {
+		x.c.Hide(0) // what the first list does not show is not there
 		x.mu.Lock()
 		x.last = [3]int{-1, -1, -1}
 		x.mu.Unlock()

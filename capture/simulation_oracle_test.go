@@ -38,6 +38,10 @@ func (w *world) came(a *simAgent, r got) *wline {
 	case flagged && !x.breaks():
 		w.find("%sflagged as incomplete where nothing is lost: %s", where, brief(text))
 	case l == nil && flagged:
+		if o := &x.part[std]; strings.Contains(o.text, text) && text != "" {
+			o.fragment = true
+			return nil
+		}
 		if l = x.whole(std, text, ts); l == nil {
 			w.find("%sflagged, and no part of any line: %s of %s", where, brief(text), time.Unix(0, ts).UTC())
 			return nil
@@ -259,7 +263,7 @@ const compared = 2048
 // held.
 func (x *written) mayMiss(l *wline) (may, silent bool) {
 	if x.damaged(l) {
-		return true, x.w.p.API == "1.41" || x.isFirst(l) || x.c.Records() <= x.damagedTo // no shorter tail shows it
+		return true, true // what is behind it is not
 	}
 	if x.movedUnseen() {
 		return true, true // what the Engine writes on in is not seen

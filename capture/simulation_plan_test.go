@@ -123,7 +123,7 @@ var weights = []struct {
 	do string
 	n  int
 }{
-	{"lines", 40}, {"part", 6}, {"odd times", 4},
+	{"lines", 40}, {"part", 12}, {"odd times", 4},
 	{"stop", 4}, {"start", 8}, {"restart", 5}, {"die", 4}, {"runs", 3}, {"rename", 2}, {"pause container", 1},
 	{"remove", 2}, {"recreate", 3}, {"out of the filter", 2}, {"into the filter", 3}, {"other filter", 3},
 	{"rotate log", 5}, {"tear", 2}, {"garbage", 2}, {"truncate log", 2}, {"copytruncate", 2}, {"move log", 1}, {"save log", 1},
@@ -133,7 +133,7 @@ var weights = []struct {
 	{"cut", 3}, {"end", 2}, {"silence", 2}, {"system error", 2}, {"replay", 2}, {"skip", 2}, {"cut after", 2}, {"injected", 2}, {"no record", 1},
 	{"clock", 4},
 	{"sink pauses", 5}, {"sink refuses", 3}, {"sink is late", 3},
-	{"agent restarts", 4}, {"agent is killed", 4}, {"agent is away", 3},
+	{"agent restarts", 6}, {"agent is killed", 6}, {"agent is away", 4},
 }
 
 func drawStep(r *rand.Rand, do string, containers int) step {
@@ -147,9 +147,11 @@ func drawStep(r *rand.Rand, do string, containers int) step {
 		}
 		s.For = pick(r, int64(0), 0, 1, 20, 1_000) // between two lines
 	case "part":
-		s.Size = drawSize(r)
+		if s.Size = drawSize(r); r.IntN(2) == 0 {
+			s.Size += chunkSize // the line is read in part
+		}
 	case "odd times":
-		s.N, s.Size, s.Kind = 1+r.IntN(5), drawSize(r), pick(r, "undated", "back", "repeated", "future")
+		s.N, s.Size, s.Kind = 1+r.IntN(5), min(drawSize(r), 8_192), pick(r, "undated", "back", "repeated", "future")
 	case "runs":
 		s.N, s.For = 1+r.IntN(10), pick(r, int64(0), 1, 100)
 	case "clock":

@@ -67,6 +67,8 @@ type openLine struct {
 	lo, hi  int64
 	seq     int
 	stamped bool // its first record is stored
+	// fragment: a part of it came, flagged.
+	fragment bool
 }
 
 // period is a time in which something was so; its end is zero while it is.
@@ -131,7 +133,7 @@ func (x *written) put(std uint8, text string) bool {
 // complete journals the line that is open. mu is held.
 func (x *written) complete(std uint8) *wline {
 	o := &x.part[std]
-	l := &wline{std: std, i: len(x.lines[std]), text: x.stored(o.text), lo: o.lo, hi: o.hi, at: time.Now(), seq: o.seq}
+	l := &wline{std: std, i: len(x.lines[std]), text: x.stored(o.text), lo: o.lo, hi: o.hi, at: time.Now(), seq: o.seq, fragment: o.fragment}
 	x.lines[std] = append(x.lines[std], l)
 	h := hashText(l.text)
 	x.byText[h] = append(x.byText[h], l)
@@ -186,7 +188,8 @@ func (x *written) oddTimes(s step) {
 	at := x.w.now()
 	for range s.N {
 		x.n++
-		text, seq, ok := makeLine(s, x.n), x.c.Records(), false
+		var ok bool
+		text, seq := makeLine(s, x.n), x.c.Records()
 		switch s.Kind {
 		case "undated":
 			x.undated = true
