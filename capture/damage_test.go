@@ -219,3 +219,30 @@ func TestLogReplacedWithinSeconds(t *testing.T) {
 		t.Errorf("said %d times", n)
 	}
 }
+
+// What is open of a log is sent what was rotated away meanwhile: it is read up to
+// where the next opening begins before that takes its place.
+func TestRotatedAwayWhileFollowed(t *testing.T) {
+	for _, tty := range []bool{false, true} {
+		e := dockertest.Start(t)
+		a := startAgent(t, e.Host(), map[string]string{"Reader": "follow"}, quick)
+		a.connected()
+		c := e.Run(dockertest.Container{Name: "web", TTY: tty})
+		c.Stdout(sequence("out", 0, 100)...)
+		a.waitRecords(100)
+		must(t, c.WaitFollowers(testContext(t), 1))
+		c.Throttle(100_000)
+		c.Stdout(sequence("out", 100, 6000)...)
+		c.RotateAway(5990)
+		a.waitRecords(6000)
+		c.Throttle(0)
+		turns := testutil.ToFloat64(a.col.metrics.rotations)
+		a.waitFor("a rotation", func() bool { return testutil.ToFloat64(a.col.metrics.rotations) > turns })
+		c.Stdout(sequence("out", 6000, 6100)...)
+		a.waitRecords(6100)
+		checkSequence(t, "lines", sequence("out", 0, 6100), a.texts(c.ID, ""))
+		if n := testutil.ToFloat64(a.col.metrics.gaps); n != 0 {
+			t.Errorf("%v gaps", n)
+		}
+	}
+}

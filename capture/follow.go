@@ -35,6 +35,7 @@ type followReader struct {
 	doubted   time.Time     // when the log was last asked about a line's beginning
 	compared  time.Time     // when the log was last compared because it is short-lived, or thought to be
 	outruns   bool          // it was replaced within minTurnover then
+	alone     bool          // the log does not hold any more what it would be asked about the next record
 	silences  int           // of the follow, since it has delivered anything
 	came      int64         // bytes, about as many as the log needed for them
 	slow      bool          // a follow is of no use here
@@ -50,6 +51,7 @@ var (
 	errStalled   = errors.New("the Engine sent nothing in time")
 	errHole      = errors.New("records in the middle of the log cannot be read")
 	errDoubtful  = errors.New("only the log can tell what was sent twice or left out")
+	errTorn      = errors.New("only the log can tell whether a part of a line was left out")
 	errCompare   = errors.New("what was sent is to be compared with the log")
 )
 
@@ -112,7 +114,7 @@ func (f *followReader) follow(ctx context.Context, s *stream, tail int) error {
 		case errors.Is(err, errRotated):
 			s.rotated()
 			tries, limit, behind = -1, tail, f.trail.unconfirmed() > 0 && !f.outrun()
-		case errors.Is(err, errCompare), errors.Is(err, errDoubtful):
+		case errors.Is(err, errCompare), errors.Is(err, errDoubtful), errors.Is(err, errTorn):
 			tries, limit, behind = -1, tail, true
 		case errors.Is(err, errTooShort):
 			limit, behind = min(limit*further, maxTurnTail), true
@@ -166,7 +168,7 @@ func (f *followReader) attempt(ctx context.Context, s *stream, limit int) (err e
 	target, log := f.aim(s), f.takeNext()
 	switch {
 	case log != nil:
-		limit = log.limit
+		limit = log.limit + int(s.consumed()-log.had) // it goes on being read while the other is opened
 	case target.kind == fromBeginning:
 		limit, _ = f.readable(s, everything)
 	case target.kind == fromTail:
@@ -199,15 +201,20 @@ func (f *followReader) attempt(ctx context.Context, s *stream, limit int) (err e
 				s.count.doubles++
 				return nil
 			case doubtfulRecord:
-				return errDoubtful
+				if !f.alone {
+					return errDoubtful
+				}
 			}
 		}
-		if s.leavesOpen(e) && f.outrun() {
+		torn := s.leavesOpen(e)
+		switch {
+		case torn && (f.alone || f.outrun()):
 			s.broke()
 			s.lost(slog.LevelError, leftOut)
-		} else if s.leavesOpen(e) || s.looksHeadless(e) && f.mayDoubt(s) {
-			return errDoubtful
+		case torn, !f.alone && s.looksHeadless(e) && f.mayDoubt(s):
+			return errTorn
 		}
+		f.alone = false
 		f.accept(s, e)
 		return nil
 	})
@@ -243,7 +250,15 @@ func (f *followReader) records(ctx context.Context, s *stream, log *openLog, r *
 		eof := errors.Is(err, io.EOF)
 		if n > 0 || eof {
 			before := s.consumed()
-			if err := s.deliverWindow(log.ctx, log.w, eof, each); err != nil {
+			err := s.deliverWindow(log.ctx, log.w, eof, each)
+			for errors.Is(err, errTorn) || errors.Is(err, errDoubtful) {
+				no := f.openAnother(ctx, s) // what is open is closed behind it
+				if f.alone = errors.Is(no, errLags) || no != nil && errors.Is(err, errTorn); !f.alone {
+					break
+				}
+				err = s.deliverWindow(log.ctx, log.w, eof, each)
+			}
+			if err != nil {
 				return err
 			}
 			if s.consumed() > before {
@@ -258,7 +273,7 @@ func (f *followReader) records(ctx context.Context, s *stream, log *openLog, r *
 			return cause(log.ctx, fmt.Errorf("reading the log: %w", classify(err)))
 		case !synced:
 			silence.Reset(patience)
-		case f.compareDue(s) && f.openAnother(ctx, s):
+		case f.compareDue(s) && f.openAnother(ctx, s) == nil:
 			return errCompare
 		}
 	}

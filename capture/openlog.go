@@ -17,6 +17,7 @@ type openLog struct {
 	body  io.ReadCloser
 	asked time.Time
 	limit int     // the tail that was asked for
+	had   uint64  // records consumed then
 	w     *window // what was read of it
 	first bool    // w was filled before it was asked for
 }
@@ -32,14 +33,14 @@ func (f *followReader) request(ctx context.Context, s *stream, follow bool, limi
 		return nil, err
 	}
 	defer release()
-	asked := time.Now()
+	asked, had := time.Now(), s.consumed()
 	body, err := f.api.logs(ctx, s.id, follow, limit)
 	if err != nil {
 		err = cause(ctx, err)
 		cut(nil)
 		return nil, err
 	}
-	return &openLog{ctx: ctx, cut: cut, body: body, asked: asked, limit: limit, w: s.window()}, nil
+	return &openLog{ctx: ctx, cut: cut, body: body, asked: asked, limit: limit, had: had, w: s.window()}, nil
 }
 
 // close may be called more than once.
@@ -116,16 +117,70 @@ func (f *followReader) rotate(ctx context.Context, s *stream) error {
 		return err
 	}
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.open == nil { // it has ended meanwhile
+	open := f.open
+	if open == nil { // it has ended meanwhile
+		f.mu.Unlock()
 		if next != nil {
 			next.close()
 		}
 		return nil
 	}
+	begins := int64(undated)
+	if next != nil {
+		begins = next.w.firstTime()
+	}
 	f.setNext(next)
-	f.open.cut(errRotated)
-	return nil
+	f.mu.Unlock()
+	if f.reach(ctx, s, open, begins) {
+		open.cut(errRotated)
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.next == next {
+		f.next = nil
+		next.close()
+	}
+	return errLags
+}
+
+// errLags is why what is open of a log stays so: what it has still to send is not
+// in the log any more.
+var errLags = errors.New("what is open has not come to where the log begins")
+
+const (
+	turnStep = 200 * time.Millisecond
+	turnTime = 2 * time.Second
+)
+
+// reach waits for what is open of the log to be read up to where the next
+// opening begins: what lies between may be gone from the log, and who has it open
+// still is sent it. Where nothing comes any more, that was all.
+func (f *followReader) reach(ctx context.Context, s *stream, open *openLog, begins int64) bool {
+	for left, before := turnTime, s.consumed(); ; left -= turnStep {
+		target := s.position()
+		if begins == undated || target.anchor.time() >= begins || f.current() != open {
+			return true
+		}
+		if !sleep(ctx, turnStep) {
+			return true
+		}
+		n := s.consumed()
+		if n == before {
+			return true
+		}
+		if left <= 0 {
+			return false
+		}
+		before = n
+	}
+}
+
+// current is what is open of the log, nil if nothing is.
+func (f *followReader) current() *openLog {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.open
 }
 
 // A rotation reads the records of the last turnTail again, at least firstTail
@@ -225,17 +280,23 @@ func (f *followReader) mayDoubt(s *stream) bool {
 	return true
 }
 
-// openAnother opens the log again before what is open of it is closed; it says
-// whether it could.
-func (f *followReader) openAnother(ctx context.Context, s *stream) bool {
+// openAnother opens the log again before what is open of it is closed. It fails
+// with errLags where it would begin behind the position.
+func (f *followReader) openAnother(ctx context.Context, s *stream) error {
 	next, err := f.openNext(ctx, s)
-	if err != nil || next == nil {
-		return false
+	switch at := s.position(); {
+	case err != nil:
+		return err
+	case next == nil:
+		return errLags
+	case next.w.firstTime() > at.anchor.time():
+		next.close()
+		return errLags
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.setNext(next)
-	return true
+	return nil
 }
 
 // behind implements openReader: it asks for the last record.

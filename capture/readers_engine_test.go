@@ -35,7 +35,9 @@ func TestEngineReaders(t *testing.T) {
 				}
 				c := e.Run(t, enginetest.Options{Name: name, LogOpts: opts,
 					Args: []string{"-std", "both", "-lines", fmt.Sprint(lines), "-rate", "100", "-size", "100", "-long", "40000", "-every", "10"}})
+				plain := followed(t, e, c.ID)
 				c.Wait()
+				t.Logf("docker logs -f of the first run lacks %d of %d lines", 2*lines-whole(plain()), 2*lines)
 				c.Start()
 				c.Wait()
 				last := fmt.Sprintf(" %d ", lines)
@@ -83,4 +85,14 @@ func judgeRuns(t *testing.T, reader, std string, n int, a *agent, id string, may
 	if missing > 0 && (!mayLack || gaps == 0) {
 		t.Errorf("%s, %s: %d lines are missing, %d gaps are counted", reader, std, missing, gaps)
 	}
+}
+
+// whole is how many lines are as long as they were written.
+func whole(lines []string) (n int) {
+	for _, l := range lines {
+		if len(l) == 100 || len(l) == 40_000 {
+			n++
+		}
+	}
+	return n
 }

@@ -88,6 +88,20 @@ func (w *window) fill(r io.Reader) (int, error) {
 	return n, err
 }
 
+// firstTime is the time of the first record in the window, undated if it has none
+// or is not there yet.
+func (w *window) firstTime() int64 {
+	b := w.buf[w.r:w.w]
+	if w.tty == nil {
+		b = b[min(frameHeaderSize, len(b)):]
+	}
+	ts, _, ok := cutTime(b)
+	if !ok {
+		return undated
+	}
+	return ts
+}
+
 // leaveOut takes n more bytes off the window, of which not all need to be there
 // yet.
 func (w *window) leaveOut(n int) {

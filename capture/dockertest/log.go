@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -151,6 +152,24 @@ func (c *Ctr) Forgotten() int {
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
 	return int(c.log.base)
+}
+
+// RotateAway is [Ctr.Forget] where log requests that are open are sent still what they were not sent yet, as from a file that was unlinked
+// while it was read.
+func (c *Ctr) RotateAway(n int) {
+	l := c.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n = min(n, len(l.recs))
+	end := l.base + uint64(n)
+	for f := range l.followers {
+		if f.pos < end {
+			left := slices.Clone(l.recs[max(f.pos, l.base)-l.base : n])
+			f.inserts = append([]insert{{pos: end, recs: left}}, f.inserts...)
+			f.pos = end
+		}
+	}
+	l.forget(n)
 }
 
 // Records is the number of records stored since the container was created, forgotten ones included.
