@@ -6,7 +6,7 @@
 //	writer.go   the containers, with journals of what they write (docker/loggen)
 //	witness.go  all that the Engine ever had in their logs
 //	proxy.go    the way to the Engine; sink.go Fluent Bit's output; agent.go Fluent Bit
-//	judge.go    the oracle; health.go what /readyz said
+//	judge.go    the oracle: sequence.go compares lines, rules.go says which may be missing, health.go what /readyz said
 //	report.go   the result
 //
 // The words for plan, step, find are those of the simulation in package capture.

@@ -2,8 +2,10 @@ package chaos
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -102,4 +104,63 @@ func (h *watcher) all() []look {
 func (h *watcher) close() {
 	h.once.Do(func() { close(h.quit) })
 	<-h.done
+}
+
+// misjudged says when /readyz was wrong.
+func (w *world) misjudged() (all []string) {
+	w.mu.Lock()
+	wounds, downs := slices.Clone(w.wounds), slices.Clone(w.downs)
+	w.mu.Unlock()
+	const after = 25 * time.Second // what is tried again after a while may fail until then
+	well := func(at time.Time) bool {
+		return !slices.ContainsFunc(append(slices.Clone(wounds), downs...), func(s span) bool { return s.meets(at.Add(-after), at) })
+	}
+	var since time.Time
+	for _, l := range w.health.all() {
+		if l.status != http.StatusServiceUnavailable || !well(l.at) {
+			since = time.Time{}
+			continue
+		}
+		if since.IsZero() {
+			since = l.at
+		}
+		if d := l.at.Sub(since); d > 5*time.Second {
+			all = append(all, fmt.Sprintf("not ready for %v although nothing is wrong: %s", d.Round(time.Second), strings.Join(l.problems, "; ")))
+			break
+		}
+	}
+	for _, s := range wounds {
+		within, ok := w.noticed(s.kind)
+		if !ok || s.to.Sub(s.from) < within || slices.ContainsFunc(downs, func(d span) bool { return d.meets(s.from.Add(-startTime), s.to) }) {
+			continue
+		}
+		ready := 0
+		for _, l := range w.health.all() {
+			switch {
+			case !s.meets(l.at, l.at):
+			case l.status == http.StatusServiceUnavailable:
+				ready = -1 << 30
+			case l.status == http.StatusOK:
+				ready++
+			}
+		}
+		if ready > 3 {
+			all = append(all, fmt.Sprintf("ready all the time while it was so for %v: %s", s.to.Sub(s.from).Round(time.Second), s.kind))
+		}
+	}
+	return all
+}
+
+// noticed is how long a fault may last before /readyz says so; ok is false of one that it does not name.
+func (w *world) noticed(kind string) (within time.Duration, ok bool) {
+	const busy = 3 * time.Second // so may a machine be
+	switch kind {
+	case "proxy away", "engine is killed":
+		return busy, true
+	case "engine stops", "half open": // a heartbeat, and how long its answer is waited for
+		return time.Duration(w.p.Heartbeat)*time.Millisecond + 10*time.Second + busy, true
+	case "disk full": // looked at each 15 seconds
+		return 15*time.Second + busy, true
+	}
+	return 0, false
 }

@@ -153,10 +153,7 @@ func (p *proxy) pass(c *passing, from, to net.Conn) {
 		}
 		select {
 		case <-c.stuck:
-			if from == c.out {
-				continue // the Engine is read on, so that it does not know
-			}
-			continue
+			continue // it is read on, so that nobody knows
 		default:
 		}
 		if rate > 0 {
