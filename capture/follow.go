@@ -165,16 +165,16 @@ func (f *followReader) giveUp(s *stream, reason string) error {
 // attempt follows the log once, from what was opened already or a request of
 // its own, and delivers what comes behind the position.
 func (f *followReader) attempt(ctx context.Context, s *stream, limit int) (err error) {
-	target, log := f.aim(s), f.takeNext()
+	target, log, longest := f.aim(s), f.takeNext(), false
 	switch {
 	case log != nil:
 		limit = log.limit + int(s.consumed()-log.had) // it goes on being read while the other is opened
 	case target.kind == fromBeginning:
-		limit, _ = f.readable(s, everything)
+		limit, longest = f.readable(s, everything)
 	case target.kind == fromTail:
 		limit = target.tail
 	default:
-		limit, _ = f.readable(s, limit)
+		limit, longest = f.readable(s, limit)
 	}
 	if log == nil {
 		if log, err = f.request(ctx, s, true, limit); err != nil {
@@ -185,7 +185,7 @@ func (f *followReader) attempt(ctx context.Context, s *stream, limit int) (err e
 	f.setOpen(log)
 	defer f.setOpen(nil)
 	r := newResync(&target, limit)
-	r.stepped = f.stepped
+	r.stepped, r.longest = f.stepped, longest
 	s.task.beat()
 	log.w.expect(&target.anchor)
 	err = f.records(ctx, s, log, r, func(e *entry) error {

@@ -150,7 +150,7 @@ func (r *resync) feed(e *entry) (deliver, short bool) {
 // log as it was opened: then its length proves nothing. Only the pieces of a
 // long line are equal to the last byte.
 func (r *resync) begunBefore(m *mark) bool {
-	return r.runs == 1 && !r.whole && m.Size >= chunkSize
+	return r.runs == 1 && !r.whole && !r.longest && m.Size >= chunkSize
 }
 
 // estimate is how many records back the position is if records came at an
