@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -248,5 +249,29 @@ func TestRotatedAwayWhileFollowed(t *testing.T) {
 		if n := testutil.ToFloat64(a.col.metrics.gaps); n != 0 {
 			t.Errorf("%v gaps", n)
 		}
+	}
+}
+
+// A gap that is found again before anything was consumed is the same one.
+func TestGapFoundAgain(t *testing.T) {
+	e := dockertest.Start(t)
+	c := e.Run(dockertest.Container{Name: "web"})
+	a := startAgent(t, e.Host(), map[string]string{"Include": "name=nothing"})
+	a.connected()
+	s := newStream(a.col, &container{ID: c.ID, Name: "web"}, position{})
+	at := anchor{n: 1, marks: [anchorDepth]mark{{TS: 5, Std: stdout, Count: 1}}}
+	count := func() float64 { return testutil.ToFloat64(a.col.metrics.gaps) }
+	for range 3 {
+		if err := s.reportGap(t.Context(), &at); !errors.Is(err, errMoved) {
+			t.Fatal(err)
+		}
+	}
+	if n := count(); n != 1 {
+		t.Errorf("%v gaps, not 1", n)
+	}
+	s.seen++
+	_ = s.reportGap(t.Context(), &at)
+	if n := count(); n != 2 {
+		t.Errorf("%v gaps, not 2", n)
 	}
 }

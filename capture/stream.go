@@ -80,6 +80,7 @@ type stream struct {
 	longs     [3]bool  // by std: any line was
 	headless  [3]bool  // by std: the next line may lack its beginning
 	breaks    uint32   // places met where records are missing
+	gap       gapAt    // the last one behind what was delivered
 	tty       bool     // a terminal ends its lines with CR LF
 	loose     bool     // the driver may lose the newline of a long line
 	lineTimes bool     // the driver gives all partials of a line one timestamp
@@ -93,6 +94,13 @@ type stream struct {
 	emitted uint64     // lines, until then
 	dated   int64      // what the last line without a time was given for one
 	movedAt time.Time  // of the last publish
+}
+
+// gapAt is where records are missing: behind which, and after how many that were
+// consumed.
+type gapAt struct {
+	behind mark
+	seen   uint64
 }
 
 // newStream makes the stream of a container that was just inspected.
@@ -271,9 +279,12 @@ func (s *stream) reportGap(ctx context.Context, a *anchor) error {
 	}
 	defer s.col.out.mu.Unlock()
 	last := a.time()
-	s.col.metrics.gaps.Inc()
-	s.log.Error("gap: lines were lost, the Engine no longer keeps the last line that was delivered (rotated away or truncated)",
-		"last_delivered", time.Unix(0, last).UTC())
+	if gap := (gapAt{a.newest(), s.seen}); s.gap != gap { // else it is the same one, found again
+		s.gap = gap
+		s.col.metrics.gaps.Inc()
+		s.log.Error("gap: lines were lost, the Engine no longer keeps the last line that was delivered (rotated away or truncated)",
+			"last_delivered", time.Unix(0, last).UTC())
+	}
 	for std := range uint8(len(s.lines)) {
 		if s.lines[std].pending {
 			s.endLine(std, true)
