@@ -99,10 +99,13 @@ func (f *followReader) read(ctx context.Context, s *stream, follow bool) error {
 func (f *followReader) follow(ctx context.Context, s *stream, tail int) error {
 	defer f.dropNext()
 	f.aim(s)
-	limit, behind := tail, f.suspect || f.trail.unconfirmed() > 0
+	limit, behind, doubtful := tail, f.suspect || f.trail.unconfirmed() > 0, false
 	for tries := 0; tries < maxTries; tries++ {
 		if behind {
 			if err := f.catchUp(ctx, s, tail); err != nil && (!f.opened() || !errors.Is(err, errGone)) {
+				if doubtful && errors.Is(err, errGone) {
+					s.isCutOff() // what was doubtful may have been new
+				}
 				return err
 			}
 			if f.all {
@@ -110,6 +113,7 @@ func (f *followReader) follow(ctx context.Context, s *stream, tail int) error {
 			}
 		}
 		err := f.attempt(ctx, s, limit)
+		doubtful = errors.Is(err, errDoubtful)
 		switch {
 		case errors.Is(err, errRotated):
 			s.rotated()
