@@ -275,12 +275,20 @@ func (x *written) mayMiss(l *wline) (may, silent bool) {
 	turn := time.Duration(x.w.p.Rotate)*time.Millisecond + 15*time.Second
 	far := followed && x.recordsWithin(l, turn) > compared
 	if !l.forgot.IsZero() {
-		return true, far || x.isFirst(l) || followed && l.forgot.Sub(l.at) < turn || x.gone && (x.goneUnseen || x.w.stepped)
+		return true, far || x.isFirst(l) || followed && l.forgot.Sub(l.at) < turn || x.gone && x.unseen()
 	}
 	if x.gone {
-		return true, x.goneUnseen || x.w.stepped // by the clock it may be one of long ago
+		return true, x.unseen()
 	}
 	return x.skips > 0 && far, true
+}
+
+// unseen says whether nobody may have seen that the container was removed: the
+// agent ended then, or by a clock that was set it is one of long ago.
+func (x *written) unseen() bool {
+	return x.goneUnseen || x.w.stepped || slices.ContainsFunc(x.w.ended, func(e endedAgent) bool {
+		return !e.at.Before(x.goneAt) && e.at.Sub(x.goneAt) < 30*time.Second
+	})
 }
 
 // isFirst says whether nothing of the log came before a line: then nothing tells

@@ -39,6 +39,7 @@ type written struct {
 	undated     bool
 	odd         bool // bytes that are no record were sent or stored
 	gone        bool
+	goneAt      time.Time
 	goneUnseen  bool // when it was removed nobody could see it
 	unwanted    []period
 }
@@ -259,7 +260,7 @@ const shortLife = 130 * time.Second
 // removed notes that the container and its log are gone. mu is held.
 func (x *written) removed() {
 	n := len(x.unwanted)
-	x.gone = true
+	x.gone, x.goneAt = true, time.Now()
 	x.goneUnseen = x.w.blind() || n > 0 && x.unwanted[n-1].to.IsZero() || x.w.unheard && time.Since(x.born) < shortLife
 }
 
