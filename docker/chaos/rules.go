@@ -51,6 +51,11 @@ func (w *world) excuse(q *sequence, i int, said said, log string, downs []span) 
 		return "", "the Engine still has them"
 	case q.spec.MaxSize > 0 && gap:
 		return ruleRotated, ""
+	case q.spec.MaxSize > 0 && q.first < len(q.want) && slices.ContainsFunc(downs, func(s span) bool {
+		// Killed before the first acknowledgement it has looked for the first time afterwards.
+		return s.kind == "agent is killed" && s.meets(q.want[q.first].at, q.want[q.first].at.Add(3*time.Second)) && q.want[i].at.Before(s.to.Add(time.Second))
+	}):
+		return ruleFirst, ""
 	case (q.spec.MaxSize > 0 || q.moved || !q.cut.IsZero()) && i < q.first:
 		return ruleFirst, ""
 	case removed && len(said[q.id[:12]]) == 0 && w.ill(q.created, q.wentAt()):

@@ -166,6 +166,11 @@ func (q *sequence) stranger(r record, byText map[string][]int, byTime map[int64]
 		q.example("time %s instead of %s: %s", r.at.UTC().Format(time.RFC3339Nano), q.want[i].at.UTC().Format(time.RFC3339Nano), brief(r.text))
 	case wrote[r.text] || r.partial, q.spec.TTY && q.spec.Std == "both" && q.holes(): // of two that write to one terminal lines are mixed
 		q.unseen++
+		for _, i := range byTime[r.at.UnixNano()] { // of which the witness saw a part
+			if q.want[i].text != "" && strings.Contains(r.text, q.want[i].text) {
+				seen[i]++
+			}
+		}
 	case q.spec.MaxSize > 0 && slices.ContainsFunc(q.written, func(text string) bool { return isPiece(r.text, stored(text, q.spec)) }):
 		q.unseen++
 		// Until it has met a long line, the reader cannot know that what is behind a gap may be a piece of one. What the API

@@ -210,13 +210,8 @@ func (w *witness) lines() ([]line, error) {
 			files = append(files, h)
 		}
 	}
-	// What was seen later may be older: names change while they are looked at. The clock of a file system has ticks.
-	slices.SortStableFunc(files, func(a, b held) int {
-		if d := a.born.Sub(b.born); d > 20*time.Millisecond || d < -20*time.Millisecond {
-			return cmp.Compare(d, 0)
-		}
-		return a.first.Compare(b.first)
-	})
+	// What was seen later may be older: names change while they are looked at. Files of one tick of the kernel's clock have one time.
+	slices.SortStableFunc(files, func(a, b held) int { return cmp.Or(a.born.Compare(b.born), a.first.Compare(b.first)) })
 	for _, k := range files {
 		parse(k.content, func(std string, at time.Time, text string, ended bool) {
 			l := open[std]
