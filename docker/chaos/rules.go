@@ -16,7 +16,7 @@ const (
 	ruleTruncated = "written before somebody truncated or moved the log file"
 	ruleRemoved   = "the container was removed, said"
 	ruleUnseen    = "the container was removed before any event or list told of it: the Engine was away, or Fluent Bit"
-	ruleDown      = "the container was removed while Fluent Bit was down"
+	ruleDown      = "the container was removed while Fluent Bit was down, or had not reached the Engine since its start"
 	ruleMemory    = "in Fluent Bit's memory when it was killed, or stopped while the output took nothing"
 	ruleDisk      = "Fluent Bit could not write into its chunk, the disk was full"
 )
@@ -45,6 +45,8 @@ func (w *world) excuse(q *sequence, i int, said said, log string, downs []span) 
 		return s.meets(q.wentAt().Add(-5*time.Second), q.wentAt().Add(5*time.Second))
 	}):
 		return ruleDown, ""
+	case removed && w.ill(q.wentAt(), q.wentAt()) && slices.ContainsFunc(downs, func(s span) bool { return s.meets(q.created, q.wentAt()) }):
+		return ruleDown, "" // it was started again and did not reach the Engine before
 	case removed && (said.has(q.id, "was removed before its log") || said.has(q.id, "was removed while ")):
 		return ruleRemoved, ""
 	case q.want[i].kept && !removed:
