@@ -143,8 +143,9 @@ func (x *written) near(std uint8, text string, ts int64) string {
 	return ""
 }
 
-// killSlack is how long before a kill what was acknowledged may be forgotten.
-const killSlack = 20 * time.Millisecond
+// killSlack is how long before a kill what was acknowledged may be forgotten: some
+// hundredths of a second.
+const killSlack = 100 * time.Millisecond
 
 // mayDouble says why a line that has come must not come again, "" if it may: it
 // was not acknowledged, or it was a moment before a kill.
