@@ -186,7 +186,9 @@ func (c *catchingUp) lookElsewhere(ctx context.Context, a *audit) (done bool, er
 	case a.target.kind == fromTime:
 		return true, c.f.settle(ctx, c.s, a) // nothing is as new as that
 	case c.f.opened():
-		// What was opened for the rotation holds the position still.
+		// What was opened for the rotation holds the position still, but of what
+		// was sent before the log shows nothing any more.
+		c.s.sayOutrun()
 		c.f.trail.confirm()
 		return true, nil
 	default:

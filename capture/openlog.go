@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math"
 	"time"
 )
 
@@ -255,15 +254,21 @@ func (f *followReader) compareDue(s *stream) bool {
 	left := float64(keeps) / rate
 	f.outruns = !first && left < minTurnover.Seconds()
 	if f.outruns {
-		s.notes.sayOnce(&s.notes.saidOutrun, func() {
-			s.log.Warn("the Engine replaces this log so fast that what it leaves out cannot be found", "bytes", keeps, "seconds", math.Round(10*left)/10)
-		})
+		s.sayOutrun()
 	}
 	if first || left > turnover.Seconds() || f.outruns {
 		f.trail.bytes = 0
 		return false
 	}
 	return true
+}
+
+// sayOutrun says, once, that what the Engine leaves out of the log cannot be
+// found, because it is not in the log any more when that is read.
+func (s *stream) sayOutrun() {
+	s.notes.sayOnce(&s.notes.saidOutrun, func() {
+		s.log.Warn("the Engine replaces this log so fast that what it leaves out cannot be found", "bytes", s.logKeeps.Load())
+	})
 }
 
 // outrun says whether the log is replaced within minTurnover at present.

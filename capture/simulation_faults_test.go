@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"fluent-bit-docker-logs/capture/dockertest"
@@ -12,7 +13,7 @@ import (
 // faults is what is wrong at the moment, beside the steps of the plan.
 type faults struct {
 	active map[string]*fault
-	over   time.Time // when the last one ended
+	over   atomic.Int64 // when the last one ended
 }
 
 type fault struct {
@@ -39,6 +40,11 @@ func (w *world) during(kind string, ms int64, begin func() (undo func())) {
 	f.timer = time.AfterFunc(time.Duration(ms)*time.Millisecond, func() { w.undo(kind, f) })
 }
 
+// sinceFaults is how long no fault is over yet, or all are.
+func (w *world) sinceFaults() time.Duration {
+	return time.Duration(time.Now().UnixNano() - w.faults.over.Load())
+}
+
 func (w *world) undo(kind string, f *fault) {
 	w.mu.Lock()
 	mine := w.faults.active[kind] == f
@@ -50,7 +56,7 @@ func (w *world) undo(kind string, f *fault) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.faults.active, kind)
-	w.faults.over = time.Now()
+	w.faults.over.Store(time.Now().UnixNano())
 }
 
 // end ends what is wrong.
@@ -82,7 +88,7 @@ func (w *world) has(kinds ...string) (since time.Time) {
 // struck notes a fault of a moment.
 func (w *world) struck() {
 	w.mu.Lock()
-	w.faults.over = time.Now()
+	w.faults.over.Store(time.Now().UnixNano())
 	w.mu.Unlock()
 }
 
@@ -99,7 +105,7 @@ func (w *world) blind() bool {
 			return true
 		}
 	}
-	return w.agent == nil || time.Since(w.agent.since) < blindFor || time.Since(w.faults.over) < blindFor
+	return w.agent == nil || time.Since(w.agent.since) < blindFor || w.sinceFaults() < blindFor
 }
 
 func (w *world) do(s step) {
@@ -115,7 +121,7 @@ func (w *world) do(s step) {
 	case "odd times":
 		x.oddTimes(s)
 	case "clock":
-		w.stepped = true
+		w.stepped.Store(true)
 		w.clock.Add(int64(pause))
 	case "stop", "start", "die", "restart", "runs", "rename", "remove", "recreate", "out of the filter", "into the filter", "pause container":
 		if !away {
@@ -271,7 +277,7 @@ func (w *world) engine(s step, x *written, away bool) {
 		w.during("refused "+s.Kind, s.For, func() func() { return w.e.Override(ep, nil, ans) })
 	case "slow first byte":
 		d := time.Duration(s.Size) * time.Millisecond
-		w.slowest = max(w.slowest, d)
+		w.slowest.Store(max(w.slowest.Load(), int64(d)))
 		w.during("slow", s.For, func() func() {
 			w.e.FirstByte(d)
 			return func() { w.e.FirstByte(0) }

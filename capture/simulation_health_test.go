@@ -51,7 +51,7 @@ func (w *world) watch() (stop func()) {
 // look asks the agent how it is, and compares that with what is.
 func (w *world) look() {
 	w.mu.Lock()
-	a, calm := w.agent, len(w.faults.active) == 0 && time.Since(w.faults.over) > clearWithin
+	a, calm := w.agent, len(w.faults.active) == 0 && w.sinceFaults() > clearWithin
 	w.mu.Unlock()
 	if a == nil {
 		return
@@ -79,7 +79,7 @@ func (w *world) look() {
 	case h.Ready && refused:
 		w.find("ready, although Fluent Bit refuses")
 	case !h.Ready && calm && up > clearWithin && !w.nothingReadable():
-		w.find("not ready, although nothing has been wrong for %s: %s", time.Since(w.faults.over), strings.Join(h.Problems, "; "))
+		w.find("not ready, although nothing has been wrong for %s: %s", w.sinceFaults(), strings.Join(h.Problems, "; "))
 	}
 	if h.Ready && w.has("sink").IsZero() && h.Totals.Lag < 60 {
 		w.hidesLag(a)
@@ -99,8 +99,8 @@ func (w *world) nothingReadable() bool {
 // hidesLag looks for lines that an agent should have delivered that is ready and
 // lags behind nothing.
 func (w *world) hidesLag(a *simAgent) {
-	old := lateWithin + 25*w.slowest
-	if time.Since(a.since) < old || time.Since(w.faults.over) < old {
+	old := lateWithin + 25*time.Duration(w.slowest.Load())
+	if time.Since(a.since) < old || w.sinceFaults() < old {
 		return
 	}
 	for _, x := range w.containers() {

@@ -58,7 +58,7 @@ func (w *world) came(a *simAgent, r got) *wline {
 	}
 	// What is in another file may be taken for new within a second. And where the
 	// clock stepped back, a hole in what Engine 20.10 sends is not told by times.
-	handled := l.at.Before(x.handled) || w.stepped && x.damagedFrom >= 0 && w.p.API == "1.41"
+	handled := l.at.Before(x.handled) || w.stepped.Load() && x.damagedFrom >= 0 && w.p.API == "1.41"
 	if l.i < x.last[std] && !handled {
 		a.lates++
 	}
@@ -195,7 +195,7 @@ func (x *written) byFile() bool { return x.spec.Files }
 // optional says that a line may come or not: its container was not wanted then.
 func (x *written) optional(l *wline) bool {
 	for _, p := range x.unwanted {
-		if !l.at.Before(p.from) && (p.to.IsZero() || !l.at.After(p.to) || x.w.stepped) {
+		if !l.at.Before(p.from) && (p.to.IsZero() || !l.at.After(p.to) || x.w.stepped.Load()) {
 			return true
 		}
 	}
@@ -287,7 +287,7 @@ func (x *written) mayMiss(l *wline) (may, silent bool) {
 // unseen says whether nobody may have seen that the container was removed: the
 // agent ended then, or by a clock that was set it is one of long ago.
 func (x *written) unseen() bool {
-	return x.goneUnseen || x.w.stepped || slices.ContainsFunc(x.w.ended, func(e endedAgent) bool {
+	return x.goneUnseen || x.w.stepped.Load() || slices.ContainsFunc(x.w.ended, func(e endedAgent) bool {
 		return !e.at.Before(x.goneAt) && e.at.Sub(x.goneAt) < 30*time.Second
 	})
 }

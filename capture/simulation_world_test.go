@@ -36,11 +36,11 @@ type world struct {
 
 	agents  int
 	ended   []endedAgent
-	stepped bool      // the clock
-	started time.Time // the present agent
+	stepped atomic.Bool // the clock
+	started time.Time   // the present agent
 	hidden  map[string]bool
-	api     string // of the Engine at the moment
-	slowest time.Duration
+	api     string        // of the Engine at the moment
+	slowest atomic.Int64  // nanoseconds
 	unheard bool          // events were lost
 	turn    chan struct{} // capacity 1: of the watch, and of what it must not meet
 
