@@ -71,6 +71,7 @@ func TestResyncFindsWhatEventsMissed(t *testing.T) {
 	e := dockertest.Start(t)
 	a := startAgent(t, e.Host(), map[string]string{"Resync_Interval": "1s"})
 	a.connected()
+	must(t, e.WaitSubscribers(testContext(t), 1)) // who comes later asks for what came before
 	e.DropEvents(-1)
 	runs := e.Run(dockertest.Container{Name: "runs"})
 	ended := e.Run(dockertest.Container{Name: "ended"})
