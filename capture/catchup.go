@@ -18,6 +18,7 @@ func (f *followReader) catchUp(ctx context.Context, s *stream, tail int) error {
 	f.suspect = false
 	for range maxTries {
 		if done, err := c.read(ctx); done || err != nil {
+			f.depth = c.depth
 			return err
 		}
 	}

@@ -30,6 +30,7 @@ type followReader struct {
 	checked   bool          // the first read of this run was looked at for damage
 	sound     int           // records at the end of the log that can be read, 0: all
 	soundAt   uint64        // records consumed when that was found
+	depth     uint8         // marks of the anchor that the log holds still, 0: all
 	firstByte time.Duration // that the Engine needed at most, of late
 	patience  time.Duration // that a follow is given in addition, because it needed it
 	doubted   time.Time     // when the log was last asked about a line's beginning
@@ -100,6 +101,7 @@ func (f *followReader) follow(ctx context.Context, s *stream, tail int) error {
 	defer f.dropNext()
 	f.aim(s)
 	limit, behind, doubtful := tail, f.suspect || f.trail.unconfirmed() > 0, false
+	f.depth = 0
 	for tries := 0; tries < maxTries; tries++ {
 		if behind {
 			if err := f.catchUp(ctx, s, tail); err != nil && (!f.opened() || !errors.Is(err, errGone)) {
@@ -117,8 +119,10 @@ func (f *followReader) follow(ctx context.Context, s *stream, tail int) error {
 		switch {
 		case errors.Is(err, errRotated):
 			s.rotated()
+			f.depth = 0
 			tries, limit, behind = -1, tail, f.trail.unconfirmed() > 0 && !f.outrun()
 		case errors.Is(err, errCompare), errors.Is(err, errDoubtful), errors.Is(err, errTorn):
+			f.depth = 0
 			tries, limit, behind = -1, tail, true
 		case errors.Is(err, errTooShort):
 			limit, behind = min(limit*further, maxTurnTail), true
@@ -169,27 +173,32 @@ func (f *followReader) giveUp(s *stream, reason string) error {
 // attempt follows the log once, from what was opened already or a request of
 // its own, and delivers what comes behind the position.
 func (f *followReader) attempt(ctx context.Context, s *stream, limit int) (err error) {
-	target, log, longest := f.aim(s), f.takeNext(), false
-	switch {
-	case log != nil:
+	target, log := f.aim(s), f.takeNext()
+	if log != nil {
 		limit = log.limit + int(s.consumed()-log.had) // it goes on being read while the other is opened
-	case target.kind == fromBeginning:
-		limit, longest = f.readable(s, everything)
-	case target.kind == fromTail:
-		limit = target.tail
-	default:
-		limit, longest = f.readable(s, limit)
-	}
-	if log == nil {
+	} else {
+		capped := false
+		switch target.kind {
+		case fromBeginning:
+			limit, capped = f.readable(s, everything)
+		case fromTail:
+			limit = target.tail
+		default:
+			limit, capped = f.readable(s, limit)
+		}
 		if log, err = f.request(ctx, s, true, limit); err != nil {
 			return err
 		}
+		log.capped = capped
 	}
 	defer log.close()
 	f.setOpen(log)
 	defer f.setOpen(nil)
 	r := newResync(&target, limit)
-	r.stepped, r.longest = f.stepped, longest
+	r.stepped, r.longest = f.stepped, log.capped
+	if f.depth > 0 {
+		r.depth = f.depth
+	}
 	s.task.beat()
 	log.w.expect(&target.anchor)
 	err = f.records(ctx, s, log, r, func(e *entry) error {
@@ -224,6 +233,9 @@ func (f *followReader) attempt(ctx context.Context, s *stream, limit int) (err e
 	})
 	if err == nil || errors.Is(err, errNotInView) {
 		s.tailWasEmpty(log.ctx)
+	}
+	if err == nil && !r.found && target.kind == fromAnchor {
+		return errNotInView // it has ended, and who knows what it has sent
 	}
 	return err
 }

@@ -18,7 +18,9 @@ type openLog struct {
 	limit int     // the tail that was asked for
 	had   uint64  // records consumed then
 	w     *window // what was read of it
-	first bool    // w was filled before it was asked for
+
+	capped bool // it is as long as can be read of a damaged log
+	first  bool // w was filled before it was asked for
 }
 
 // request asks for a log, from the limit-th record from its end on.
@@ -195,11 +197,12 @@ func (f *followReader) openNext(ctx context.Context, s *stream) (*openLog, error
 	if s.position().kind != fromAnchor {
 		return nil, nil
 	}
-	tail, _ := f.readable(s, min(firstTail+f.rate.since(s, turnTail), maxTurnTail))
+	tail, capped := f.readable(s, min(firstTail+f.rate.since(s, turnTail), maxTurnTail))
 	next, err := f.request(ctx, s, true, tail)
 	if err != nil {
 		return nil, err
 	}
+	next.capped = capped
 	late := time.AfterFunc(probeTimeout, func() { next.cut(errStalled) })
 	defer late.Stop()
 	if err := next.await(); err != nil {
