@@ -60,7 +60,8 @@ type savedPosition struct {
 	Marks []mark    `json:"anchor,omitempty"` // oldest first
 	Lost  bool      `json:"lost,omitempty"`   // time is that of the last record delivered
 	Skip  [2]uint32 `json:"skip,omitzero"`    // stdout, stderr
-	Cut   [2]int64  `json:"cut,omitzero"`     // stdout, stderr
+	Next  mark      `json:"next,omitzero"`
+	Cut   [2]int64  `json:"cut,omitzero"` // stdout, stderr
 	File  spot      `json:"file,omitzero"`
 }
 
@@ -77,6 +78,7 @@ func (p *position) saved() savedPosition {
 		Tail: p.tail,
 		Lost: p.lost && p.kind == fromTime,
 		Skip: [2]uint32(p.skip[stdout:]),
+		Next: p.next,
 		Cut:  [2]int64(p.cutTS[stdout:]),
 		File: p.spot,
 	}
@@ -89,13 +91,13 @@ func (p *position) saved() savedPosition {
 func (s *savedPosition) position() (p position, err error) {
 	for kind, name := range posNames {
 		if name == s.From {
-			p = position{kind: kind, ts: s.Time, tail: s.Tail, lost: s.Lost, spot: s.File}
+			p = position{kind: kind, ts: s.Time, tail: s.Tail, lost: s.Lost, spot: s.File, next: s.Next}
 			for _, m := range s.Marks {
 				p.anchor.restore(m)
 			}
 			copy(p.skip[stdout:], s.Skip[:])
 			copy(p.cutTS[stdout:], s.Cut[:])
-			if (kind == fromAnchor) != (p.anchor.n > 0) || (kind == fromTail && p.tail < 1) {
+			if (kind == fromAnchor) != (p.anchor.n > 0) || (kind == fromTail && p.tail < 1) || p.next.Std > stderr {
 				break
 			}
 			return p, nil

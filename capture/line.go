@@ -2,6 +2,7 @@ package capture
 
 import (
 	"context"
+	"log/slog"
 	"time"
 )
 
@@ -29,6 +30,9 @@ func (s *stream) accept(e *entry) {
 	s.half = true
 	std := e.std
 	s.seen++
+	if s.pos.kind != fromAnchor && s.pos.next != (mark{}) {
+		s.begins(e)
+	}
 	if s.skip[std] > 0 {
 		s.skip[std]--
 		s.advance(e)
@@ -65,6 +69,17 @@ func (s *stream) accept(e *entry) {
 	s.half = false
 }
 
+// begins looks at the first record of a log that no anchor was found in: if it is
+// not the one that is known to be, all that was to be skipped is gone. out.mu is held.
+func (s *stream) begins(e *entry) {
+	if m, next := markOf(e), s.pos.next; !m.same(&next) {
+		s.skip, s.longs[next.Std] = [3]uint32{}, true
+		s.settle()
+		s.mayBeHeadless()
+		s.lost(slog.LevelError, noLongerKept)
+	}
+}
+
 // leavesOpen says that a record shows that the Engine has left out the rest of
 // the line before: within a run of the container each line has an end. out.mu
 // is held.
@@ -96,6 +111,9 @@ func (s *stream) joinPartial(e *entry, ends bool) {
 	l := &s.lines[e.std]
 	if !l.pending {
 		s.setBase(e.std, s.pos)
+		if s.pos.kind != fromAnchor {
+			s.bases[e.std].pos.next = markOf(e)
+		}
 		l.pending, l.ts, l.text, l.breaks = true, e.ts, s.col.out.lineBuffer(), s.breaks
 	}
 	s.count.partials++

@@ -28,6 +28,9 @@ type position struct {
 	// delivered already, while an older line of the other one was still
 	// incomplete; index 0 is unused.
 	skip [3]uint32
+	// next is the record behind this place, where no anchor tells that the log
+	// holds it still and records are to be skipped.
+	next mark
 	// cutTS is the timestamp of the line of each std stream whose beginning
 	// was delivered cut and whose rest is to be discarded; 0 if none.
 	cutTS [3]int64
@@ -35,7 +38,7 @@ type position struct {
 
 // advance moves the position behind a record that was just consumed.
 func (p *position) advance(m mark) {
-	p.kind = fromAnchor
+	p.kind, p.next = fromAnchor, mark{}
 	p.anchor.push(m)
 	p.spot = spot{}
 }

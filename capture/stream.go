@@ -267,6 +267,9 @@ func (s *stream) tailWasEmpty(ctx context.Context) {
 	}
 }
 
+// noLongerKept is said of a log that was rotated away behind the position.
+const noLongerKept = "gap: lines were lost, the Engine no longer keeps the last line that was delivered (rotated away or truncated)"
+
 // reportGap counts and says that the log does not hold the anchor any more. It
 // returns errMoved: a first look then finds where to go on. The log of a
 // container that is gone by now, errGone, tells nothing of what it held.
@@ -282,8 +285,7 @@ func (s *stream) reportGap(ctx context.Context, a *anchor) error {
 	if gap := (gapAt{a.newest(), s.seen}); s.gap != gap { // else it is the same one, found again
 		s.gap = gap
 		s.col.metrics.gaps.Inc()
-		s.log.Error("gap: lines were lost, the Engine no longer keeps the last line that was delivered (rotated away or truncated)",
-			"last_delivered", time.Unix(0, last).UTC())
+		s.log.Error(noLongerKept, "last_delivered", time.Unix(0, last).UTC())
 	}
 	for std := range uint8(len(s.lines)) {
 		if s.lines[std].pending {
