@@ -31,6 +31,7 @@ type followReader struct {
 	sound     int           // records at the end of the log that can be read, 0: all
 	soundAt   uint64        // records consumed when that was found
 	depth     uint8         // marks of the anchor that the log holds still, 0: all
+	unplaced  bool          // the last record that came may be new: the position was not found
 	firstByte time.Duration // that the Engine needed at most, of late
 	patience  time.Duration // that a follow is given in addition, because it needed it
 	doubted   time.Time     // when the log was last asked about a line's beginning
@@ -115,14 +116,12 @@ func (f *followReader) follow(ctx context.Context, s *stream, tail int) error {
 			}
 		}
 		err := f.attempt(ctx, s, limit)
-		doubtful = errors.Is(err, errDoubtful)
+		doubtful = errors.Is(err, errDoubtful) || errors.Is(err, errNotInView) && f.unplaced
 		switch {
 		case errors.Is(err, errRotated):
 			s.rotated()
-			f.depth = 0
 			tries, limit, behind = -1, tail, f.trail.unconfirmed() > 0 && !f.outrun()
 		case errors.Is(err, errCompare), errors.Is(err, errDoubtful), errors.Is(err, errTorn):
-			f.depth = 0
 			tries, limit, behind = -1, tail, true
 		case errors.Is(err, errTooShort):
 			limit, behind = min(limit*further, maxTurnTail), true
@@ -234,8 +233,14 @@ func (f *followReader) attempt(ctx context.Context, s *stream, limit int) (err e
 	if err == nil || errors.Is(err, errNotInView) {
 		s.tailWasEmpty(log.ctx)
 	}
-	if err == nil && !r.found && target.kind == fromAnchor {
-		return errNotInView // it has ended, and who knows what it has sent
+	f.unplaced = false
+	if !r.found && target.kind == fromAnchor {
+		last := r.replay.newest()
+		newest := target.anchor.newest()
+		f.unplaced = r.seen > 0 && !last.same(&newest)
+		if err == nil {
+			return errNotInView // it has ended, and who knows what it has sent
+		}
 	}
 	return err
 }

@@ -169,8 +169,7 @@ func (w *world) mayDouble(a *simAgent, x *written, l *wline) string {
 // that was incomplete at the end of the agent before, and was rotated away since:
 // what followed its beginning comes again. mu is held.
 func (w *world) lostBase(a *simAgent, x *written) bool {
-	long := func(l *wline) bool { return len(l.text) >= chunkSize }
-	if !slices.ContainsFunc(x.lines[stdout], long) && !slices.ContainsFunc(x.lines[stderr], long) {
+	if !x.long {
 		return false
 	}
 	w.mu.Lock()

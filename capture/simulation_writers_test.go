@@ -37,6 +37,7 @@ type written struct {
 	torn        bool
 	skips       int
 	undated     bool
+	long        bool // a line was more than one record, whether it has an end or not
 	odd         bool // bytes that are no record were sent or stored
 	gone        bool
 	goneAt      time.Time
@@ -127,6 +128,7 @@ func (x *written) put(std uint8, text string) bool {
 	if !o.stamped && (strings.HasSuffix(text, "\n") || len(o.text)+len(text) >= chunkSize) {
 		o.hi, o.stamped = x.w.now(), true
 	}
+	x.long = x.long || len(o.text)+len(text) >= chunkSize
 	x.forget()
 	return true
 }
@@ -191,6 +193,7 @@ func (x *written) oddTimes(s step) {
 		x.n++
 		var ok bool
 		text, seq := makeLine(s, x.n), x.c.Records()
+		x.long = x.long || len(text) >= chunkSize
 		switch s.Kind {
 		case "undated":
 			x.undated = true
