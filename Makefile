@@ -58,7 +58,7 @@ ifdef ENGINE
 	go test -json -race -timeout 2h -p 1 -parallel 2 ./... | go run ./docker/enginetest/cmd/testtable
 else
 	@docker/engine.sh up >/dev/null || [ $$? = 3 ]
-	go test -race -timeout 40m -p 1 -parallel 2 ./... # a package has the machine for itself
+	go test -race -timeout 40m -p 2 -parallel 2 ./... # capture beside all the others
 endif
 
 versions: build ## README's table of what each Fluent Bit does under load: FLUENT_BITS="PATH PATH ...", by default this machine's

@@ -139,12 +139,12 @@ func (c *Ctr) leave(f *follower) {
 	c.log.mu.Lock()
 	delete(c.log.followers, f)
 	c.log.mu.Unlock()
-	close(f.done)
 	c.e.mu.Lock()
 	c.open--
 	c.e.open--
 	c.e.wakeLocked()
 	c.e.mu.Unlock()
+	close(f.done) // not before it is counted as ended
 }
 
 // batchSize is how much a follower that is behind gets in one write.
