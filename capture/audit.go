@@ -18,6 +18,9 @@ type audit struct {
 	// lost: the first record of a log that does not reach back was not
 	// delivered before, nor can those before it have been.
 	lost bool
+	// from is the record that a log has to begin with that does not reach back, for
+	// all to be read that can be; the zero mark: any.
+	from trailMark
 
 	first trailMark
 	begun [3]bool  // records of the std stream were seen
@@ -48,6 +51,9 @@ func (a *audit) judge(e *entry) verdict {
 		m := markOf(e)
 		a.first = m.single()
 		a.expect = stillHeld(a.expect, a.first)
+		if a.from.ts != 0 && a.from != a.first {
+			return tooShort
+		}
 	}
 	if a.passed < len(a.expect) && a.expect[a.passed].ts == e.ts {
 		if m := markOf(e); a.expect[a.passed] == m.single() {

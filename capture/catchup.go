@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// maxSoundings is how often one catchUp looks for what can be read of a damaged log.
-const maxSoundings = 3
+// maxSoundings is how often one catchUp looks for what can be read of a damaged
+// log: it may grow while it is looked for.
+const maxSoundings = 8
 
 // catchUp delivers what the log holds behind the confirmed place and was not
 // delivered before, by reads with an end: of tail records at first.
@@ -110,6 +111,9 @@ func (c *catchingUp) aim() *audit {
 	a := newAudit(&target, &c.f.trail, c.limit, c.blind)
 	a.expect, a.stepped, a.holes = c.shown, c.f.stepped, !c.holed && c.f.repeats
 	a.longest = c.capped
+	if c.capped && c.sounded < maxSoundings && (c.blind || target.kind == fromBeginning) {
+		a.from = c.f.soundFrom
+	}
 	if c.depth > 0 {
 		a.depth = c.depth
 	}
@@ -120,9 +124,10 @@ func (c *catchingUp) aim() *audit {
 // read. It fails with reason where there is nothing.
 func (c *catchingUp) shorten(ctx context.Context, reason error) error {
 	if c.capped {
+		c.f.sound = 0 // there is more damage
 		return reason
 	}
-	if err := c.f.findSound(ctx, c.s, c.limit); err != nil {
+	if err := c.f.findSound(ctx, c.s, 0, c.limit); err != nil {
 		return err
 	}
 	if c.f.sound == 0 {
@@ -138,18 +143,18 @@ func (c *catchingUp) lengthen(ctx context.Context, a *audit) error {
 	switch {
 	case c.capped && a.best > 0 && a.best < a.depth:
 		c.depth = a.best // the oldest marks lie before the damage
-	case c.capped && c.sounded < maxSoundings:
+	case c.capped:
 		// There may be more new records than the sound tail had when it was
 		// looked for.
-		c.sounded++
 		known := c.f.sound
-		if err := c.f.findSound(ctx, c.s, everything); err != nil {
-			return err
+		if c.sounded++; c.sounded <= maxSoundings {
+			if err := c.f.findSound(ctx, c.s, known, everything); err != nil {
+				return err
+			}
 		}
-		if c.f.sound <= known {
-			c.sounded = maxSoundings
+		if c.f.sound > known && c.sounded <= maxSoundings || c.blind || a.target.kind == fromBeginning {
+			return nil
 		}
-	case c.capped:
 		if err := c.s.reportDamage(ctx); err != nil {
 			return err
 		}

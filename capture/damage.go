@@ -22,18 +22,33 @@ func (f *followReader) broken(ctx context.Context, s *stream, a *audit, doubted 
 	case doubted && a.found && (a.target.kind == fromAnchor || a.target.kind == fromBeginning):
 		return f.behind(ctx, s)
 	}
-	// A hole leaves no trace. But for it, a tail of as many records as a short
-	// log has shown would be as long.
 	look := !f.checked && f.api.olderThan(followDoublesBelow) && a.target.kind == fromAnchor
 	f.checked = true
-	if !look || a.seen == 0 || a.seen >= a.limit {
+	if !look {
 		return false, nil
 	}
-	if n, _, err := f.count(ctx, s, a.seen); n >= a.seen || err != nil {
-		return false, err
+	return f.hasHole(ctx, s, a.seen, a.limit)
+}
+
+// hasHole says whether a log that has shown n records, fewer than limit, has a
+// hole. It leaves no trace. But for it, a tail of n records would be as long,
+// unless a log rotation has made the log shorter: that does not happen time and
+// again, nor does it leave as many as there were.
+func (f *followReader) hasHole(ctx context.Context, s *stream, n, limit int) (bool, error) {
+	for range 3 {
+		if n == 0 || n >= limit {
+			return false, nil
+		}
+		if got, _, err := f.count(ctx, s, n); got >= n || err != nil {
+			return false, err
+		}
+		again, _, err := f.count(ctx, s, limit)
+		if again == n || err != nil {
+			return again == n, err
+		}
+		n = again
 	}
-	_, first, err := f.count(ctx, s, a.limit)
-	return first == a.first, err // else a log rotation has made it shorter
+	return true, nil
 }
 
 // count reads the last n records of the log, and returns how many the Engine
@@ -60,10 +75,15 @@ func (f *followReader) count(ctx context.Context, s *stream, n int) (seen int, f
 	return seen, first, err
 }
 
-// whole says whether the Engine can read the last n records of the log.
+// whole says whether the Engine can read the last n records of the log, and notes
+// where they begin.
 func (f *followReader) whole(ctx context.Context, s *stream, n int) (bool, error) {
-	seen, _, err := f.count(ctx, s, n)
-	return seen >= n, err
+	seen, first, err := f.count(ctx, s, n)
+	if err != nil || seen < n {
+		return false, err
+	}
+	f.soundFrom = first
+	return true, nil
 }
 
 // last is the last record of the log, none if there is none.
@@ -72,12 +92,11 @@ func (f *followReader) last(ctx context.Context, s *stream) ([]trailMark, error)
 	return []trailMark{m}[:min(n, 1)], err
 }
 
-// findSound finds how many records at the end of the log can be read if bad
-// records cannot, 0 if not even one.
-func (f *followReader) findSound(ctx context.Context, s *stream, bad int) error {
+// findSound finds how many records at the end of the log can be read if good can
+// and bad cannot, 0 if not even one.
+func (f *followReader) findSound(ctx context.Context, s *stream, good, bad int) error {
 	f.sound = 0
-	good := 0
-	for n := 1; n < bad && n <= longestTail; n *= further {
+	for n, step := good+1, 1; n < bad && n <= longestTail; n += step {
 		whole, err := f.whole(ctx, s, n)
 		if err != nil {
 			return err
@@ -86,7 +105,7 @@ func (f *followReader) findSound(ctx context.Context, s *stream, bad int) error 
 			bad = n
 			break
 		}
-		good = n
+		good, step = n, step*further
 	}
 	for range maxTries {
 		if bad-good <= 1 {

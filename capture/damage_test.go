@@ -3,7 +3,9 @@ package capture
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -62,6 +64,58 @@ func TestDamagedLog(t *testing.T) {
 						if n != 0 {
 							t.Fatalf("%q: %d times too few", l, n)
 						}
+					}
+					if n := testutil.ToFloat64(b.col.metrics.gaps); n == 0 {
+						t.Error("no gap was counted")
+					}
+				})
+			}
+		}
+	}
+}
+
+// While it is looked for how much of a damaged log can be read, the container
+// writes on: what the Engine can read of it comes, also its oldest lines.
+func TestDamagedLogThatGrows(t *testing.T) {
+	const grown = 8
+	for _, api := range apis {
+		for _, reader := range []string{readerFollow, readerPoll} {
+			for _, behind := range []int{3, 30, 300} {
+				t.Run(fmt.Sprintf("%s %s %d", api, reader, behind), func(t *testing.T) {
+					e := dockertest.Start(t, dockertest.WithAPIVersion(api, ""))
+					opts := dbOptions(t, map[string]string{"Reader": reader})
+					a := startAgent(t, e.Host(), opts, quick)
+					a.connected()
+					c := e.Run(dockertest.Container{Name: "web"})
+					c.Stdout(sequence("old", 0, 200)...)
+					a.waitRecords(200)
+					a.stop()
+					must(t, c.WaitFollowers(testContext(t), 0))
+					c.Damage()
+					c.Stdout("is glued to the damage")
+					c.Stdout(sequence("new", 0, behind)...)
+					var mu sync.Mutex
+					n, asked := 0, 0
+					e.BeforeLog(func(dockertest.LogQuery) {
+						mu.Lock()
+						defer mu.Unlock()
+						if asked++; n < grown && asked%4 == 0 {
+							c.Stdout(sequence("grown", n, n+1)...)
+							n++
+						}
+					})
+					b := startAgent(t, e.Host(), opts, quick)
+					b.waitFor("the last line", func() bool {
+						mu.Lock()
+						defer mu.Unlock()
+						return n == grown
+					})
+					want := append(sequence("new", 0, behind), sequence("grown", 0, grown)...)
+					b.waitRecords(len(want))
+					have := b.texts(c.ID, "")
+					slices.Sort(have) // what 20.10 left out comes late
+					if slices.Sort(want); !slices.Equal(have, want) {
+						t.Errorf("%d lines, not %d: %.300q", len(have), len(want), have)
 					}
 					if n := testutil.ToFloat64(b.col.metrics.gaps); n == 0 {
 						t.Error("no gap was counted")

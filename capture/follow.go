@@ -30,6 +30,7 @@ type followReader struct {
 	checked   bool          // the first read of this run was looked at for damage
 	sound     int           // records at the end of the log that can be read, 0: all
 	soundAt   uint64        // records consumed when that was found
+	soundFrom trailMark     // the first of them
 	depth     uint8         // marks of the anchor that the log holds still, 0: all
 	unplaced  bool          // the last record that came may be new: the position was not found
 	firstByte time.Duration // that the Engine needed at most, of late

@@ -151,8 +151,9 @@ func TestEngineHandledFiles(t *testing.T) {
 				a.wait("the last line", func(rs []got) bool { return strings.HasPrefix(rs[len(rs)-1].Fields["log"], last) })
 				_, missing := ascending(t, n, a.texts(c.ID, ""))
 				t.Logf("%d of %d lines missing, %d gaps counted", missing, n, a.gaps())
-				if (missing > 0 || tc.counts) != (a.gaps() > 0) {
-					t.Errorf("%d lines missing, %d gaps counted", missing, a.gaps())
+				// A look after the end, at a file that holds nothing of what was read, cannot know what another has held: it counts.
+				if gaps := a.gaps(); (missing > 0 || tc.counts) && gaps == 0 || missing == 0 && !tc.counts && gaps > 1 {
+					t.Errorf("%d lines missing, %d gaps counted", missing, gaps)
 				}
 				// The container writes to the file of that name when it starts again.
 				c.Start()
