@@ -123,6 +123,21 @@ func (a *audit) show(e *entry) {
 	}
 }
 
+// beginsBehind says whether what was read begins behind the place that was looked
+// for, as far as times tell.
+func (a *audit) beginsBehind() bool {
+	if a.found || a.blind || a.first.ts == 0 || a.first.ts == undated {
+		return false
+	}
+	switch a.target.kind {
+	case fromAnchor:
+		return a.first.ts > a.target.anchor.time()
+	case fromTime:
+		return a.first.ts > a.target.ts
+	}
+	return false
+}
+
 // complete says whether a read that has ended held all that was known to be
 // in the log.
 func (a *audit) complete() bool {

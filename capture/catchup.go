@@ -56,12 +56,12 @@ func (c *catchingUp) read(ctx context.Context) (done bool, err error) {
 	switch {
 	case errors.Is(err, errHole):
 		c.hole, c.holed = true, true
-		return false, c.shorten(ctx, errStalled)
+		return false, c.shorten(ctx, a, errStalled)
 	case errors.As(err, &refusal) && !c.refused:
 		c.refused = true // that may be over
 		return false, nil
 	case errors.As(err, &refusal):
-		return false, c.shorten(ctx, refusal)
+		return false, c.shorten(ctx, a, refusal)
 	case errors.Is(err, errTooShort):
 		return false, c.lengthen(ctx, a)
 	case err != nil && !errors.Is(err, errNotInView):
@@ -76,7 +76,7 @@ func (c *catchingUp) read(ctx context.Context) (done bool, err error) {
 		return false, nil
 	case broken:
 		c.hole = c.hole || a.found && a.taken > 0
-		return false, c.shorten(ctx, errStalled)
+		return false, c.shorten(ctx, a, errStalled)
 	case !a.found && !a.blind && (a.seen > 0 || a.target.kind == fromAnchor):
 		return c.lookElsewhere(ctx, a)
 	}
@@ -121,8 +121,13 @@ func (c *catchingUp) aim() *audit {
 }
 
 // shorten follows a read that was broken off: what is behind the damage can be
-// read. It fails with reason where there is nothing.
-func (c *catchingUp) shorten(ctx context.Context, reason error) error {
+// read. But first a tail that begins before the position is: it shows what stands
+// before the damage. It fails with reason where there is nothing.
+func (c *catchingUp) shorten(ctx context.Context, a *audit, reason error) error {
+	if !c.capped && c.limit != everything && a.beginsBehind() {
+		c.limit, c.f.checked = longer(c.limit, a.resync), false
+		return nil
+	}
 	if c.capped {
 		c.f.sound = 0 // there is more damage
 		return reason

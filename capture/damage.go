@@ -27,28 +27,44 @@ func (f *followReader) broken(ctx context.Context, s *stream, a *audit, doubted 
 	if !look {
 		return false, nil
 	}
-	return f.hasHole(ctx, s, a.seen, a.limit)
+	return f.hasHole(ctx, s, a.seen, a.limit, a.first)
 }
 
-// hasHole says whether a log that has shown n records, fewer than limit, has a
-// hole. It leaves no trace. But for it, a tail of n records would be as long,
-// unless a log rotation has made the log shorter: that does not happen time and
-// again, nor does it leave as many as there were.
-func (f *followReader) hasHole(ctx context.Context, s *stream, n, limit int) (bool, error) {
+// hasHole says whether a log that has shown n records, fewer than limit, from
+// first on, has a hole. That leaves no trace. But for it the log begins with
+// first: a tail of n records does so too, and a longer one does not begin
+// earlier, unless the log has grown or was rotated in between. That may be asked
+// again.
+func (f *followReader) hasHole(ctx context.Context, s *stream, n, limit int, first trailMark) (bool, error) {
+	shorter := 0
 	for range 3 {
 		if n == 0 || n >= limit {
 			return false, nil
 		}
-		if got, _, err := f.count(ctx, s, n); got >= n || err != nil {
+		got, from, err := f.count(ctx, s, n)
+		if err != nil || got >= n && from == first {
 			return false, err
 		}
-		again, _, err := f.count(ctx, s, limit)
-		if again == n || err != nil {
-			return again == n, err
+		if got < n {
+			shorter++
 		}
-		n = again
+		if limit <= maxTurnTail {
+			limit *= further
+		}
+		again, begins, err := f.count(ctx, s, limit)
+		switch {
+		case err != nil:
+			return false, err
+		case begins.ts < first.ts && !f.stepped:
+			return true, nil
+		case begins == first:
+			return got < n || again == n, nil
+		case again == n && got < n:
+			return true, nil
+		}
+		n, first = again, begins
 	}
-	return true, nil
+	return shorter == 3, nil
 }
 
 // count reads the last n records of the log, and returns how many the Engine

@@ -126,6 +126,43 @@ func TestDamagedLogThatGrows(t *testing.T) {
 	}
 }
 
+// What stands between the position and the damage comes too, although the first
+// tails that are asked for begin behind the position and end at the damage.
+func TestDamageBehindNewLines(t *testing.T) {
+	for _, api := range apis {
+		for _, reader := range []string{readerFollow, readerPoll} {
+			for _, behind := range []int{5, 30, 45} {
+				t.Run(fmt.Sprintf("%s %s %d", api, reader, behind), func(t *testing.T) {
+					e := dockertest.Start(t, dockertest.WithAPIVersion(api, ""))
+					opts := dbOptions(t, map[string]string{"Reader": reader})
+					a := startAgent(t, e.Host(), opts, quick)
+					a.connected()
+					c := e.Run(dockertest.Container{Name: "web"})
+					c.Stdout(sequence("old", 0, 200)...)
+					a.waitRecords(200)
+					a.stop()
+					must(t, c.WaitFollowers(testContext(t), 0))
+					want := append(sequence("between", 0, 60), sequence("new", 0, behind)...)
+					c.Stdout(want[:60]...)
+					c.Damage()
+					c.Stdout("is glued to the damage")
+					c.Stdout(want[60:]...)
+					b := startAgent(t, e.Host(), opts, quick)
+					b.waitRecords(len(want))
+					have := b.texts(c.ID, "")
+					slices.Sort(have) // what 20.10 left out comes late
+					if slices.Sort(want); !slices.Equal(have, want) {
+						t.Errorf("%d lines, not %d: %.300q", len(have), len(want), have)
+					}
+					if n := testutil.ToFloat64(b.col.metrics.gaps); n == 0 {
+						t.Error("no gap was counted")
+					}
+				})
+			}
+		}
+	}
+}
+
 // An Engine that is outrun by its own log rotation leaves records out while a
 // log is followed; they come late.
 func TestLeftOutRecordsAreDeliveredLate(t *testing.T) {
