@@ -314,6 +314,9 @@ func TestLogReplacedWithinSeconds(t *testing.T) {
 	if n := strings.Count(a.log.String(), said); n != 1 {
 		t.Errorf("said %d times", n)
 	}
+	if n := a.col.outrunStreams(); n != 1 {
+		t.Errorf("%d streams are outrun", n)
+	}
 }
 
 // What is open of a log is sent what was rotated away meanwhile: it is read up to

@@ -65,6 +65,7 @@ func readings(c *Collector) (all []prometheus.Collector) {
 			set(float64(n[reader]), reader)
 		}
 	}, "reader")
+	value("outrun_streams", "Streams that follow a log which the Engine replaced within 5 seconds in the past minute: what it leaves out of it cannot be found nor counted.", func() float64 { return float64(c.outrunStreams()) })
 	value("lag_seconds", "How long the oldest line that was not read yet may have waited, by the Engine's timestamps, in the stream that lags most; 0 if none does.", c.greatestLag)
 	value("outbox_bytes", "Bytes of records that wait for Fluent Bit.", func() float64 { return float64(c.out.size()) })
 	total("appended_records_total", "Records appended to Fluent Bit.", func() uint64 { n, _, _ := c.out.totals(); return n })

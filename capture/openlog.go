@@ -257,6 +257,7 @@ func (f *followReader) compareDue(s *stream) bool {
 	left := float64(keeps) / rate
 	f.outruns = !first && left < minTurnover.Seconds()
 	if f.outruns {
+		s.outrunAt.Store(now.UnixNano())
 		s.sayOutrun()
 	}
 	if first || left > turnover.Seconds() || f.outruns {
@@ -272,6 +273,20 @@ func (s *stream) sayOutrun() {
 	s.notes.sayOnce(&s.notes.saidOutrun, func() {
 		s.log.Warn("the Engine replaces this log so fast that what it leaves out cannot be found", "bytes", s.logKeeps.Load())
 	})
+}
+
+// outrunShown is for how long after that a stream counts as one whose log is
+// replaced too fast to be compared.
+const outrunShown = time.Minute
+
+// outrunStreams is how many those are.
+func (c *Collector) outrunStreams() (n int) {
+	for _, s := range c.running() {
+		if at := s.outrunAt.Load(); at > 0 && time.Since(time.Unix(0, at)) < outrunShown {
+			n++
+		}
+	}
+	return n
 }
 
 // outrun says whether the log is replaced within minTurnover at present.

@@ -40,6 +40,9 @@ type stream struct {
 	rough   atomic.Bool // what is no frame is left out of the present read
 	// logKeeps is how many bytes of the log the Engine keeps, 0: all.
 	logKeeps atomic.Int64
+	// outrunAt is when the log was last seen to be replaced too fast to be compared
+	// with what was sent of it, in nanoseconds since 1970, 0: never.
+	outrunAt atomic.Int64
 
 	meta     sync.Mutex
 	ctr      *container              // guarded by meta
