@@ -37,6 +37,8 @@ type followReader struct {
 	patience  time.Duration // that a follow is given in addition, because it needed it
 	doubted   time.Time     // when the log was last asked about a line's beginning
 	compared  time.Time     // when the log was last compared because it is short-lived, or thought to be
+	measured  time.Time     // when it was last seen how fast the log is replaced
+	measuredC int64         // of came, then
 	outruns   bool          // it was replaced within minTurnover then
 	alone     bool          // the log does not hold any more what it would be asked about the next record
 	silences  int           // of the follow, since it has delivered anything
@@ -213,6 +215,11 @@ func (f *followReader) attempt(ctx context.Context, s *stream, limit int) (err e
 			case doubledRecord:
 				s.count.doubles++
 				return nil
+			case pieceOfLine:
+				// Where the Engine has left a piece out, the log tells.
+				if !f.alone && f.mayDoubt(s) {
+					return errDoubtful
+				}
 			case doubtfulRecord:
 				if !f.alone {
 					return errDoubtful

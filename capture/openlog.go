@@ -244,7 +244,11 @@ const (
 // compareDue says whether what was sent is to be compared with the log now.
 func (f *followReader) compareDue(s *stream) bool {
 	keeps := s.logKeeps.Load()
-	if keeps == 0 || (int64(f.trail.bytes) < keeps/4 && f.trail.unconfirmed() < trailLength*3/4) {
+	if keeps == 0 {
+		return false
+	}
+	f.measure(s, keeps)
+	if int64(f.trail.bytes) < keeps/4 && f.trail.unconfirmed() < trailLength*3/4 {
 		return false
 	}
 	now := time.Now()
@@ -254,17 +258,30 @@ func (f *followReader) compareDue(s *stream) bool {
 	}
 	rate, first := float64(f.trail.bytes)/since.Seconds(), f.compared.IsZero()
 	f.compared = now
-	left := float64(keeps) / rate
-	f.outruns = !first && left < minTurnover.Seconds()
-	if f.outruns {
-		s.outrunAt.Store(now.UnixNano())
-		s.sayOutrun()
-	}
-	if first || left > turnover.Seconds() || f.outruns {
+	if first || float64(keeps)/rate > turnover.Seconds() || f.outrun() {
 		f.trail.bytes = 0
 		return false
 	}
 	return true
+}
+
+// measure looks, whenever a quarter of the log was sent, how fast it is replaced.
+func (f *followReader) measure(s *stream, keeps int64) {
+	came := f.came - f.measuredC
+	if came < keeps/4 {
+		return
+	}
+	now := time.Now()
+	since := now.Sub(f.measured)
+	if since < compareEvery {
+		return
+	}
+	first := f.measured.IsZero()
+	f.measured, f.measuredC = now, f.came
+	if f.outruns = !first && float64(keeps)*since.Seconds() < minTurnover.Seconds()*float64(came); f.outruns {
+		s.outrunAt.Store(now.UnixNano())
+		s.sayOutrun()
+	}
 }
 
 // sayOutrun says, once, that what the Engine leaves out of the log cannot be
@@ -290,7 +307,7 @@ func (c *Collector) outrunStreams() (n int) {
 }
 
 // outrun says whether the log is replaced within minTurnover at present.
-func (f *followReader) outrun() bool { return f.outruns && time.Since(f.compared) < minTurnover }
+func (f *followReader) outrun() bool { return f.outruns && time.Since(f.measured) < minTurnover }
 
 // mayDoubt says whether the log is to be asked what it holds before a record:
 // where the Engine rotates it, and not too often.

@@ -157,6 +157,7 @@ type sighting uint8
 const (
 	newRecord sighting = iota
 	doubledRecord
+	pieceOfLine    // what is expected behind the piece of a long line that came last
 	doubtfulRecord // only the log itself can tell
 )
 
@@ -190,6 +191,8 @@ func (t *trail) see(e *entry) sighting {
 		i--
 	}
 	switch {
+	case i < 0 && t.goesOn(m):
+		return pieceOfLine
 	case i < 0:
 		return doubtfulRecord
 	case !e.newline && len(e.text) >= chunkSize && t.newest(i):
@@ -197,6 +200,17 @@ func (t *trail) see(e *entry) sighting {
 	}
 	t.replayed(i)
 	return doubledRecord
+}
+
+// goesOn says whether the last record of a std stream is a piece of a long line
+// that a record may go on with: all pieces have the time of the first.
+func (t *trail) goesOn(m trailMark) bool {
+	for i := len(t.marks) - 1; i >= 0; i-- {
+		if last := t.marks[i]; last.std == m.std {
+			return last.ts == m.ts && last.size >= chunkSize
+		}
+	}
+	return false
 }
 
 // newest says whether no later record than the i-th is of its std stream.
