@@ -63,13 +63,14 @@ func (t *totalOf) add(rs []got) {
 }
 
 const (
-	// ackDelay is how long a batch stays in Fluent Bit's ring.
-	ackDelay = 30 * time.Millisecond
 	// retryPause is how long nothing is appended after a refusal.
 	retryPause = time.Second
 	// underWay is how many batches may be, as in the plugin.
 	underWay = 48
 )
+
+// ackDelays is how long batches stay in Fluent Bit's ring, in turn.
+var ackDelays = []time.Duration{30 * time.Millisecond, 30 * time.Millisecond, time.Millisecond}
 
 // start starts an agent.
 func (w *world) start() {
@@ -123,7 +124,7 @@ func (a *simAgent) poke() {
 func (w *world) deliver(ctx context.Context, a *simAgent) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	ack := time.NewTimer(time.Hour)
+	ack, acks, rings := time.NewTimer(time.Hour), 0, false
 	defer ack.Stop()
 	for {
 		select {
@@ -131,6 +132,7 @@ func (w *world) deliver(ctx context.Context, a *simAgent) {
 		case <-tick.C:
 			a.col.CameBy()
 		case <-ack.C:
+			rings = false
 			w.take(a)
 		case <-ctx.Done():
 			return
@@ -148,7 +150,10 @@ func (w *world) deliver(ctx context.Context, a *simAgent) {
 			a.ring = append(a.ring, ringEntry{records: rs, end: a.total})
 			a.mu.Unlock()
 			a.col.Appended()
-			ack.Reset(ackDelay)
+			if !rings {
+				ack.Reset(ackDelays[acks%len(ackDelays)])
+				acks, rings = acks+1, true
+			}
 		}
 	}
 }

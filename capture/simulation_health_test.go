@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"fluent-bit-docker-logs/capture/dockertest"
 )
 
 const (
@@ -23,6 +25,36 @@ const (
 	// followed, its rotation, a comparison, a probe.
 	mostRequests = 4
 )
+
+// mostAsked is how many log requests of a container may come within a second.
+const mostAsked = 200
+
+// asked counts a log request. One too many takes time: else there may be no end of
+// them.
+func (w *world) asked(q dockertest.LogQuery) {
+	w.mu.Lock()
+	if w.requests == nil {
+		w.requests = map[string]*burst{}
+	}
+	n := w.requests[q.Container]
+	if n == nil || time.Since(n.since) >= time.Second {
+		n = &burst{since: time.Now()}
+		w.requests[q.Container] = n
+	}
+	n.times++
+	over := n.times > mostAsked
+	w.mu.Unlock()
+	if over {
+		w.find("more than %d log requests of container %.6s within a second", mostAsked, q.Container)
+		time.Sleep(time.Minute)
+	}
+}
+
+// burst is how often a log was asked for since a time.
+type burst struct {
+	since time.Time
+	times int
+}
 
 // watch looks at the agent all the time, until stop is called.
 func (w *world) watch() (stop func()) {

@@ -35,8 +35,13 @@ func (w *world) came(a *simAgent, r got) *wline {
 	l := x.find(std, text, ts, a.no)
 	where := fmt.Sprintf("container %s, std %d: ", x.c.Name(), std)
 	switch {
+	case l == nil && x.glued(std, text, ts):
+		return nil
 	case flagged && !x.breaks():
 		w.find("%sflagged as incomplete where nothing is lost: %s", where, brief(text))
+		if l == nil {
+			return nil
+		}
 	case l == nil && flagged:
 		if o := &x.part[std]; strings.Contains(o.text, text) && text != "" {
 			o.fragment = true
@@ -119,13 +124,56 @@ func (x *written) beginning(std uint8, text string, ts int64) *wline {
 	if l != nil && !x.handled.IsZero() {
 		return l
 	}
-	if l == nil || !strings.HasSuffix(l.text, text) || l.seq >= x.c.Forgotten() && x.skips == 0 && !x.damaged(l) {
+	if l == nil || l.seq >= x.c.Forgotten() && x.skips == 0 && !x.damaged(l) {
 		return nil
 	}
-	if i := x.last[std]; i >= 0 && len(x.lines[std][i].text) >= chunkSize && len(text) < chunkSize && !x.followed() {
+	if !strings.HasSuffix(l.text, text) {
+		if l.long && withoutMiddle(l.text, text) {
+			return l // nothing shows that
+		}
+		return nil
+	}
+	if i := x.last[std]; i >= 0 && x.lines[std][i].long && len(text) < chunkSize && !x.followed() {
 		return nil
 	}
 	return l
+}
+
+// glued says whether a record is two lines, because the container left no end to
+// the first: what README says of a terminal through the API and of journald. mu is
+// held.
+func (x *written) glued(std uint8, text string, ts int64) bool {
+	journald := x.spec.Driver == "journald"
+	if x.byFile() || !x.spec.TTY && !journald {
+		return false
+	}
+	for _, l := range x.lines[std] {
+		rest, ok := strings.CutPrefix(text, l.text)
+		if !ok || !l.unended || ts < l.lo || ts > l.hi || !l.long && !x.w.stepped.Load() {
+			continue
+		}
+		var n *wline
+		if next, behind, ok := cutTime([]byte(rest)); x.spec.TTY && ok {
+			n = x.find(std, string(behind), next, 0)
+		} else if journald && l.long {
+			n = x.ending(std, rest)
+		}
+		if n != nil {
+			l.fragment, n.fragment = true, true
+			return true
+		}
+	}
+	return false
+}
+
+// ending looks for a line that has not come and ends in a text. mu is held.
+func (x *written) ending(std uint8, text string) *wline {
+	for _, l := range x.lines[std] {
+		if !l.isThere() && strings.HasSuffix(l.text, text) {
+			return l
+		}
+	}
+	return nil
 }
 
 func (l *wline) isThere() bool { return l.came > 0 || l.fragment }
@@ -143,9 +191,9 @@ func (x *written) near(std uint8, text string, ts int64) string {
 	return ""
 }
 
-// killSlack is how long before a kill what was acknowledged may be forgotten: some
-// hundredths of a second.
-const killSlack = 100 * time.Millisecond
+// killSlack is how long before a kill what was acknowledged may be forgotten, on
+// a machine whose disk needs no time.
+const killSlack = journalPace
 
 // mayDouble says why a line that has come must not come again, "" if it may: it
 // was not acknowledged, or it was a moment before a kill.
@@ -269,34 +317,40 @@ func (x *written) mayMiss(l *wline) (may, silent bool) {
 		return true, true // what the Engine writes on in is not seen
 	}
 	if !x.handled.IsZero() && !l.at.After(x.handled) {
-		return true, x.isFirst(l) // a file of which nothing was read looks as it did
+		return true, x.isFirst(l, true, x.handled) // a file of which nothing was read looks as it did
 	}
 	followed := x.followed()
 	turn := time.Duration(x.w.p.Rotate)*time.Millisecond + 15*time.Second
 	far := followed && x.recordsWithin(l, turn) > compared
 	if !l.forgot.IsZero() {
-		return true, far || x.isFirst(l) || followed && l.forgot.Sub(l.at) < turn || x.gone && x.unseen()
+		return true, far || x.isFirst(l, false, l.forgot) || followed && l.forgot.Sub(l.at) < turn || x.gone && x.unseen()
 	}
 	if x.gone {
 		return true, x.unseen()
 	}
-	return x.skips > 0 && far, true
+	return x.skips > 0 && (far || x.w.endsWithin(l.at, turn)), true
+}
+
+// endsWithin says whether an agent ended within a time.
+func (w *world) endsWithin(from time.Time, d time.Duration) bool {
+	return slices.ContainsFunc(w.ended, func(e endedAgent) bool { return !e.at.Before(from) && e.at.Sub(from) <= d })
 }
 
 // unseen says whether nobody may have seen that the container was removed: the
 // agent ended then, or by a clock that was set it is one of long ago.
 func (x *written) unseen() bool {
 	return x.goneUnseen || x.w.stepped.Load() || slices.ContainsFunc(x.w.ended, func(e endedAgent) bool {
-		return !e.at.Before(x.goneAt) && e.at.Sub(x.goneAt) < 30*time.Second
+		return !e.at.Before(x.goneAt) && (e.killed || e.at.Sub(x.goneAt) < 30*time.Second)
 	})
 }
 
-// isFirst says whether nothing of the log came before a line: then nothing tells
-// that it was there. mu is held.
-func (x *written) isFirst(l *wline) bool {
+// isFirst says whether nothing of the log, or of the file of it, came before a
+// line, or nothing that is known of at a time: then nothing tells that it was
+// there. mu is held.
+func (x *written) isFirst(l *wline, ofFile bool, at time.Time) bool {
 	for std := range x.lines {
 		for _, o := range x.lines[std] {
-			if o.seq < l.seq && o.isThere() {
+			if o.seq < l.seq && o.isThere() && (!ofFile || o.file == l.file) && (!o.acked.IsZero() || o.agent > 0 && x.w.ended[o.agent-1].at.After(at)) {
 				return false
 			}
 		}

@@ -45,12 +45,13 @@ type world struct {
 	turn    chan struct{} // capacity 1: of the watch, and of what it must not meet
 
 	mu       sync.Mutex
-	agent    *simAgent // nil while none runs; guarded by mu
-	said     []said    // guarded by mu
-	problems []error   // guarded by mu
-	finds    int       // of all kinds; guarded by mu
-	faults   faults    // guarded by mu
-	sink     step      // what Fluent Bit does that is wrong; guarded by mu
+	requests map[string]*burst // for logs, by container; guarded by mu
+	agent    *simAgent         // nil while none runs; guarded by mu
+	said     []said            // guarded by mu
+	problems []error           // guarded by mu
+	finds    int               // of all kinds; guarded by mu
+	faults   faults            // guarded by mu
+	sink     step              // what Fluent Bit does that is wrong; guarded by mu
 }
 
 // simStats is what a report tells.
@@ -70,6 +71,7 @@ func (w *world) run() error {
 	w.ids = rand.New(rand.NewPCG(w.p.Seed, 1))
 	w.e = dockertest.New(dockertest.InMemory(), dockertest.WithAPIVersion(w.p.API, ""),
 		dockertest.WithClock(func() time.Time { return time.Unix(0, w.now()) }))
+	w.e.BeforeLog(w.asked)
 	must(w.t, w.e.Serve())
 	defer w.e.Close()
 	w.e.SetLiveRestore(w.p.Live)

@@ -52,9 +52,11 @@ type wline struct {
 	text    string // as the log driver stores it
 	lo, hi  int64  // between which its time is
 	undated bool
+	long    bool      // it is more than one record
 	unended bool      // it ended with the run of its container
 	at      time.Time // when it was complete
 	seq     int       // of its first record
+	file    int       // of the log, where its end is
 	forgot  time.Time // when it was rotated away, zero while it is kept
 
 	came     int
@@ -136,7 +138,7 @@ func (x *written) put(std uint8, text string) bool {
 // complete journals the line that is open. mu is held.
 func (x *written) complete(std uint8) *wline {
 	o := &x.part[std]
-	l := &wline{std: std, i: len(x.lines[std]), text: x.stored(o.text), lo: o.lo, hi: o.hi, at: time.Now(), seq: o.seq, fragment: o.fragment}
+	l := &wline{std: std, i: len(x.lines[std]), text: x.stored(o.text), lo: o.lo, hi: o.hi, at: time.Now(), seq: o.seq, file: len(x.c.LogInodes()), fragment: o.fragment, long: len(o.text) >= chunkSize}
 	x.lines[std] = append(x.lines[std], l)
 	h := hashText(l.text)
 	x.byText[h] = append(x.byText[h], l)

@@ -6,7 +6,6 @@ import (
 	"math"
 	"net"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -252,13 +251,16 @@ func parseTime(s string) (time.Time, error) {
 }
 
 // insertInto queues something for the followers, in front of the next record to be stored.
-func (l *logStore) insertInto(raw func(*follower) []byte, recs []record) {
+func (l *logStore) insertInto(raw func(*follower) []byte) {
 	for f := range l.followers {
-		in := insert{pos: l.end(), recs: slices.Clone(recs)}
-		if raw != nil {
-			in.raw = raw(f)
-		}
-		f.inserts = append(f.inserts, in)
-		f.poke()
+		f.insert(insert{pos: l.end(), raw: raw(f)})
 	}
 }
+
+func (f *follower) insert(in insert) {
+	f.inserts = append(f.inserts, in)
+	f.poke()
+}
+
+// follows says whether f is sent what is yet to be written.
+func (f *follower) follows() bool { return f.end == math.MaxUint64 }

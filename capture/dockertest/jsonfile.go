@@ -78,6 +78,10 @@ func countFiles(spec Container) *jsonFile {
 
 // add takes a record for the next flush and returns how many records fell off the oldest file.
 func (j *jsonFile) add(r record) (lost int) {
+	if r.raw { // it is not in the file, and goes with what is
+		j.counts[len(j.counts)-1]++
+		return 0
+	}
 	if j.maxSize > 0 && j.size+int64(len(j.buf)) >= j.maxSize {
 		lost = j.rotate()
 	}

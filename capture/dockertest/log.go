@@ -245,7 +245,7 @@ func (l *logStore) store(std Std, p *pending, b []byte, at *time.Time) {
 
 // add copies the record in; the json-file keeps count of what it holds, since what falls off the last file is gone for the API too.
 func (l *logStore) add(r record) {
-	if l.file != nil && !r.raw {
+	if l.file != nil {
 		l.forget(l.file.add(r))
 	}
 	if l.sanitise && !r.raw && !utf8.Valid(r.data) {

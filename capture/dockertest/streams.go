@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -120,17 +121,21 @@ func (s *Streams) FirstByte(d time.Duration) {
 	s.e.mu.Unlock()
 }
 
-// SkipFollowers makes every open log request leave out the next n records to be stored, as Engines from 23 on do that are outrun by a log
-// rotation.
+// SkipFollowers makes every log request that follows leave out the next n records to be stored, as Engines from 23 on do that are outrun by
+// a log rotation.
 func (s *Streams) SkipFollowers(n int) {
-	s.each(func(l *logStore, f *follower) { f.pos = l.end() + uint64(n) })
+	s.each(func(l *logStore, f *follower) {
+		if f.follows() {
+			f.pos = l.end() + uint64(n)
+		}
+	})
 }
 
 // Inject sends raw bytes into every open log request, between two frames: garbage, [HugeHeader], the start of an [AppendFrame].
 func (s *Streams) Inject(raw []byte) {
 	for _, l := range s.stores() {
 		l.mu.Lock()
-		l.insertInto(func(*follower) []byte { return raw }, nil)
+		l.insertInto(func(*follower) []byte { return raw })
 		l.mu.Unlock()
 	}
 }
@@ -145,18 +150,18 @@ func (s *Streams) SystemErr(text string) {
 				return line
 			}
 			return AppendFrame(nil, Systemerr, line)
-		}, nil)
+		})
 		l.mu.Unlock()
 	}
 }
 
-// ReplayFollowers sends the last n stored records once more into every open log request, as Engine 20.10 does at a log rotation.
+// ReplayFollowers sends the last n stored records once more into every log request that follows, as Engine 20.10 does at a log rotation.
 func (s *Streams) ReplayFollowers(n int) {
-	for _, l := range s.stores() {
-		l.mu.Lock()
-		l.insertInto(nil, l.recs[len(l.recs)-min(n, len(l.recs)):])
-		l.mu.Unlock()
-	}
+	s.each(func(l *logStore, f *follower) {
+		if f.follows() {
+			f.insert(insert{pos: l.end(), recs: slices.Clone(l.recs[len(l.recs)-min(n, len(l.recs)):])})
+		}
+	})
 }
 
 // LogQueries returns the log requests that were made, oldest first. Of very many only the last are kept.
