@@ -29,6 +29,7 @@ type audit struct {
 	shown  []trailMark // what a read shows whose beginning is too late
 	expect []trailMark // what such a read has shown before
 	passed int         // of expect
+	last   []trailMark // the last record of the log, which must be shown; empty where that is not known
 }
 
 type verdict uint8
@@ -58,6 +59,11 @@ func (a *audit) judge(e *entry) verdict {
 	if a.passed < len(a.expect) && a.expect[a.passed].ts == e.ts {
 		if m := markOf(e); a.expect[a.passed] == m.single() {
 			a.passed++
+		}
+	}
+	if len(a.last) > 0 && a.last[0].ts == e.ts {
+		if m := markOf(e); a.last[0] == m.single() {
+			a.last = nil
 		}
 	}
 	switch {
@@ -141,7 +147,7 @@ func (a *audit) beginsBehind() bool {
 // complete says whether a read that has ended held all that was known to be
 // in the log.
 func (a *audit) complete() bool {
-	return a.passed == len(a.expect) && (a.blind || !a.found || a.live || a.next == len(a.trail.marks))
+	return a.passed == len(a.expect) && len(a.last) == 0 && (a.blind || !a.found || a.live || a.next == len(a.trail.marks))
 }
 
 // stillHeld is the part of what a log has shown that it holds still if it begins with

@@ -33,18 +33,23 @@ type catchingUp struct {
 	began   uint64 // records consumed before it
 	doubted bool   // the log is known to hold more than was read of it
 
-	limit   int         // the tail to ask for
-	capped  bool        // it is as long as can be read of a damaged log
-	depth   uint8       // marks of the anchor that must agree, 0: all
-	blind   bool        // the confirmed place cannot be reached any more
-	asked   bool        // the last record was asked for
-	hole    bool        // something in the log cannot be read
-	holed   bool        // a read had it in its middle
-	refused bool        // the Engine has reported an error
-	again   bool        // it was read once more, because it may have grown
-	sounded int         // how often it was looked for what can be read of the log
-	shown   []trailMark // what a read is to show, for it to be whole
-	first   trailMark   // of the longest tail
+	limit  int   // the tail to ask for
+	capped bool  // it is as long as can be read of a damaged log
+	depth  uint8 // marks of the anchor that must agree, 0: all
+	blind  bool  // the confirmed place cannot be reached any more
+	asked  bool  // the last record was asked for
+	// preceded says that the log holds something before the first record that was
+	// consumed, which was to be that of the log.
+	preceded bool
+	wholly   bool        // all of the log was asked for that can be read
+	hole     bool        // something in the log cannot be read
+	holed    bool        // a read had it in its middle
+	refused  bool        // the Engine has reported an error
+	again    bool        // it was read once more, because it may have grown
+	sounded  int         // how often it was looked for what can be read of the log
+	shown    []trailMark // what a read is to show, for it to be whole
+	last     []trailMark // of the log, if it was asked for
+	first    trailMark   // of the longest tail
 }
 
 // read reads once; done says that nothing is left to be read.
@@ -66,6 +71,10 @@ func (c *catchingUp) read(ctx context.Context) (done bool, err error) {
 		return false, c.lengthen(ctx, a)
 	case err != nil && !errors.Is(err, errNotInView):
 		return false, err
+	}
+	if c.f.trail.untold() && !c.preceded && a.before > 0 {
+		c.preceded = true
+		return false, nil
 	}
 	doubted := c.doubted && c.s.consumed() == c.began
 	switch broken, err := c.f.broken(ctx, c.s, a, doubted); {
@@ -92,6 +101,10 @@ func (c *catchingUp) read(ctx context.Context) (done bool, err error) {
 // aim is what the next read is to find.
 func (c *catchingUp) aim() *audit {
 	target := c.f.aim(c.s)
+	untold := c.f.trail.untold()
+	if untold && c.preceded {
+		target = position{}
+	}
 	c.capped = false
 	switch target.kind {
 	case fromBeginning:
@@ -100,7 +113,9 @@ func (c *catchingUp) aim() *audit {
 		c.limit = target.tail
 	case fromAnchor:
 		if n := c.f.trail.unconfirmed(); n > 0 {
-			target.anchor = c.f.trail.confirmed()
+			if target.anchor = c.f.trail.confirmed(); untold {
+				target.anchor = c.f.trail.upTo(1)
+			}
 			c.limit = max(c.limit, min(n+firstTail, maxTurnTail))
 		}
 		if c.sounded > 0 {
@@ -109,7 +124,10 @@ func (c *catchingUp) aim() *audit {
 		c.limit, c.capped = c.f.readable(c.s, c.limit)
 	}
 	a := newAudit(&target, &c.f.trail, c.limit, c.blind)
-	a.expect, a.stepped, a.holes = c.shown, c.f.stepped, !c.holed && c.f.repeats
+	if untold && !c.preceded {
+		a.next = 1
+	}
+	a.expect, a.last, a.stepped, a.holes = c.shown, c.last, c.f.stepped, !c.holed && c.f.repeats
 	a.longest = c.capped
 	if c.capped && c.sounded < maxSoundings && (c.blind || target.kind == fromBeginning) {
 		a.from = c.f.soundFrom
@@ -139,7 +157,7 @@ func (c *catchingUp) shorten(ctx context.Context, a *audit, reason error) error 
 		return reason
 	}
 	p := c.s.position()
-	c.shown, c.hole = nil, c.hole || p.kind == fromBeginning
+	c.shown, c.last, c.hole = nil, nil, c.hole || p.kind == fromBeginning
 	return nil
 }
 
@@ -187,13 +205,13 @@ func (c *catchingUp) lookElsewhere(ctx context.Context, a *audit) (done bool, er
 	case a.best > 0 && (a.best < a.depth || c.limit != everything):
 		// The log begins behind the oldest marks of the anchor, or within a run
 		// of equal records that only the whole log can tell the length of.
-		c.limit, c.depth = everything, min(a.best, a.depth)
+		c.limit, c.wholly, c.depth = everything, true, min(a.best, a.depth)
 	case a.met:
 		c.blind = true // the log begins within what was left out
 	case a.target.kind == fromAnchor && !c.asked:
 		// A log that is broken off does not show its last record.
 		c.asked = true
-		c.shown, err = c.f.last(ctx, c.s)
+		c.last, err = c.f.last(ctx, c.s)
 	case a.target.kind == fromTime:
 		return true, c.f.settle(ctx, c.s, a) // nothing is as new as that
 	case c.f.opened():
@@ -202,6 +220,11 @@ func (c *catchingUp) lookElsewhere(ctx context.Context, a *audit) (done bool, er
 		c.s.sayOutrun()
 		c.f.trail.confirm()
 		return true, nil
+	case !c.wholly:
+		// The log is shorter than what was asked for; or a part of that was left out.
+		c.limit, c.wholly = everything, true
+	case c.capped:
+		return false, c.lengthen(ctx, a)
 	default:
 		return true, c.s.reportGap(ctx, &a.target.anchor)
 	}
@@ -254,7 +277,11 @@ func (f *followReader) compare(ctx context.Context, s *stream, a *audit) error {
 	})
 	if err == nil {
 		s.tailWasEmpty(log.ctx)
-		if !a.found && !a.blind && a.target.kind == fromAnchor {
+		switch {
+		case a.found || a.blind || a.target.kind != fromAnchor:
+		case a.seen+log.w.damaged >= a.limit: // which the tail has, too
+			return errTooShort
+		default:
 			return errNotInView
 		}
 	}

@@ -279,16 +279,18 @@ func (c *Collector) saveLoop(ctx context.Context, t *task) error {
 	due := time.NewTimer(c.cfg.DBSync)
 	defer due.Stop()
 	var written time.Time // no line of the journal before
+	pause := time.NewTimer(0)
+	defer pause.Stop()
 	for {
 		t.rest()
 		select {
 		case <-due.C:
 		case <-c.saveNow:
 		case <-c.committed:
+			pause.Reset(time.Until(written))
+			continue
+		case <-pause.C:
 			began := time.Now()
-			if began.Before(written) {
-				continue // what was committed is written with what comes next, or saved
-			}
 			t.beat()
 			c.disks.look(c.log)
 			c.journalCommits()

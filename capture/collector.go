@@ -257,6 +257,7 @@ func (c *Collector) Outstanding() uint64 { return c.out.outstanding() }
 // Run must have returned.
 func (c *Collector) Close() error {
 	c.out.timer.Stop()
+	c.sayUntaken()
 	c.guard.fds.close()
 	var err error
 	if c.db != nil {
@@ -271,6 +272,17 @@ func (c *Collector) Close() error {
 		err = errors.Join(err, c.db.close())
 	}
 	return errors.Join(err, c.api.close())
+}
+
+// sayUntaken says which containers that were removed had lines that Fluent Bit does
+// not hold: nobody can read them again.
+func (c *Collector) sayUntaken() {
+	for _, s := range c.out.untaken() {
+		if s.removed.Load() {
+			c.metrics.gaps.Inc()
+			s.log.Error("gap: Fluent Bit ended before it held the last lines of this container, which was removed: they are lost")
+		}
+	}
 }
 
 // Abandon takes the place of Close when Run does not return in time: another

@@ -68,7 +68,7 @@ func (f *followReader) hasHole(ctx context.Context, s *stream, n, limit int, fir
 }
 
 // count reads the last n records of the log, and returns how many the Engine
-// gives and the first of them.
+// gives, with what is none and left out, and the first of them.
 func (f *followReader) count(ctx context.Context, s *stream, n int) (seen int, first trailMark, err error) {
 	log, err := f.request(ctx, s, false, n)
 	if err != nil {
@@ -88,7 +88,7 @@ func (f *followReader) count(ctx context.Context, s *stream, n int) (seen int, f
 	if errors.As(err, &refusal) {
 		return 0, first, nil
 	}
-	return seen, first, err
+	return seen + log.w.damaged, first, err
 }
 
 // whole says whether the Engine can read the last n records of the log, and notes

@@ -355,8 +355,12 @@ func TestGapFoundAgain(t *testing.T) {
 	s := newStream(a.col, &container{ID: c.ID, Name: "web"}, position{})
 	at := anchor{n: 1, marks: [anchorDepth]mark{{TS: 5, Std: stdout, Count: 1}}}
 	count := func() float64 { return testutil.ToFloat64(a.col.metrics.gaps) }
-	for range 3 {
-		if err := s.reportGap(t.Context(), &at); !errors.Is(err, errMoved) {
+	for i := range 3 {
+		want := errMoved
+		if i > 0 { // it was of no use
+			want = errNotInView
+		}
+		if err := s.reportGap(t.Context(), &at); !errors.Is(err, want) {
 			t.Fatal(err)
 		}
 	}

@@ -151,7 +151,7 @@ func (f *followReader) follow(ctx context.Context, s *stream, tail int) error {
 func (f *followReader) aim(s *stream) (target position) {
 	target = s.position()
 	f.repeats = f.api.olderThan(followDoublesBelow)
-	f.trail.start(&target.anchor)
+	f.trail.start(&target)
 	return target
 }
 
@@ -294,6 +294,7 @@ func (f *followReader) records(ctx context.Context, s *stream, log *openLog, r *
 				f.silences = 0
 			}
 			s.opened() // not before: the Engine may answer and then find no log
+			log.midway.Store(!synced && !r.inView() || log.w.w > log.w.r)
 		}
 		switch {
 		case eof:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,8 +20,9 @@ type openLog struct {
 	had   uint64  // records consumed then
 	w     *window // what was read of it
 
-	capped bool // it is as long as can be read of a damaged log
-	first  bool // w was filled before it was asked for
+	midway atomic.Bool // it is sent still what was stored when it was opened, or a part of a record
+	capped bool        // it is as long as can be read of a damaged log
+	first  bool        // w was filled before it was asked for
 }
 
 // request asks for a log, from the limit-th record from its end on.
@@ -113,6 +115,9 @@ func (f *followReader) dropNext() {
 
 // rotate implements openReader.
 func (f *followReader) rotate(ctx context.Context, s *stream) error {
+	if open := f.current(); open != nil && open.midway.Load() {
+		return nil // it would begin again, and again
+	}
 	next, err := f.openNext(ctx, s)
 	if err != nil {
 		return err

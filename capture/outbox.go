@@ -2,6 +2,7 @@ package capture
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -350,6 +351,29 @@ func (o *outbox) observe(now time.Time, commits []positionCommit) {
 	if o.latency != nil && newest > 0 {
 		o.latency.Observe(max(0, now.Sub(time.Unix(0, newest-o.ahead.Load()))).Seconds())
 	}
+}
+
+// untaken returns the streams that have records in batches that were not
+// acknowledged, each once.
+func (o *outbox) untaken() (all []*stream) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	add := func(s *stream) {
+		if !slices.Contains(all, s) {
+			all = append(all, s)
+		}
+	}
+	for _, batches := range [][]*Batch{o.unacked, o.sealed, o.order} {
+		for _, b := range batches {
+			for _, s := range b.streams {
+				add(s)
+			}
+			for _, c := range b.commits {
+				add(c.stream)
+			}
+		}
+	}
+	return all
 }
 
 // outstanding is Collector.Outstanding.

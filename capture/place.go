@@ -53,6 +53,9 @@ func (l *fileLog) place(ctx context.Context, f *logFile) error {
 		return nil
 	}
 	first, head, ok := f.beginning()
+	if !ok && size < headSize {
+		return nil // it holds no record yet: who writes may still do so in the one before
+	}
 	f.head, f.placed = head, true
 	target, met := l.s.position(), l.known.has(head)
 	l.known.add(head)
@@ -102,7 +105,7 @@ func (l *fileLog) followed(ctx context.Context) (bool, error) {
 			}
 		}
 		switch {
-		case f.size() > f.off:
+		case f.placed && f.size() > f.off:
 			l.drop(1, i)
 			return true, nil
 		case f.placed && f.rotated > 0: // left over from long ago, or a copy

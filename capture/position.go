@@ -89,6 +89,7 @@ type resync struct {
 	runs   int    // of equal records that were fed
 	seen   int    // records fed
 	found  bool
+	before int // records fed before the one by which it was found
 
 	stepped bool // the clock is known to have stepped back in this log, or the records fed show it
 
@@ -139,7 +140,7 @@ func (r *resync) feed(e *entry) (deliver, short bool) {
 	agreed := r.replay.agree(&r.target.anchor)
 	r.best = max(r.best, agreed)
 	if agreed >= r.depth && !r.begunBefore(&m) {
-		r.found = true
+		r.found, r.before = true, r.seen-1
 		return false, false
 	}
 	// A log that begins well after the anchor's time does not reach back to it,

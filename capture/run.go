@@ -123,6 +123,7 @@ func (s *stream) readOnce(ctx context.Context, r *readers) (done bool, err error
 	case ctx.Err() != nil:
 		return false, context.Cause(ctx)
 	case errors.Is(err, errGone):
+		s.removed.Store(true)
 		if err := s.endRun(ctx, s.reportMissed()); err != nil {
 			return false, err
 		}

@@ -34,6 +34,7 @@ type stream struct {
 	trouble trouble
 	last    lastError
 	notes   readerNotes
+	removed atomic.Bool // the container was
 	parked  atomic.Bool // the FD guard wants no log of it open
 	quiet   atomic.Bool // it is polled until it writes more
 	turned  atomic.Bool // it was rotated before
@@ -274,8 +275,9 @@ func (s *stream) tailWasEmpty(ctx context.Context) {
 const noLongerKept = "gap: lines were lost, the Engine no longer keeps the last line that was delivered (rotated away or truncated)"
 
 // reportGap counts and says that the log does not hold the anchor any more. It
-// returns errMoved: a first look then finds where to go on. The log of a
-// container that is gone by now, errGone, tells nothing of what it held.
+// returns errMoved: a first look then finds where to go on; where that was of no
+// use before, errNotInView. The log of a container that is gone by now, errGone,
+// tells nothing of what it held.
 func (s *stream) reportGap(ctx context.Context, a *anchor) error {
 	if _, err := s.col.api.inspect(ctx, s.id); errors.Is(err, errGone) {
 		return err
@@ -284,9 +286,9 @@ func (s *stream) reportGap(ctx context.Context, a *anchor) error {
 		return err
 	}
 	defer s.col.out.mu.Unlock()
-	last := a.time()
+	last, why := a.time(), errNotInView
 	if gap := (gapAt{a.newest(), s.seen}); s.gap != gap { // else it is the same one, found again
-		s.gap = gap
+		s.gap, why = gap, errMoved
 		s.col.metrics.gaps.Inc()
 		s.log.Error(noLongerKept, "last_delivered", time.Unix(0, last).UTC())
 	}
@@ -303,7 +305,7 @@ func (s *stream) reportGap(ctx context.Context, a *anchor) error {
 	s.mayBeHeadless()
 	s.based, s.skip = false, [3]uint32{}
 	s.pos = position{kind: fromTime, ts: last + 1, lost: true, anchor: *a}
-	return errMoved
+	return why
 }
 
 // sayGapAgain is how often it is said that lines of a container were lost,

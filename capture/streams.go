@@ -164,6 +164,9 @@ func (c *Collector) removed(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := c.streams.byID[id]
+	if t != nil {
+		t.stream.removed.Store(true)
+	}
 	switch {
 	case t == nil:
 	case t.cancel != nil:

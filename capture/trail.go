@@ -9,9 +9,10 @@ package capture
 type trail struct {
 	base     anchor // of what lies before marks
 	marks    []trailMark
-	verified int // so many of marks are confirmed, with everything before
-	bytes    int // about what the log holds of the others
-	replay   int // which record, from 1 on, a double must equal next; 0 outside a replay
+	whole    bool // base is the log's beginning
+	verified int  // so many of marks are confirmed, with everything before
+	bytes    int  // about what the log holds of the others
+	replay   int  // which record, from 1 on, a double must equal next; 0 outside a replay
 	lastTS   [3]int64
 }
 
@@ -44,13 +45,18 @@ const (
 // twice (Engine 23).
 const followDoublesBelow = "1.42"
 
-// start forgets all, unless the trail leads to the anchor a.
-func (t *trail) start(a *anchor) {
+// start forgets all, unless the trail leads to p.
+func (t *trail) start(p *position) {
+	a := &p.anchor
 	newest := a.newest()
-	if n := len(t.marks); n > 0 && t.marks[n-1] == newest.single() || n == 0 && t.base == *a {
+	switch n := len(t.marks); {
+	case n > 0 && t.marks[n-1] == newest.single():
+		return
+	case n == 0 && t.base == *a:
+		t.whole = p.kind == fromBeginning
 		return
 	}
-	*t = trail{base: *a, marks: t.marks[:0]}
+	*t = trail{base: *a, marks: t.marks[:0], whole: p.kind == fromBeginning}
 	for i := range a.n { // a double may be of any std stream, and older than the anchor
 		if ts := a.at(i).TS; ts != undated {
 			t.lastTS[stdout] = max(t.lastTS[stdout], ts)
@@ -65,7 +71,7 @@ func (t *trail) push(m *mark) {
 		t.shorten(n)
 	}
 	t.marks = append(t.marks, m.single())
-	if t.base.n == 0 && t.verified == 0 {
+	if t.base.n == 0 && t.verified == 0 && !t.whole {
 		t.verified = 1 // the capture begins there
 	}
 	t.lastTS[m.Std] = m.TS
@@ -85,10 +91,14 @@ func (t *trail) shorten(n int) {
 	for i := range t.marks[:n] {
 		t.base.push(t.marks[i].mark())
 	}
+	t.whole = t.whole && n == 0
 	t.marks = t.marks[:copy(t.marks, t.marks[n:])]
 	t.verified = max(0, t.verified-n)
 	t.replay = max(0, t.replay-n)
 }
+
+// untold says that nothing is confirmed since the log's beginning.
+func (t *trail) untold() bool { return t.whole && t.verified == 0 && len(t.marks) > 0 }
 
 // unconfirmed is how many records were consumed since the last confirmation.
 func (t *trail) unconfirmed() int { return len(t.marks) - t.verified }
