@@ -111,6 +111,8 @@ func (c *catchingUp) aim() *audit {
 		c.limit, c.capped = c.f.readable(c.s, everything)
 	case fromTail:
 		c.limit = target.tail
+	case fromTime:
+		c.limit, c.capped = c.f.readable(c.s, c.limit)
 	case fromAnchor:
 		if n := c.f.trail.unconfirmed(); n > 0 {
 			if target.anchor = c.f.trail.confirmed(); untold {

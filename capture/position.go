@@ -124,7 +124,7 @@ func (r *resync) feed(e *entry) (deliver, short bool) {
 	if r.target.kind == fromTime {
 		if e.ts >= r.target.ts {
 			// Only a record before it proves that none in between is missing.
-			if first && !r.whole {
+			if first && !r.whole && !r.longest {
 				return false, true
 			}
 			r.found = true

@@ -40,6 +40,7 @@ type simAgent struct {
 	took     totalOf     // of Next, each time
 	gaveBack totalOf     // what was refused of it
 	lates    int         // lines that came behind younger ones
+	ticks    int         // how often the ring was looked at
 }
 
 // ringEntry is one batch.
@@ -71,6 +72,9 @@ const (
 
 // ackDelays is how long batches stay in Fluent Bit's ring, in turn.
 var ackDelays = []time.Duration{30 * time.Millisecond, 30 * time.Millisecond, time.Millisecond}
+
+// halfAck is how much later the second half of what is in chunks is acknowledged.
+const halfAck = 20 * time.Millisecond
 
 // start starts an agent.
 func (w *world) start() {
@@ -132,8 +136,10 @@ func (w *world) deliver(ctx context.Context, a *simAgent) {
 		case <-tick.C:
 			a.col.CameBy()
 		case <-ack.C:
-			rings = false
 			w.take(a)
+			if rings = a.chunked(); rings {
+				ack.Reset(halfAck)
+			}
 		case <-ctx.Done():
 			return
 		}
@@ -205,7 +211,22 @@ func (w *world) take(a *simAgent) {
 		}
 		a.chunks = append(a.chunks, entry)
 	}
+	a.ticks++
+	if n := len(a.chunks); n > 1 && a.ticks%2 == 0 { // the rest is on its way still
+		late := a.chunks[n/2:]
+		a.chunks = a.chunks[:n/2]
+		a.acknowledge()
+		a.chunks = append(a.chunks, late...)
+		return
+	}
 	a.acknowledge()
+}
+
+// chunked says whether there is something to be acknowledged still.
+func (a *simAgent) chunked() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.chunks) > 0 && !a.late
 }
 
 func recordsIn(all []ringEntry) (n int) {

@@ -388,6 +388,7 @@ func (w *world) stream(s step, x *written) {
 			x.c.ReplayFollowers(s.N)
 		}
 	case "skip":
+		defer x.write(step{Std: s.Std, N: s.N + 3, Size: 20}) // of which the first are left out
 		x.mu.Lock()
 		defer x.mu.Unlock()
 		if came := x.last != [3]int{-1, -1, -1}; came && x.c.Followers() > 0 && !x.spec.TTY {
