@@ -290,6 +290,9 @@ func (l *fileLog) readUpTo() {
 	if len(l.files) > 1 {
 		end = f.off // there is no more in it than what is left out
 	}
+	if !f.placed {
+		end = f.size() // it holds no record
+	}
 	s := l.s
 	s.meta.Lock()
 	defer s.meta.Unlock()

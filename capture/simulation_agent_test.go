@@ -322,7 +322,9 @@ type said struct {
 	id    string // the first digits
 	text  string
 	times int
-	agent int
+	// summed says that it is said once a minute: what is lost within that is counted.
+	summed bool
+	agent  int
 }
 
 func (h *simLog) Enabled(ctx context.Context, level slog.Level) bool {
@@ -334,7 +336,7 @@ func (h *simLog) Handle(ctx context.Context, r slog.Record) error {
 		s := said{at: time.Now(), id: h.id, text: r.Message, times: 1, agent: h.agent}
 		r.Attrs(func(a slog.Attr) bool {
 			if a.Key == "times" {
-				s.times = int(a.Value.Int64())
+				s.times, s.summed = int(a.Value.Int64()), true
 			}
 			return true
 		})

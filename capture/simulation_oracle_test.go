@@ -359,9 +359,9 @@ func (x *written) isFirst(l *wline, ofFile bool, at time.Time) bool {
 }
 
 // movedUnseen says that a log's file was moved away, or another put in its place,
-// and that the agent came after that, or hardly before.
+// and that the agent came after that, or hardly before, or could not open it then.
 func (x *written) movedUnseen() bool {
-	return !x.moved.IsZero() && x.w.started.After(x.moved.Add(-15*time.Second))
+	return x.movedBlind || !x.moved.IsZero() && x.w.started.After(x.moved.Add(-15*time.Second))
 }
 
 // recordsWithin is how many records were stored behind a line in so much time.
@@ -377,12 +377,17 @@ func (x *written) recordsWithin(l *wline, d time.Duration) (n int) {
 }
 
 // wasSaid says whether a loss was said of the container that may be that of the
-// line. A log file's are said once a minute.
+// line: one that was said behind it, or within a minute of one that is said no more
+// often.
 func (w *world) wasSaid(x *written, l *wline) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, s := range w.said {
-		if strings.HasPrefix(x.c.ID, s.id) && !s.at.Before(l.at.Add(-sayGapAgain)) {
+		from := l.at
+		if s.summed {
+			from = l.at.Add(-sayGapAgain)
+		}
+		if strings.HasPrefix(x.c.ID, s.id) && !s.at.Before(from) {
 			return true
 		}
 	}

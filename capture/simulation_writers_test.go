@@ -32,6 +32,7 @@ type written struct {
 	// What makes lines missing or broken, see the oracle.
 	handled     time.Time // when somebody last handled its file
 	moved       time.Time // when it was last moved away, or another put in its place
+	movedBlind  bool      // when the agent may not have had it open
 	damagedFrom int       // number of the first record that may be damaged, -1: none
 	damagedTo   int
 	torn        bool

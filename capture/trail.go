@@ -14,6 +14,7 @@ type trail struct {
 	bytes    int  // about what the log holds of the others
 	replay   int  // which record, from 1 on, a double must equal next; 0 outside a replay
 	lastTS   [3]int64
+	highTS   [3]int64 // of what was consumed; more than lastTS since the clock stepped back
 }
 
 // trailMark is a mark without a number.
@@ -63,6 +64,7 @@ func (t *trail) start(p *position) {
 		}
 	}
 	t.lastTS[stderr] = t.lastTS[stdout]
+	t.highTS = t.lastTS
 }
 
 // push adds a record that was consumed.
@@ -74,7 +76,7 @@ func (t *trail) push(m *mark) {
 	if t.base.n == 0 && t.verified == 0 && !t.whole {
 		t.verified = 1 // the capture begins there
 	}
-	t.lastTS[m.Std] = m.TS
+	t.lastTS[m.Std], t.highTS[m.Std] = m.TS, max(t.highTS[m.Std], m.TS)
 	t.bytes += int(m.Size) + recordOverhead
 }
 
@@ -109,7 +111,7 @@ func (t *trail) confirm() { t.verified, t.bytes = len(t.marks), 0 }
 // forget keeps only the last n records, or as many as there are.
 func (t *trail) forget(n int) {
 	n = min(n, len(t.marks))
-	*t = trail{marks: t.marks[:copy(t.marks, t.marks[len(t.marks)-n:])], lastTS: t.lastTS}
+	*t = trail{marks: t.marks[:copy(t.marks, t.marks[len(t.marks)-n:])], lastTS: t.lastTS, highTS: t.highTS}
 }
 
 // passOver gives up what could not be confirmed; in the log there may be some
@@ -123,7 +125,7 @@ func (t *trail) passOver(toCome bool) {
 // leave is confirm where no record can be sent twice: only the end is kept.
 func (t *trail) leave() {
 	t.base = t.end()
-	*t = trail{base: t.base, lastTS: t.lastTS}
+	*t = trail{base: t.base, lastTS: t.lastTS, highTS: t.highTS}
 }
 
 // confirmed is the anchor behind what is confirmed.
@@ -175,7 +177,7 @@ const (
 // rotation it begins again at the beginning of a file that it has read already,
 // also between the pieces of a long line. Within one std stream timestamps
 // never run backwards but for a step of the clock, so only a record that is not
-// newer than the last one is looked up. While what follows a double follows it
+// newer than all before is looked up. While what follows a double follows it
 // in the trail, too, it is a double. One that is not found may be older than the
 // trail, or the clock was set.
 func (t *trail) see(e *entry) sighting {
@@ -183,7 +185,7 @@ func (t *trail) see(e *entry) sighting {
 		t.replay = 0
 		return newRecord
 	}
-	if t.replay == 0 && e.ts > t.lastTS[e.std] {
+	if t.replay == 0 && e.ts > t.highTS[e.std] {
 		return newRecord
 	}
 	full := markOf(e)
@@ -193,7 +195,7 @@ func (t *trail) see(e *entry) sighting {
 		return doubledRecord
 	}
 	t.replay = 0
-	if e.ts > t.lastTS[e.std] {
+	if e.ts > t.highTS[e.std] {
 		return newRecord
 	}
 	i := len(t.marks) - 1
@@ -201,6 +203,8 @@ func (t *trail) see(e *entry) sighting {
 		i--
 	}
 	switch {
+	case i < 0 && e.ts > t.lastTS[e.std]:
+		return newRecord
 	case i < 0 && t.goesOn(m):
 		return pieceOfLine
 	case i < 0:
