@@ -56,6 +56,7 @@ type Collector struct {
 	lists      trouble      // with the periodic list
 	unanswered atomic.Int64 // containers that could not be inspected
 	missed     lastIDs      // containers that were missed: more than one event tells of each
+	met        lastIDs      // labels that gave way to another one with the same record key
 	cameAt     atomic.Int64 // when Fluent Bit's thread last came by, on the clock of sinceStart; 0 before it did
 
 	mu      sync.Mutex

@@ -20,7 +20,9 @@ type Config struct {
 	ExcludeSelf      bool
 	Stdout, Stderr   bool // which std streams become records
 	StartFrom        Start
-	Labels           globs // container labels that become record keys
+	Labels           labelChoice // container labels that become record keys
+	LabelKeys        string      // "flat", "map", "dotted": in which form
+	LogAttrs         bool        // what log options ask for becomes record keys too
 
 	LogKey      string // record key of the text of a line
 	MaxLineSize int    // bytes of text
@@ -178,10 +180,18 @@ var options = []Option{
 	{"Start_From", "now", "now, beginning, a duration such as 10m, or tail:N",
 		"Where to begin with containers that already ran at the first start.",
 		func(c *Config, v string) error { return parseStart(&c.StartFrom, v) }},
-	{"Labels", "off", "off, or comma-separated globs of label names",
-		"Container labels to add to each record as label.<name>.",
+	{"Labels", "off", "off, or comma-separated globs of label names, and any of " + shortNameList("", ""),
+		"Container labels to add to each record, as Label_Keys says; a short name, as swarm_service, is a key of its own.",
 		func(c *Config, v string) error { return parseLabels(&c.Labels, v) }},
-	{"Log_Key", "log", "a record key, not one that the record uses otherwise",
+	{"Label_Keys", keysFlat, "flat, map or dotted",
+		"How labels stand in a record: flat, label_<name> with _ for each character but letters, digits and _; map, a map labels; dotted, label.<name>, which Fluent Bit's filters and outputs cannot name.",
+		func(c *Config, v string) error {
+			return parseOneOf(&c.LabelKeys, v, keysFlat, keysMap, keysDotted)
+		}},
+	{"Log_Attrs", "off", "on or off",
+		"Add what the container's log options tag, labels and env ask for (attrs of the json-file driver): as attr_<name>, the map attrs or attr.<name>, by Label_Keys.",
+		func(c *Config, v string) error { return parseBool(&c.LogAttrs, v) }},
+	{"Log_Key", "log", "a record key, not one that the record uses or may use otherwise",
 		"Key of the line's text in the record.", parseLogKey},
 	{"Max_Line_Size", "1M", "a size between 1k and 16M",
 		"A longer line is cut there, flagged partial=true and counted.",

@@ -22,7 +22,7 @@ func TestDefaults(t *testing.T) {
 		c.StartFrom != Start{Kind: StartNow}, c.LogKey != "log",
 		c.MaxLineSize != 1<<20, c.BatchSize != 256<<10, c.BufferLimit != 16<<20,
 		c.TagTemplate != "", c.ResyncInterval != time.Minute,
-		len(c.Labels)+len(c.Include)+len(c.Exclude) != 0:
+		!c.Labels.none(), len(c.Include)+len(c.Exclude) != 0:
 		t.Errorf("defaults are %+v", c)
 	}
 	t.Setenv("DOCKER_HOST", "tcp://127.0.0.1:2375")
@@ -42,6 +42,7 @@ func TestBadValues(t *testing.T) {
 		{"Exclude_Self", "2"}, {"Streams", "stdout,stdin"}, {"Streams", ","},
 		{"Start_From", "yesterday"}, {"Start_From", "tail:"}, {"Start_From", "tail:-1"}, {"Start_From", "-5m"},
 		{"Labels", "[x"}, {"Log_Key", "stream"}, {"Log_Key", "label.x"},
+		{"Log_Key", "label_x"}, {"Log_Key", "labels"}, {"Log_Key", "attr_tag"}, {"Log_Key", "swarm_node"}, {"Label_Keys", "nested"}, {"Log_Attrs", "tag"}, {"Include", "swarm_thing=x"},
 		{"Max_Line_Size", "0"}, {"Max_Line_Size", "many"}, {"Max_Line_Size", "1T"},
 		{"Batch_Size", "1M"}, {"Batch_Size", "-1"}, {"Buffer_Limit", "10k"},
 		{"Tag_Template", "docker.<colour>"}, {"Resync_Interval", "1"}, {"Resync_Interval", "2h"},
@@ -78,7 +79,8 @@ func TestEveryOptionHasDefaultAndHelp(t *testing.T) {
 
 func TestSelectors(t *testing.T) {
 	ctr := &container{ID: strings.Repeat("ab", 32), Name: "web-1", Image: "nginx:1.27", Labels: map[string]string{
-		labelComposeProject: "shop", labelComposeService: "web", "team": "blue", "Mixed.Case": "x"}}
+		labelComposeProject: "shop", labelComposeService: "web", "team": "blue", "Mixed.Case": "x",
+		"com.docker.swarm.service.name": "shop_web", "com.docker.stack.namespace": "shop"}}
 	for _, test := range []struct {
 		include, exclude string
 		want             bool
@@ -87,7 +89,7 @@ func TestSelectors(t *testing.T) {
 		{"name=web-?", "", true}, {"NAME=web-?", "", true}, {"id=abab*", "", true}, {"image=nginx:*", "", true},
 		{"compose_project=shop", "", true}, {"compose_service=db", "", false},
 		{"label.team=blue", "", true}, {"label.team=red", "", false}, {"label.none=*", "", false}, {"label.Mixed.Case=x", "", true},
-		{"", "label.team=b*", false}, {"web-*", "image=nginx*", false}, {"", "name=db", true},
+		{"", "label.team=b*", false}, {"swarm_service=shop_web", "", true}, {"swarm_stack=other", "", false}, {"web-*", "image=nginx*", false}, {"", "name=db", true},
 	} {
 		c, err := parse(map[string]string{"Include": test.include, "Exclude": test.exclude})
 		if err != nil {
@@ -144,11 +146,12 @@ func TestOwnContainer(t *testing.T) {
 }
 
 func TestTagTemplate(t *testing.T) {
-	ctr := &container{ID: "abc", Name: "we b*", Image: "nginx"}
+	ctr := &container{ID: "abc", Name: "we b*", Image: "nginx", Labels: map[string]string{"com.docker.swarm.service.name": "shop_web"}}
 	for template, want := range map[string]string{
 		"":                        "",
 		"docker.<container_name>": "docker.we_b_",
 		"<compose_project>.<container_id>.<image>.<host>": "none.abc.nginx.h",
+		"<swarm_service>.<swarm_stack>":                   "shop_web.none",
 	} {
 		if got := expandTag(template, ctr, "h"); got != want {
 			t.Errorf("%q gives %q, not %q", template, got, want)

@@ -61,7 +61,7 @@ func TestLabels(t *testing.T) {
 	c := e.Run(dockertest.Container{Name: "web", Labels: map[string]string{"team": "blue", "app.tier": "front", "other": "x"}})
 	c.Stdout("line")
 	f := a.waitRecords(1)[0].Fields
-	if f["message"] != "line" || f["label.team"] != "blue" || f["label.app.tier"] != "front" || f["label.other"] != "" {
+	if f["message"] != "line" || f["label_team"] != "blue" || f["label_app_tier"] != "front" || f["label_other"] != "" {
 		t.Errorf("%v", f)
 	}
 }

@@ -30,6 +30,7 @@ type container struct {
 	Name   string // without the leading slash
 	Image  string // as the container was created with
 	Labels map[string]string
+	Attrs  map[string]string // what its log options ask for, with Log_Attrs, after an inspect
 
 	// The rest is known after an inspect only.
 	TTY     bool
@@ -74,11 +75,12 @@ const callTimeout = 30 * time.Second
 // replaced by each connect, because a client never raises its API version
 // again while Engines are up- and downgraded under a running agent.
 type dockerAPI struct {
-	host string
-	tls  TLSConfig
-	dial func(context.Context) (net.Conn, error) // nil: to host
-	cli  atomic.Pointer[client.Client]
-	open atomic.Int64 // connections
+	host  string
+	tls   TLSConfig
+	dial  func(context.Context) (net.Conn, error) // nil: to host
+	attrs bool                                    // log options are looked at
+	cli   atomic.Pointer[client.Client]
+	open  atomic.Int64 // connections
 
 	timeout time.Duration // of a list or an inspect
 
@@ -93,7 +95,7 @@ type engineInfo struct {
 }
 
 func newDockerAPI(cfg *Config) (*dockerAPI, error) {
-	a := &dockerAPI{host: cfg.DockerHost, tls: cfg.TLS, dial: cfg.dial, timeout: cmp.Or(cfg.callTimeout, callTimeout)}
+	a := &dockerAPI{host: cfg.DockerHost, tls: cfg.TLS, dial: cfg.dial, attrs: cfg.LogAttrs, timeout: cmp.Or(cfg.callTimeout, callTimeout)}
 	cli, err := a.newClient()
 	if err != nil {
 		return nil, fmt.Errorf("option Docker_Host: value %q: %w", cfg.DockerHost, err)
@@ -258,6 +260,9 @@ func (a *dockerAPI) inspect(ctx context.Context, id string) (*container, error) 
 		c.Driver = r.HostConfig.LogConfig.Type
 		c.AutoRemove = r.HostConfig.AutoRemove
 		c.MaxSize, c.MaxFile = fileLimits(r.HostConfig.LogConfig.Config)
+		if a.attrs {
+			c.Attrs = logAttrs(c, r.Image, r.HostConfig.LogConfig.Config, r.Config.Env)
+		}
 	}
 	c.UpperDir = r.GraphDriver.Data["UpperDir"]
 	c.Created = parseEngineTime(r.Created)

@@ -53,14 +53,39 @@ func decodeRecords(tag string, b []byte) (out []got, err error) {
 			if k, b, err = msgp.ReadStringBytes(b); err != nil {
 				return nil, err
 			}
+			if msgp.NextType(b) == msgp.MapType {
+				if b, err = decodeMap(k, b, g.Fields); err != nil {
+					return nil, err
+				}
+				continue
+			}
 			if v, b, err = msgp.ReadStringBytes(b); err != nil {
 				return nil, fmt.Errorf("key %s: %w", k, err)
+			}
+			if _, twice := g.Fields[k]; twice {
+				return nil, fmt.Errorf("key %s stands there twice", k)
 			}
 			g.Fields[k] = v
 		}
 		out = append(out, g)
 	}
 	return out, nil
+}
+
+// decodeMap reads a map's fields, each as key[name].
+func decodeMap(key string, b []byte, into map[string]string) ([]byte, error) {
+	n, b, err := msgp.ReadMapHeaderBytes(b)
+	for range n {
+		var k, v string
+		if err == nil {
+			k, b, err = msgp.ReadStringBytes(b)
+		}
+		if err == nil {
+			v, b, err = msgp.ReadStringBytes(b)
+		}
+		into[key+"["+k+"]"] = v
+	}
+	return b, err
 }
 
 // agent runs a Collector as the plugin does, and keeps what it delivers.

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -163,13 +164,13 @@ func parseStart(dst *Start, v string) error {
 }
 
 func parseLogKey(c *Config, v string) error {
-	for _, k := range recordKeys {
-		if v == k {
+	if len(v) > 255 || slices.Contains(recordKeys, v) || labelOf(v) != "" {
+		return errNotAllowed
+	}
+	for _, kind := range []string{"label", "attr"} {
+		if v == kind+"s" || strings.HasPrefix(v, kind+"_") || strings.HasPrefix(v, kind+".") {
 			return errNotAllowed
 		}
-	}
-	if len(v) > 255 || strings.HasPrefix(v, labelPrefix) {
-		return errNotAllowed
 	}
 	c.LogKey = v
 	return nil

@@ -7,14 +7,9 @@ import (
 	"github.com/tinylib/msgp/msgp"
 )
 
-const labelPrefix = "label."
-
-// recordKeys are the keys that a record may have besides the log key and
-// label.<name>.
-var recordKeys = []string{
-	"stream", "container_id", "container_name", "image", "host",
-	"compose_project", "compose_service", "partial",
-}
+// recordKeys are the keys that a record may have besides the log key, short
+// names, and what Labels and Log_Attrs add.
+var recordKeys = []string{"stream", "container_id", "container_name", "image", "host", "partial"}
 
 // recordTimeOffset is where the 8 bytes of the EventTime stand in a record:
 // behind the array header and the header of the extension.
@@ -26,47 +21,51 @@ const recordTimeOffset = 3
 //	[EventTime, {LOG_KEY: text, "stream": ..., "container_id": ..., ...}]
 //
 // (Fluent Bit: include/fluent-bit/flb_log_event.h, format v1, which every
-// version reads). Every value is a string. A template is immutable.
+// version reads). Every value is a string, or with Label_Keys map a map of
+// strings. A template is immutable.
 type recordTemplate struct {
 	head, cutHead []byte // up to and with the log key: of a whole line, of one cut at Max_Line_Size
 	meta          []byte // the keys behind the text that are the same in every record
+	met           []sameKey
 }
 
 // newRecordTemplate encodes what cfg wants to know of the container.
 func newRecordTemplate(cfg *Config, c *container, host string) *recordTemplate {
-	pairs := [][2]string{
-		{"container_id", c.ID},
-		{"container_name", c.Name},
-		{"image", c.Image},
-		{"host", host},
+	fields := []field{
+		{key: "container_id", value: c.ID},
+		{key: "container_name", value: c.Name},
+		{key: "image", value: c.Image},
+		{key: "host", value: host},
 	}
-	if v, ok := c.Labels[labelComposeProject]; ok {
-		pairs = append(pairs, [2]string{"compose_project", v})
-	}
-	if v, ok := c.Labels[labelComposeService]; ok {
-		pairs = append(pairs, [2]string{"compose_service", v})
-	}
-	if len(cfg.Labels) > 0 {
-		var names []string
-		for name := range c.Labels {
-			if cfg.Labels.match(name) {
-				names = append(names, name)
-			}
-		}
-		slices.Sort(names)
-		for _, name := range names {
-			pairs = append(pairs, [2]string{labelPrefix + name, c.Labels[name]})
+	for i, short := range shortNames {
+		if v, ok := c.Labels[short.label]; ok && (i < alwaysShort || slices.Contains(cfg.Labels.short, short.key)) {
+			fields = append(fields, field{key: short.key, value: v})
 		}
 	}
+	labels, met := fieldsOf(cfg.LabelKeys, "label", cfg.Labels.chosen(c))
+	attrs, more := fieldsOf(cfg.LabelKeys, "attr", c.Attrs)
+	fields = slices.Concat(fields, labels, attrs)
 	t := &recordTemplate{
-		head:    recordHead(cfg.LogKey, 2+len(pairs)),
-		cutHead: recordHead(cfg.LogKey, 3+len(pairs)),
+		head:    recordHead(cfg.LogKey, 2+len(fields)),
+		cutHead: recordHead(cfg.LogKey, 3+len(fields)),
+		met:     append(met, more...),
 	}
-	for _, kv := range pairs {
-		t.meta = appendPair(t.meta, kv[0], kv[1])
+	for _, f := range fields {
+		t.meta = appendField(t.meta, f)
 	}
 	t.meta = slices.Clip(t.meta)
 	return t
+}
+
+func appendField(b []byte, f field) []byte {
+	if f.sub == nil {
+		return appendPair(b, f.key, f.value)
+	}
+	b = msgp.AppendMapHeader(msgp.AppendString(b, f.key), uint32(len(f.sub)))
+	for _, f := range f.sub {
+		b = appendPair(b, f.key, f.value)
+	}
+	return b
 }
 
 func recordHead(logKey string, keys int) []byte {

@@ -11,15 +11,13 @@ import (
 	"github.com/gobwas/glob"
 )
 
-const selectorKeys = "name (the default), id, image, compose_project, compose_service, label.KEY"
+var selectorKeys = "name (the default), id, image, " + shortNameList("", "") + ", label.KEY"
 
 // excludeLabel is the label by which a container opts out.
 const excludeLabel = "fluentbit.io/exclude"
 
-const (
-	labelComposeProject = "com.docker.compose.project"
-	labelComposeService = "com.docker.compose.service"
-)
+// labelPrefix is before a label's name where other keys may stand too.
+const labelPrefix = "label."
 
 // selector is one key=glob of Include or Exclude.
 type selector struct {
@@ -48,14 +46,12 @@ func (s selector) value(c *container) (string, bool) {
 		return c.ID, true
 	case "image":
 		return c.Image, true
-	case "compose_project":
-		v, ok := c.Labels[labelComposeProject]
-		return v, ok
-	case "compose_service":
-		v, ok := c.Labels[labelComposeService]
-		return v, ok
 	}
-	v, ok := c.Labels[strings.TrimPrefix(s.key, labelPrefix)]
+	label := labelOf(s.key)
+	if label == "" {
+		label = strings.TrimPrefix(s.key, labelPrefix)
+	}
+	v, ok := c.Labels[label]
 	return v, ok
 }
 
@@ -67,7 +63,7 @@ func parseSelectors(dst *selectors, v string) error {
 		}
 		key = strings.TrimSpace(key)
 		switch lower := strings.ToLower(key); {
-		case lower == "name", lower == "id", lower == "image", lower == "compose_project", lower == "compose_service":
+		case lower == "name", lower == "id", lower == "image", labelOf(lower) != "":
 			key = lower
 		case strings.HasPrefix(lower, labelPrefix) && len(key) > len(labelPrefix):
 			key = labelPrefix + key[len(labelPrefix):]
@@ -140,7 +136,7 @@ func (c *Collector) sayUnmatched(all []*container) {
 	if len(all) == 0 {
 		return
 	}
-	if labels := c.cfg.Labels; len(labels) > 0 && !slices.ContainsFunc(all, labels.matchAny) {
+	if labels := &c.cfg.Labels; !labels.none() && !slices.ContainsFunc(all, labels.matchAny) {
 		c.log.Info("option Labels: no container that exists has a label of such a name", "containers", len(all))
 	}
 	for option, ss := range map[string]selectors{"Include": c.cfg.Include, "Exclude": c.cfg.Exclude} {
@@ -165,40 +161,6 @@ func (gs globs) match(s string) bool {
 		}
 	}
 	return false
-}
-
-// matchAny says whether the container has such a label.
-func (gs globs) matchAny(c *container) bool {
-	for name := range c.Labels {
-		if gs.match(name) {
-			return true
-		}
-	}
-	return false
-}
-
-func parseLabels(dst *globs, v string) error {
-	if strings.EqualFold(v, "off") {
-		return nil
-	}
-	for _, item := range splitList(v) {
-		switch strings.ToLower(item) {
-		case "on", "off", "true", "false", "yes", "no", "all", "none":
-			return fmt.Errorf("%s is no label's name; * is all of them", item)
-		}
-		if name, _, ok := strings.Cut(item, "="); ok {
-			return fmt.Errorf("%s: only names of labels are asked for, as in Labels %s; Include is for values", item, name)
-		}
-		if err := possible("", item); err != nil {
-			return err
-		}
-		g, err := compileGlob(item)
-		if err != nil {
-			return err
-		}
-		*dst = append(*dst, g)
-	}
-	return nil
 }
 
 func compileGlob(pattern string) (*glob.Pattern, error) {

@@ -63,6 +63,7 @@ func TestUnmatchedSelectorsAreSaid(t *testing.T) {
 		{map[string]string{"Include": "web*", "Exclude": "wbe*"}, false, true, false},
 		{map[string]string{"Labels": "taem,app.*"}, false, false, true},
 		{map[string]string{"Labels": "taem,te*"}, false, false, false},
+		{map[string]string{"Labels": "swarm_service"}, false, false, true},
 		{nil, false, false, false},
 	} {
 		a := startAgent(t, e.Host(), test.opts)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -136,10 +137,11 @@ func (s *stream) describe(c *container) {
 	defer s.col.out.mu.Unlock()
 	s.tty, s.startedAt, s.loose = c.TTY, c.StartedAt, c.Driver == "local"
 	s.lineTimes = c.Driver != "journald" // which stores each partial with its own time
-	if old != nil && old.Name == c.Name && old.Image == c.Image {
+	if old != nil && old.Name == c.Name && old.Image == c.Image && maps.Equal(old.Attrs, c.Attrs) {
 		return
 	}
 	s.tmpl = newRecordTemplate(s.col.cfg, c, s.col.host)
+	s.sayMet(s.tmpl.met)
 	s.tag = expandTag(s.col.cfg.TagTemplate, c, s.col.host)
 }
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-const tagPlaceholders = "<container_name>, <container_id>, <image>, <host>, <compose_project>, <compose_service>"
+var tagPlaceholders = "<container_name>, <container_id>, <image>, <host>, " + shortNameList("<", ">")
 
 var tagPlaceholder = regexp.MustCompile(`<[^<>]*>`)
 
@@ -42,10 +42,8 @@ func expandTag(template string, c *container, host string) string {
 			v = c.Image
 		case "<host>":
 			v = host
-		case "<compose_project>":
-			v = c.Labels[labelComposeProject]
-		case "<compose_service>":
-			v = c.Labels[labelComposeService]
+		default:
+			v = c.Labels[labelOf(strings.Trim(p, "<>"))]
 		}
 		if v == "" {
 			return "none"

@@ -166,7 +166,7 @@ func (e *Engine) serveInspect(w http.ResponseWriter, c *Ctr) {
 			"LogConfig": map[string]any{"Type": c.spec.Driver, "Config": c.spec.logOpts()}, "NetworkMode": "bridge", "AutoRemove": c.spec.AutoRemove,
 		},
 		"Config": map[string]any{
-			"Hostname": c.ID[:min(12, len(c.ID))], "Tty": c.spec.TTY, "Image": c.spec.Image, "Labels": c.labels(), "Env": []string{}, "Cmd": []string{"/app"},
+			"Hostname": c.ID[:min(12, len(c.ID))], "Tty": c.spec.TTY, "Image": c.spec.Image, "Labels": c.labels(), "Env": append([]string{}, c.spec.Env...), "Cmd": []string{"/app"},
 		},
 		"NetworkSettings": map[string]any{"Networks": map[string]any{}},
 	}

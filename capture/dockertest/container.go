@@ -27,6 +27,9 @@ type Container struct {
 	MaxFile  int    // number of log files kept, at least 1
 	Rotates  bool   // also without LogDir, where nothing is written to files
 	Compress bool   // gzip rotated files
+
+	LogOpts map[string]string // further options of the log driver, which an inspect shows
+	Env     []string          // NAME=value
 }
 
 // Ctr is a container of the fake Engine. A container that was removed stays usable as a value: it no longer runs and stores nothing.
@@ -309,6 +312,7 @@ func (c *Ctr) String() string { return fmt.Sprintf("%s (%.12s)", c.Name(), c.ID)
 // logOpts are the options of its log driver.
 func (s *Container) logOpts() map[string]string {
 	opts := map[string]string{}
+	maps.Copy(opts, s.LogOpts)
 	if s.MaxSize > 0 {
 		opts["max-size"] = strconv.FormatInt(s.MaxSize, 10)
 	}

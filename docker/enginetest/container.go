@@ -23,6 +23,7 @@ type Options struct {
 	Labels     map[string]string
 	LogDriver  string // empty: json-file
 	LogOpts    map[string]string
+	Env        []string // NAME=value
 	Binds      []string // DIR:PATH
 }
 
@@ -39,7 +40,7 @@ func (e *Engine) Create(ctx context.Context, o Options) (string, error) {
 		driver = "json-file"
 	}
 	created, err := e.ContainerCreate(ctx,
-		&container.Config{Image: ref, Cmd: o.Args, Tty: o.TTY, Labels: labels},
+		&container.Config{Image: ref, Cmd: o.Args, Tty: o.TTY, Env: o.Env, Labels: labels},
 		&container.HostConfig{
 			// Loggen talks to nobody, and an Engine started by engine.sh has no bridge.
 			NetworkMode: "none",

@@ -162,7 +162,7 @@ func TestRecord(t *testing.T) {
 		}
 		want := map[string]any{
 			"log": "run stdout 1 ", "stream": "stdout", "container_id": c.ID, "container_name": name, "image": image,
-			"compose_project": "shop", "compose_service": "web", "label.team": "blue", "label.app.tier": "front",
+			"compose_project": "shop", "compose_service": "web", "label_team": "blue", "label_app_tier": "front",
 		}
 		renamed := maps.Clone(want)
 		renamed["container_name"] = name + "-renamed"
