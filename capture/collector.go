@@ -24,6 +24,7 @@ type Collector struct {
 	api     *dockerAPI
 	conn    *connState
 	out     *outbox
+	traces  openTraces // guarded by out.mu
 	opens   semaphore
 	looks   semaphore    // streams that inspect their containers
 	buffers *readBuffers // of log files
@@ -109,6 +110,8 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer, notify func())
 		others:    make(map[string]other),
 		lists:     trouble{what: "listing the containers"},
 	}
+	c.traces.timer = time.AfterFunc(time.Hour, c.endIdleTraces)
+	c.traces.timer.Stop()
 	c.pollers = newPollers(c.conn, maxOpens)
 	c.log = c.last.remember(log)
 	if host, ok := strings.CutPrefix(cfg.DockerHost, "tcp://"); ok && !cfg.TLS.On && !onLoopback(host) {
@@ -259,6 +262,7 @@ func (c *Collector) Outstanding() uint64 { return c.out.outstanding() }
 func (c *Collector) Close() error {
 	c.out.timer.Stop()
 	c.sayUntaken()
+	c.closeTraces()
 	c.guard.fds.close()
 	var err error
 	if c.db != nil {

@@ -24,6 +24,8 @@ type Config struct {
 	LabelKeys        string      // "flat", "map", "dotted": in which form
 	LogAttrs         bool        // what log options ask for becomes record keys too
 
+	Multiline languages // whose stack traces become one record each
+
 	LogKey      string // record key of the text of a line
 	MaxLineSize int    // bytes of text
 	BatchSize   int    // bytes of msgpack a batch is sealed at
@@ -193,6 +195,9 @@ var options = []Option{
 		func(c *Config, v string) error { return parseBool(&c.LogAttrs, v) }},
 	{"Log_Key", "log", "a record key, not one that the record uses or may use otherwise",
 		"Key of the line's text in the record.", parseLogKey},
+	{"Multiline", "off", "off, or any of java, python, go, ruby, separated by commas",
+		"Stack traces become one record each, joined per container and std stream; java also reads those of Node.js and .NET. A container's label fluentbit.io/multiline takes the option's place.",
+		func(c *Config, v string) error { return parseLanguages(&c.Multiline, v) }},
 	{"Max_Line_Size", "1M", "a size between 1k and 16M",
 		"A longer line is cut there, flagged partial=true and counted.",
 		func(c *Config, v string) error { return parseSize(&c.MaxLineSize, v, 1<<10, 16<<20) }},

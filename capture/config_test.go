@@ -42,7 +42,7 @@ func TestBadValues(t *testing.T) {
 		{"Exclude_Self", "2"}, {"Streams", "stdout,stdin"}, {"Streams", ","},
 		{"Start_From", "yesterday"}, {"Start_From", "tail:"}, {"Start_From", "tail:-1"}, {"Start_From", "-5m"},
 		{"Labels", "[x"}, {"Log_Key", "stream"}, {"Log_Key", "label.x"},
-		{"Log_Key", "label_x"}, {"Log_Key", "labels"}, {"Log_Key", "attr_tag"}, {"Log_Key", "swarm_node"}, {"Label_Keys", "nested"}, {"Log_Attrs", "tag"}, {"Include", "swarm_thing=x"},
+		{"Log_Key", "label_x"}, {"Log_Key", "labels"}, {"Log_Key", "attr_tag"}, {"Log_Key", "swarm_node"}, {"Label_Keys", "nested"}, {"Multiline", "on"}, {"Multiline", "java,cobol"}, {"Multiline", ","}, {"Log_Key", "parser"}, {"Log_Attrs", "tag"}, {"Include", "swarm_thing=x"},
 		{"Max_Line_Size", "0"}, {"Max_Line_Size", "many"}, {"Max_Line_Size", "1T"},
 		{"Batch_Size", "1M"}, {"Batch_Size", "-1"}, {"Buffer_Limit", "10k"},
 		{"Tag_Template", "docker.<colour>"}, {"Resync_Interval", "1"}, {"Resync_Interval", "2h"},
@@ -106,9 +106,11 @@ func TestSelectors(t *testing.T) {
 	if c, _ := parse(map[string]string{"Exclude_Self": "off"}); !c.wanted(ctr, ctr.ID) {
 		t.Error("Exclude_Self off is not honoured")
 	}
-	ctr.Labels[excludeLabel] = "true"
-	if c.wanted(ctr, "") {
-		t.Error("the opt-out label is not honoured")
+	for value, out := range map[string]bool{"true": true, "True": true, "on": true, "1": true, "false": false, "": false, "perhaps": false} {
+		ctr.Labels[excludeLabel] = value
+		if c.wanted(ctr, "") == out {
+			t.Errorf("the opt-out label is not honoured: %q", value)
+		}
 	}
 }
 

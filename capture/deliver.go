@@ -58,12 +58,13 @@ func (s *stream) undo(at *entry) {
 	s.goOn(s.snapshot())
 }
 
-// leaveOut drops a record and the incomplete line that it belongs to, or at the
-// end of a run (nil) all incomplete lines. out.mu is held.
+// leaveOut drops a record and the incomplete line and trace that it belongs to, or
+// at the end of a run (nil) all that are. out.mu is held.
 func (s *stream) leaveOut(at *entry, m mark) {
 	for std := range uint8(len(s.lines)) {
 		if at == nil || at.std == std {
 			s.lines[std] = line{}
+			s.dropTrace(uint8(std))
 		}
 	}
 	if at != nil {
@@ -78,6 +79,9 @@ func (s *stream) leaveOut(at *entry, m mark) {
 func (s *stream) goOn(p position) {
 	s.skip, p.skip = p.skip, [3]uint32{}
 	s.pos, s.based, s.lines = p, false, [3]line{}
+	for std := range uint8(len(s.lines)) {
+		s.dropTrace(std)
+	}
 	if s.needs(restored) {
 		s.setBase(restored, p)
 	}

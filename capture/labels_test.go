@@ -43,11 +43,11 @@ func fieldsWith(t *testing.T, c *container, opts map[string]string) (fields map[
 // Each form of the keys of labels and attrs, and what labels with one key do.
 func TestLabelKeys(t *testing.T) {
 	labels := map[string]string{
-		"team": "blue", "app.tier": "front", "org.example/é": "x", "other": "not chosen",
+		"team": "blue", "app.tier": "front", "org.example/é": "x", "other": "not chosen", parserLabel: "nginx",
 		labelComposeProject: "shop", "com.docker.swarm.service.name": "shop_web", "com.docker.swarm.node.id": "node",
 	}
 	const choice = "team,app.*,org.*,Swarm_Service,swarm_stack,swarm_node,compose_project"
-	short := map[string]string{"compose_project": "shop", "swarm_service": "shop_web", "swarm_node": "node"}
+	short := map[string]string{"parser": "nginx", "compose_project": "shop", "swarm_service": "shop_web", "swarm_node": "node"}
 	for form, want := range map[string]map[string]string{
 		"":       {"label_team": "blue", "label_app_tier": "front", "label_org_example__": "x", "attr_tag": "web", "attr_A_B": "1"},
 		"flat":   {"label_team": "blue", "label_app_tier": "front", "label_org_example__": "x", "attr_tag": "web", "attr_A_B": "1"},

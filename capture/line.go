@@ -17,7 +17,7 @@ type line struct {
 }
 
 // base is a place that is to be read from again after a restart, because
-// something behind it is not delivered yet.
+// something behind it is not delivered yet: an incomplete line, or a trace.
 type base struct {
 	pos  position
 	seen [3]uint32 // records consumed behind it, by std
@@ -60,7 +60,7 @@ func (s *stream) accept(e *entry) {
 		}
 	case ends && !l.pending:
 		text := s.trimTerminal(e.text, e.newline || s.loose && s.headless[std])
-		s.emit(std, e.ts, text, len(text) > s.col.cfg.MaxLineSize || s.headless[std])
+		s.whole(std, e, e.ts, text, len(text) > s.col.cfg.MaxLineSize || s.headless[std])
 		s.headless[std], s.long[std] = false, s.headless[std] // it may have been the end of a long one
 	default:
 		s.joinPartial(e, ends)
@@ -143,10 +143,10 @@ func (s *stream) trimTerminal(text []byte, newline bool) []byte {
 	return text
 }
 
-// endLine emits the incomplete line of a std stream.
+// endLine takes the incomplete line of a std stream for complete.
 func (s *stream) endLine(std uint8, cut bool) {
 	l := &s.lines[std]
-	s.emit(std, l.ts, l.text, cut || s.headless[std] || l.breaks != s.breaks)
+	s.whole(std, nil, l.ts, l.text, cut || s.headless[std] || l.breaks != s.breaks)
 	s.headless[std], s.long[std], s.longs[std] = false, true, true
 	s.col.out.freeLine(l.text)
 	*l = line{}
@@ -154,7 +154,7 @@ func (s *stream) endLine(std uint8, cut bool) {
 }
 
 // restored is the index of the base that a restart gave, beside those of the
-// std streams.
+// std streams' lines and traces.
 const restored = 0
 
 // setBase notes the place before an incomplete line of a std stream, or the
@@ -168,15 +168,23 @@ func (s *stream) setBase(i uint8, p position) {
 
 // needs says whether a base is one still.
 func (s *stream) needs(i uint8) bool {
-	if i == restored {
+	switch {
+	case i == restored:
 		return s.skip != [3]uint32{}
+	case i > stderr:
+		return s.isTracing(i - stderr)
 	}
 	return s.lines[i].pending
 }
 
 // settle forgets the bases when nothing depends on any of them.
 func (s *stream) settle() {
-	s.based = s.based && (s.needs(restored) || s.needs(stdout) || s.needs(stderr))
+	for i := range uint8(len(s.bases)) {
+		if !s.based || s.needs(i) {
+			return
+		}
+	}
+	s.based = false
 }
 
 // oldest is the base that is furthest back, nil if there is none.
@@ -213,12 +221,15 @@ func (s *stream) pass(m *mark) {
 	if l := &s.lines[m.Std]; l.pending {
 		l.partial++
 	}
+	if s.isTracing(m.Std) {
+		s.traces[m.Std].records++
+	}
 	s.settle()
 }
 
 // emit appends a record to the outbox.
 func (s *stream) emit(std uint8, ts int64, text []byte, cut bool) {
-	if (std == stdout && !s.col.cfg.Stdout) || (std == stderr && !s.col.cfg.Stderr) {
+	if !s.isWanted(std) {
 		s.col.out.moved = true // as if it were delivered
 		return
 	}
@@ -235,6 +246,11 @@ func (s *stream) emit(std uint8, ts int64, text []byte, cut bool) {
 	s.col.out.added(b, len(b.Buf)-before)
 	s.count.lines++
 	s.count.bytes += len(text)
+}
+
+// isWanted says whether a std stream becomes records.
+func (s *stream) isWanted(std uint8) bool {
+	return std == stdout && s.col.cfg.Stdout || std == stderr && s.col.cfg.Stderr
 }
 
 // incomplete says whether a line is.
@@ -271,6 +287,7 @@ func (s *stream) endRun(ctx context.Context, torn bool) error {
 			}
 			s.pos.cutTS[std] = 0
 		}
+		s.endTraces()
 		s.half = false
 		return nil
 	})

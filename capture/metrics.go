@@ -17,7 +17,7 @@ const metricsNamespace = "log_capturer"
 type metrics struct {
 	lines, bytes, partials, truncated prometheus.Counter
 	gaps                              prometheus.Counter
-	doubles, late, undated            prometheus.Counter
+	doubles, late, undated, joined    prometheus.Counter
 	rotations, rotationErrors         prometheus.Counter
 	stalls                            prometheus.Counter
 	taskStalls, taskRestarts          *prometheus.CounterVec
@@ -35,7 +35,7 @@ type metrics struct {
 
 // lineCounts is what a stream counted since it last added it to the metrics,
 // so that a line costs no atomic operation.
-type lineCounts struct{ lines, bytes, partials, cut, doubles, undated int }
+type lineCounts struct{ lines, bytes, partials, cut, doubles, undated, joined int }
 
 func newMetrics(reg prometheus.Registerer, c *Collector) (*metrics, error) {
 	r := registration{reg: reg}
@@ -48,6 +48,7 @@ func newMetrics(reg prometheus.Registerer, c *Collector) (*metrics, error) {
 		doubles:          r.counter("doubles_dropped_total", "Records that the Engine sent twice and that were dropped."),
 		undated:          r.counter("undated_lines_total", "Lines without a time, or with one outside of 1970 to 2105, that came with the time of the line before."),
 		late:             r.counter("late_records_total", "Records that the Engine left out while a log was followed, and that were delivered afterwards, out of order."),
+		joined:           r.counter("joined_lines_total", "Lines that became part of the record of a line before, as a stack trace (Multiline)."),
 		damaged:          r.counter("damaged_records_total", "Places in log files, or in what the Engine sent, that held no record and were left out."),
 		missed:           r.counter("missed_containers_total", "Containers that were removed before their log could be opened."),
 		unpolled:         r.counter("unpolled_containers_total", "Containers that were removed while they were polled, or while their log could not be read: what they wrote after it was read last, if anything, is lost."),

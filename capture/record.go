@@ -9,7 +9,7 @@ import (
 
 // recordKeys are the keys that a record may have besides the log key, short
 // names, and what Labels and Log_Attrs add.
-var recordKeys = []string{"stream", "container_id", "container_name", "image", "host", "partial"}
+var recordKeys = []string{"stream", "container_id", "container_name", "image", "host", "parser", "partial"}
 
 // recordTimeOffset is where the 8 bytes of the EventTime stand in a record:
 // behind the array header and the header of the extension.
@@ -41,6 +41,9 @@ func newRecordTemplate(cfg *Config, c *container, host string) *recordTemplate {
 		if v, ok := c.Labels[short.label]; ok && (i < alwaysShort || slices.Contains(cfg.Labels.short, short.key)) {
 			fields = append(fields, field{key: short.key, value: v})
 		}
+	}
+	if v := c.Labels[parserLabel]; v != "" {
+		fields = append(fields, field{key: "parser", value: v})
 	}
 	labels, met := fieldsOf(cfg.LabelKeys, "label", cfg.Labels.chosen(c))
 	attrs, more := fieldsOf(cfg.LabelKeys, "attr", c.Attrs)

@@ -13,9 +13,6 @@ import (
 
 var selectorKeys = "name (the default), id, image, " + shortNameList("", "") + ", label.KEY"
 
-// excludeLabel is the label by which a container opts out.
-const excludeLabel = "fluentbit.io/exclude"
-
 // labelPrefix is before a label's name where other keys may stand too.
 const labelPrefix = "label."
 
@@ -205,7 +202,7 @@ func (c *Config) wanted(ctr *container, self string) bool {
 	if c.ExcludeSelf && self != "" && ctr.ID == self {
 		return false
 	}
-	if strings.EqualFold(ctr.Labels[excludeLabel], "true") {
+	if ctr.optsOut() {
 		return false
 	}
 	if len(c.Include) > 0 && !c.Include.match(ctr) {

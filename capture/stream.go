@@ -70,30 +70,33 @@ type stream struct {
 	// The rest is guarded by col.out.mu.
 	tmpl      *recordTemplate
 	tag       string
-	pos       position // behind the last record consumed
-	committed position // behind the last record that Fluent Bit holds
-	news      bool     // it is in out.news
-	seen      uint64   // records consumed
-	half      bool     // one is being consumed
-	poison    *poison  // where the last panic was, nil before the first
-	inBatch   *Batch   // the open batch with records of this stream
-	batches   int      // that have records of this stream and were not acknowledged
-	lines     [3]line  // by std
-	late      *[3]line // of records that are delivered late; nil outside of that
-	startedAt int64    // the container's present run
-	long      [3]bool  // by std: its last line was more than one record
-	longs     [3]bool  // by std: any line was
-	headless  [3]bool  // by std: the next line may lack its beginning
-	breaks    uint32   // places met where records are missing
-	gap       gapAt    // the last one behind what was delivered
-	tty       bool     // a terminal ends its lines with CR LF
-	loose     bool     // the driver may lose the newline of a long line
-	lineTimes bool     // the driver gives all partials of a line one timestamp
-	// While a line is incomplete, a restart begins before its first partial, at
-	// the oldest base, and skips the records behind it that need no second
+	pos       position  // behind the last record consumed
+	committed position  // behind the last record that Fluent Bit holds
+	news      bool      // it is in out.news
+	seen      uint64    // records consumed
+	half      bool      // one is being consumed
+	poison    *poison   // where the last panic was, nil before the first
+	inBatch   *Batch    // the open batch with records of this stream
+	batches   int       // that have records of this stream and were not acknowledged
+	lines     [3]line   // by std
+	multi     languages // whose stack traces are joined
+	traces    *[3]trace // by std; nil without multi
+	watched   bool      // it is in col.traces
+	late      *[3]line  // of records that are delivered late; nil outside of that
+	startedAt int64     // the container's present run
+	long      [3]bool   // by std: its last line was more than one record
+	longs     [3]bool   // by std: any line was
+	headless  [3]bool   // by std: the next line may lack its beginning
+	breaks    uint32    // places met where records are missing
+	gap       gapAt     // the last one behind what was delivered
+	tty       bool      // a terminal ends its lines with CR LF
+	loose     bool      // the driver may lose the newline of a long line
+	lineTimes bool      // the driver gives all partials of a line one timestamp
+	// While a line or a trace is incomplete, a restart begins before its first
+	// record, at the oldest base, and skips the records behind it that need no second
 	// delivery; skip is what is left to be skipped.
 	based   bool       // any base is needed
-	bases   [3]*base   // by std, and restored
+	bases   [5]*base   // restored; by std of lines; and of traces
 	skip    [3]uint32  // by std
 	count   lineCounts // since the last publish
 	emitted uint64     // lines, until then
@@ -142,6 +145,7 @@ func (s *stream) describe(c *container) {
 	}
 	s.tmpl = newRecordTemplate(s.col.cfg, c, s.col.host)
 	s.sayMet(s.tmpl.met)
+	s.heed(c)
 	s.tag = expandTag(s.col.cfg.TagTemplate, c, s.col.host)
 }
 
@@ -242,7 +246,7 @@ func (s *stream) snapshot() position {
 	p := b.pos
 	p.cutTS = s.pos.cutTS
 	for std := range p.skip {
-		p.skip[std] = b.seen[std] - s.lines[std].partial + s.skip[std]
+		p.skip[std] = b.seen[std] - s.held(uint8(std)) + s.skip[std]
 	}
 	return p
 }
@@ -299,6 +303,7 @@ func (s *stream) reportGap(ctx context.Context, a *anchor) error {
 			s.endLine(std, true)
 		}
 	}
+	s.endTraces()
 	for i := range a.n { // also of a position that was loaded
 		if m := a.at(i); m.Size >= chunkSize && int(m.Std) < len(s.longs) {
 			s.longs[m.Std] = true
@@ -341,6 +346,9 @@ func (s *stream) publish() {
 		m.truncated.Add(float64(s.count.cut))
 		m.doubles.Add(float64(s.count.doubles))
 		m.undated.Add(float64(s.count.undated))
+	}
+	if s.count.joined > 0 {
+		m.joined.Add(float64(s.count.joined))
 	}
 	s.emitted += uint64(s.count.lines)
 	s.movedAt = time.Now()

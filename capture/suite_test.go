@@ -40,6 +40,8 @@ var scenarios = []struct {
 	{"short runs that nothing announces", testShortRunsUnannounced},
 	{"records that cannot be dated", testRecordsThatCannotBeDated},
 	{"times of every form", testTimesOfEveryForm},
+	{"stack traces", testTraces},
+	{"stack traces over restarts", testTracesOverRestarts},
 }
 
 // TestReaders is the conformance suite.

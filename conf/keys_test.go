@@ -17,7 +17,7 @@ import (
 var known = map[string][]string{
 	"service": {
 		"daemon", "flush", "grace", "hc_period", "health_check", "hot_reload", "hot_reload.ensure_thread_safety", "http_listen", "http_port", "http_server",
-		"log_level", "multiline_buffer_limit", "parsers_file", "plugins_file", "scheduler.base", "scheduler.cap",
+		"log_level", "parsers_file", "plugins_file", "scheduler.base", "scheduler.cap",
 		"storage.backlog.mem_limit", "storage.keep.rejected", "storage.max_chunks_up", "storage.path",
 		"storage.rejected.limit", "storage.sync",
 	},
@@ -30,9 +30,6 @@ var known = map[string][]string{
 
 // listed are the keys in use that `fluent-bit -F NAME -h` or `fluent-bit -o NAME -h` lists.
 var listed = map[string][]string{
-	"filter multiline": {
-		"emitter_mem_buf_limit", "emitter_storage.type", "flush_ms", "multiline.key_content", "multiline.parser",
-	},
 	"filter parser":      {"key_name", "parser", "reserve_data"},
 	"filter rewrite_tag": {"emitter_mem_buf_limit", "emitter_storage.type", "rule"},
 	"output file":        {"file", "path"},
@@ -101,7 +98,7 @@ func TestSafe(t *testing.T) {
 			}
 			for _, key := range keys {
 				v, ok := s.keys[key]
-				if must := s.kind == "input" || s.name() == "filter rewrite_tag" || s.name() == "filter multiline"; must && (!ok || v.off || key != "db" && v.value != "filesystem") {
+				if must := s.kind == "input" || s.name() == "filter rewrite_tag"; must && (!ok || v.off || key != "db" && v.value != "filesystem") {
 					t.Errorf("%s, %s: %s is %+v", file, s.name(), key, v)
 				}
 			}

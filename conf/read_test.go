@@ -10,7 +10,7 @@ import (
 )
 
 // names of the examples; each is there in both formats.
-var names = []string{"fluent-bit", "loki", "kafka", "loki-kafka", "victorialogs", "json", "multiline", "routing"}
+var names = []string{"fluent-bit", "loki", "kafka", "loki-kafka", "victorialogs", "json", "multiline", "routing", "by-label"}
 
 // setting is one line of an example; off is one that can be switched on.
 type setting struct {

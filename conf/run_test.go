@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -103,7 +104,7 @@ var texts = map[string][]string{
 // TestMultiline: traces of containers that write at the same time are joined, each on its own; all other lines come as they
 // are, each once, in order; and the last of all comes without another behind it.
 func TestMultiline(t *testing.T) {
-	const ordinary = 100_000 // more than an emitter holds with its default limit
+	const ordinary = 100_000
 	bothFormats(t, "multiline", func(t *testing.T, fluentBit, file string) {
 		engine := dockertest.Start(t)
 		want := map[string][]string{}
@@ -150,6 +151,53 @@ func TestMultiline(t *testing.T) {
 					}
 				}
 			}
+		}
+	})
+}
+
+// TestByLabel: what a container asks for by its labels, it gets: the parser that the configuration has for the name, traces
+// joined, or no record at all.
+func TestByLabel(t *testing.T) {
+	const access = `10.0.0.1 - - [10/Oct/2026:13:55:36 +0000] "GET /cart?a=b HTTP/1.1" 200 2326 "-" "curl/8.1"`
+	written := map[string]struct {
+		label, value string
+		lines        []string
+	}{
+		"nginx":   {"parser", "nginx", []string{access, "no access"}},
+		"json":    {"parser", "application_json", []string{`{"level":"info"}`}},
+		"unknown": {"parser", "nginx.json", []string{access}},
+		"java":    {"multiline", "java", strings.Split(texts["java"][1], "\n")},
+		"plain":   {"other", "x", []string{access}},
+		"out":     {"exclude", "true", []string{"never"}},
+	}
+	wanted := map[string][]string{
+		"nginx":   {"GET /cart?a=b 200 curl/8.1 <nil>", "<nil> <nil> <nil> <nil> no access"},
+		"json":    {"<nil> <nil> <nil> <nil> map[level:info]"},
+		"unknown": {"<nil> <nil> <nil> <nil> " + access},
+		"java":    {"<nil> <nil> <nil> <nil> " + texts["java"][1]},
+		"plain":   {"<nil> <nil> <nil> <nil> " + access},
+	}
+	bothFormats(t, "by-label", func(t *testing.T, fluentBit, file string) {
+		engine := dockertest.Start(t)
+		ids := map[string]string{}
+		for name, w := range written {
+			c := engine.Run(dockertest.Container{Name: name, Labels: map[string]string{"fluentbit.io/" + w.label: w.value}})
+			c.Stdout(w.lines...)
+			ids[name] = c.ID
+		}
+		a := start(t, fluentBit, install(t, file, withEngine(engine.Host())))
+		a.await("its records", func(out, _ string) bool { return strings.Count(out, "\n") >= 6 })
+		a.stop()
+		got := map[string][]string{}
+		for _, r := range a.records() {
+			name := fmt.Sprint(r["container_name"])
+			got[name] = append(got[name], fmt.Sprint(r["method"], " ", r["path"], " ", r["code"], " ", r["agent"], " ", r["log"]))
+			if r["container_id"] != ids[name] || r["stream"] != "stdout" {
+				t.Errorf("%s: the record's own keys are %v", name, r)
+			}
+		}
+		if !reflect.DeepEqual(got, wanted) {
+			t.Errorf("got %q\nwant %q", got, wanted)
 		}
 	})
 }
