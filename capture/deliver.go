@@ -64,7 +64,7 @@ func (s *stream) leaveOut(at *entry, m mark) {
 	for std := range uint8(len(s.lines)) {
 		if at == nil || at.std == std {
 			s.lines[std] = line{}
-			s.dropTrace(uint8(std))
+			s.dropTrace(std)
 		}
 	}
 	if at != nil {

@@ -91,7 +91,7 @@ func (s traceState) next(line []byte) traceState {
 	case goMessage, goBetween, goCall, goPlace:
 		return s.nextGo(line)
 	case rubyFrame:
-		if isBlank(line, 0) && bytes.HasPrefix(unindent(line), []byte("from ")) && isRubyPlace(line) {
+		if isBlank(line) && bytes.HasPrefix(unindent(line), []byte("from ")) && isRubyPlace(line) {
 			return rubyFrame
 		}
 	}
@@ -151,7 +151,7 @@ func isJavaMessage(line []byte) bool {
 
 func (s traceState) nextPython(line []byte) traceState {
 	switch {
-	case s == pythonFrame && isBlank(line, 0):
+	case s == pythonFrame && isBlank(line):
 		return pythonFrame
 	case s == pythonFrame && isPythonMessage(line):
 		return pythonMessage
@@ -184,10 +184,10 @@ func (s traceState) nextGo(line []byte) traceState {
 	case len(line) == 0 && s != goPlace:
 		return goBetween
 	case s == goPlace:
-		if isBlank(line, 0) {
+		if isBlank(line) {
 			return goCall
 		}
-	case s == goMessage && isBlank(line, 0), s != goCall && starts("[signal "):
+	case s == goMessage && isBlank(line), s != goCall && starts("[signal "):
 		return goMessage
 	case s != goCall && (isGoroutine(line) || starts("runtime stack:")):
 		return goCall
@@ -259,8 +259,8 @@ func isWord(c byte) bool {
 	return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }
 
-// isBlank says whether a line has a blank or tab at i.
-func isBlank(line []byte, i int) bool { return len(line) > i && (line[i] == ' ' || line[i] == '\t') }
+// isBlank says whether a line begins with a blank or tab.
+func isBlank(line []byte) bool { return len(line) > 0 && (line[0] == ' ' || line[0] == '\t') }
 
 // unindent is the line without blanks and tabs before it.
 func unindent(line []byte) []byte { return bytes.TrimLeft(line, " \t") }
