@@ -22,8 +22,9 @@ const (
 	// tracePause is how much younger than the line before a line of a trace may
 	// be, and how long the next one is waited for where the log is read to its end.
 	tracePause = 2 * time.Second
-	// maxTraceWait is how long it is waited for while the log cannot be read.
-	maxTraceWait = time.Minute
+	// maxTrace is how much younger than the first line it may be, and how long the
+	// next one is waited for while the log cannot be read: the position waits, too.
+	maxTrace = time.Minute
 	// traceTick is how often it is looked for traces that nothing more comes of.
 	traceTick = 500 * time.Millisecond
 )
@@ -72,7 +73,7 @@ func (s *stream) whole(std uint8, e *entry, ts int64, text []byte, cut bool) {
 
 // hasRoom says whether a line of so many bytes may belong to the trace.
 func (t *trace) hasRoom(ts int64, size, most int) bool {
-	return t.lines < maxTraceLines && len(t.text)+1+size <= most && ts-t.last <= int64(tracePause)
+	return t.lines < maxTraceLines && len(t.text)+1+size <= most && ts-t.last <= int64(tracePause) && ts-t.ts <= int64(maxTrace)
 }
 
 func (s *stream) beginTrace(std uint8, e *entry, ts int64, text []byte, state traceState) {
@@ -181,8 +182,9 @@ func (c *Collector) closeTraces() {
 
 func (s *stream) endIdleTraces() {
 	polled := s.notes.now() == readerPoll
+	_, running := s.col.present(s.id)
 	s.meta.Lock()
-	reading, since, lastPoll := s.doing == streamReading && !s.synced.IsZero(), s.doingSince, s.lastPoll
+	reading, since, lastPoll := running && s.doing == streamReading && !s.synced.IsZero(), s.doingSince, s.lastPoll
 	s.meta.Unlock()
 	present := s.col.captured(s.id) == s
 	out, now := s.col.out, time.Now()
@@ -210,7 +212,7 @@ func (s *stream) endIdleTraces() {
 			s.settle()
 		case out.bytes >= out.limit: // what follows was not read yet
 			t.read = now
-		case polled && !lastPoll.Before(t.read.Add(tracePause)), !polled && reading && min(now.Sub(t.read), now.Sub(since)) >= tracePause, now.Sub(t.began) >= maxTraceWait:
+		case running && polled && !lastPoll.Before(t.read.Add(tracePause)), !polled && reading && min(now.Sub(t.read), now.Sub(since)) >= tracePause, now.Sub(t.began) >= maxTrace:
 			s.endTrace(std)
 		}
 	}

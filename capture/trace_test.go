@@ -191,6 +191,22 @@ func compiled(expr string) *regexp.Regexp {
 	return regexps[expr]
 }
 
+// A line that belongs to no trace costs no allocation, nor does one that does.
+func TestTraceRulesDoNotAllocate(t *testing.T) {
+	const all = javaTraces | pythonTraces | goTraces | rubyTraces
+	line := []byte(strings.Repeat("2026-01-02 INFO the errors: 0, at 12:30 in ", 5))
+	if n := testing.AllocsPerRun(1000, func() {
+		if all.begins(line) != noTrace {
+			panic("it begins a trace")
+		}
+		for s := noTrace; s <= rubyFrame; s++ {
+			s.next(line)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 // tracingStream is a stream that joins traces, and that no timer looks at.
 func tracingStream(t *testing.T, l languages) *stream {
 	s := benchStream(t)
@@ -383,6 +399,15 @@ func TestBoundsOfATrace(t *testing.T) {
 	feed(s, at+2+2*int64(tracePause), frame)
 	checkSequence(t, "time", []string{head + "\n" + frame + "\n" + frame, frame}, texts(s))
 
+	s = tracingStream(t, javaTraces)
+	for i := range int64(40) {
+		feed(s, at+i*int64(tracePause), []string{head, frame}[min(i, 1)])
+	}
+	have = texts(s)
+	if n := strings.Count(have[0], "\n"); len(have) != 1+39-n || n != int(maxTrace/tracePause) {
+		t.Errorf("%d frames were joined, %d records", n, len(have))
+	}
+
 	// A place where records are missing, and a line that is cut, belong to none.
 	s = tracingStream(t, javaTraces)
 	feed(s, at, head)
@@ -503,7 +528,7 @@ func testTracesOverRestarts(t *testing.T, r readerCase) {
 func TestTraceWaitsForItsLog(t *testing.T) {
 	s := benchStream(t)
 	s.joinsTraces(javaTraces)
-	s.col.streams.byID[s.id] = &streamTask{stream: s}
+	s.col.streams.byID[s.id] = &streamTask{stream: s, cancel: func() {}}
 	s.col.traces.timer.Stop()
 	now := time.Now()
 	open := func() {
@@ -520,8 +545,10 @@ func TestTraceWaitsForItsLog(t *testing.T) {
 	}{
 		{"it is read", func() { s.is(streamReading); s.inSync(); s.doingSince = now.Add(-time.Hour) }, true},
 		{"it was just opened", func() { s.doingSince = now }, false},
+		{"it does not run", func() { s.doingSince = now.Add(-time.Hour); s.col.streams.byID[s.id].cancel = nil }, false},
+		{"it runs", func() { s.col.streams.byID[s.id].cancel = func() {} }, true},
 		{"it fails", func() { s.is(streamRetrying); s.doingSince = now.Add(-time.Hour) }, false},
-		{"it fails for long", func() { s.traces[stdout].began = now.Add(-maxTraceWait) }, true},
+		{"it fails for long", func() { s.traces[stdout].began = now.Add(-maxTrace) }, true},
 		{"it is polled", func() { s.is(streamReading); s.notes.note(readerPoll); s.polledAt(now.Add(-time.Second)) }, false},
 		{"it was polled again", func() { s.polledAt(now) }, true},
 		{"nothing is taken", func() { s.col.out.limit = 0 }, false},
