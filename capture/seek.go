@@ -32,6 +32,11 @@ func (l *fileLog) seek(ctx context.Context) error {
 			}
 		}
 	}
+	for _, f := range l.files[:at.file] {
+		if !f.trusted { // it may be met again
+			l.meet(f)
+		}
+	}
 	l.drop(0, at.file)
 	for i, f := range l.files {
 		f.placed = i == 0

@@ -242,6 +242,9 @@ func (x *written) byFile() bool { return x.spec.Files }
 // optional says that a line may come or not: its container was not wanted then.
 func (x *written) optional(l *wline) bool {
 	for _, p := range x.unwanted {
+		if x.w.unheard && p.from.Sub(x.born) < shortLife && !l.at.After(p.from) {
+			return true // it was not known before
+		}
 		if !l.at.Before(p.from) && (p.to.IsZero() || !l.at.After(p.to) || x.w.stepped.Load()) {
 			return true
 		}
@@ -316,6 +319,9 @@ func (x *written) mayMiss(l *wline) (may, silent bool) {
 	if x.movedUnseen() {
 		return true, true // what the Engine writes on in is not seen
 	}
+	if !x.handled.IsZero() && x.datedBack(l) {
+		return true, true // in a file that was handled it is taken for what was read
+	}
 	if !x.handled.IsZero() && !l.at.After(x.handled) {
 		return true, x.isFirst(l, true, x.handled) // a file of which nothing was read looks as it did
 	}
@@ -323,7 +329,7 @@ func (x *written) mayMiss(l *wline) (may, silent bool) {
 	turn := time.Duration(x.w.p.Rotate)*time.Millisecond + 15*time.Second
 	far := followed && x.recordsWithin(l, turn) > compared
 	if !l.forgot.IsZero() {
-		return true, far || x.isFirst(l, false, l.forgot) || followed && l.forgot.Sub(l.at) < turn || x.gone && x.unseen()
+		return true, far || x.isFirst(l, false, l.forgot) || followed && l.forgot.Sub(l.at) < turn || x.skips > 0 && x.w.endsWithin(l.at, turn) || x.gone && x.unseen()
 	}
 	if x.gone {
 		return true, x.unseen()
@@ -334,6 +340,19 @@ func (x *written) mayMiss(l *wline) (may, silent bool) {
 // endsWithin says whether an agent ended within a time.
 func (w *world) endsWithin(from time.Time, d time.Duration) bool {
 	return slices.ContainsFunc(w.ended, func(e endedAgent) bool { return !e.at.Before(from) && e.at.Sub(from) <= d })
+}
+
+// datedBack says whether a line is older, by its time, than one that came of before
+// it. mu is held.
+func (x *written) datedBack(l *wline) bool {
+	for std := range x.lines {
+		for _, o := range x.lines[std] {
+			if o.seq < l.seq && o.isThere() && o.lo > l.hi+inversion {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // unseen says whether nobody may have seen that the container was removed: the
@@ -428,7 +447,7 @@ func (w *world) tally(a *simAgent) {
 			unpolled++
 		default:
 			gaps += float64(s.times)
-			summed = summed || strings.Contains(s.text, "from the log file")
+			summed = summed || s.summed
 		}
 	}
 	w.mu.Unlock()

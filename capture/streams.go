@@ -203,7 +203,7 @@ func (c *Collector) forget(t *streamTask) {
 func (c *Collector) dropGone(n int) {
 	for len(c.streams.gone) > 0 {
 		t := c.streams.gone[0]
-		if n <= 0 && t.gone && time.Since(t.goneAt) < goneGrace {
+		if n <= 0 && t.gone && (time.Since(t.goneAt) < goneGrace || c.mayComeBack(t)) {
 			return
 		}
 		n--
@@ -218,6 +218,18 @@ func (c *Collector) dropGone(n int) {
 			c.unsaved = true
 		}
 	}
+}
+
+// mayComeBack says whether a stream that was ended has records on their way to
+// Fluent Bit, and a container that may be wanted again: another stream of it would
+// read them once more. c.mu is held.
+func (c *Collector) mayComeBack(t *streamTask) bool {
+	if _, exists := c.others[t.stream.id]; !exists || t.cancel != nil {
+		return false
+	}
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	return t.stream.batches > 0
 }
 
 // running returns the streams that run.
