@@ -205,6 +205,7 @@ func (w *world) mayDouble(a *simAgent, x *written, l *wline) string {
 	switch {
 	case l.acked.IsZero():
 	case w.lostBase(a, x), x.movedUnseen():
+	case x.long && x.skips > 0: // of what was delivered behind an incomplete line, some had been left out
 	case !end.killed:
 		return " although it was acknowledged"
 	case end.at.Sub(l.acked) > killSlack:
@@ -333,6 +334,9 @@ func (x *written) mayMiss(l *wline) (may, silent bool) {
 	}
 	if x.gone {
 		return true, x.unseen()
+	}
+	if x.datedBack(l) && x.w.wasSaid(x, l) {
+		return true, true // behind a gap it is found by its time
 	}
 	return x.skips > 0 && (far || x.w.endsWithin(l.at, turn)), true
 }
