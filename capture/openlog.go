@@ -345,25 +345,39 @@ func (f *followReader) openAnother(ctx context.Context, s *stream) error {
 }
 
 // behind implements openReader: it asks for the last record.
-func (f *followReader) behind(ctx context.Context, s *stream) (bool, error) {
-	log, err := f.request(ctx, s, false, 1)
+func (f *followReader) behind(ctx context.Context, s *stream) (behind bool, err error) {
+	target := s.position()
+	err = f.atEnd(ctx, s, func(e *entry) { behind = target.before(e) })
+	return behind, err
+}
+
+// endTail is how many records back the end of a terminal's log is asked for: what
+// was taken for one record, because it had no end, is cut like that again.
+const endTail = 4
+
+// atEnd calls each for the last records of the log, the last one last.
+func (f *followReader) atEnd(ctx context.Context, s *stream, each func(*entry)) error {
+	tail := 1
+	if s.container().TTY {
+		tail = endTail
+	}
+	log, err := f.request(ctx, s, false, tail)
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer log.close()
-	target, behind := s.position(), false
+	late := time.AfterFunc(callTimeout, func() { log.cut(errStalled) })
+	defer late.Stop()
+	target := s.position()
 	log.w.expect(&target.anchor)
 	for eof := false; !eof; {
 		_, err := log.w.fill(log.body)
 		if eof = errors.Is(err, io.EOF); err != nil && !eof {
-			return false, cause(log.ctx, err)
+			return cause(log.ctx, err)
 		}
-		if err := log.w.each(eof, func(e *entry) error {
-			behind = target.before(e)
-			return nil
-		}); err != nil {
-			return false, err
+		if err := log.w.each(eof, func(e *entry) error { each(e); return nil }); err != nil {
+			return err
 		}
 	}
-	return behind, nil
+	return nil
 }
