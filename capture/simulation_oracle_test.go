@@ -324,16 +324,16 @@ func (x *written) mayMiss(l *wline) (may, silent bool) {
 		return true, true // in a file that was handled it is taken for what was read
 	}
 	if !x.handled.IsZero() && !l.at.After(x.handled) {
-		return true, x.isFirst(l, true, x.handled) // a file of which nothing was read looks as it did
+		return true, x.isFirst(l, true, x.handled) || x.leftWithin(l.at, x.handled.Sub(l.at)) // a file of which nothing was read looks as it did
 	}
 	followed := x.followed()
 	turn := time.Duration(x.w.p.Rotate)*time.Millisecond + 15*time.Second
 	far := followed && x.recordsWithin(l, turn) > compared
 	if !l.forgot.IsZero() {
-		return true, far || x.isFirst(l, false, l.forgot) || followed && l.forgot.Sub(l.at) < turn || x.skips > 0 && x.w.endsWithin(l.at, turn) || x.gone && x.unseen()
+		return true, far || x.leftWithin(l.at, time.Second) || x.isFirst(l, false, l.forgot) || followed && l.forgot.Sub(l.at) < turn || x.skips > 0 && x.w.endsWithin(l.at, turn) || x.gone && x.unseen()
 	}
 	if x.gone {
-		return true, x.unseen()
+		return true, x.unseen() || x.w.unheard && x.goneAt.Sub(l.at) < shortLife
 	}
 	if x.datedBack(l) && x.w.wasSaid(x, l) {
 		return true, true // behind a gap it is found by its time
@@ -344,6 +344,11 @@ func (x *written) mayMiss(l *wline) (may, silent bool) {
 // endsWithin says whether an agent ended within a time.
 func (w *world) endsWithin(from time.Time, d time.Duration) bool {
 	return slices.ContainsFunc(w.ended, func(e endedAgent) bool { return !e.at.Before(from) && e.at.Sub(from) <= d })
+}
+
+// leftWithin says whether the container was not wanted any more within a time.
+func (x *written) leftWithin(from time.Time, d time.Duration) bool {
+	return slices.ContainsFunc(x.unwanted, func(p period) bool { return !p.from.Before(from) && p.from.Sub(from) <= d })
 }
 
 // datedBack says whether a line is older, by its time, than one that came of before
