@@ -55,6 +55,7 @@ type stream struct {
 	synced   time.Time               // when the present opening of the log had found its position, zero before; guarded by meta
 	opening  time.Time               // since when that is looked for; guarded by meta
 	asking   time.Time               // since when a poll is under way, zero while none is; guarded by meta
+	asked    time.Time               // when the last poll began; guarded by meta
 	lastPoll time.Time               // of a log that was polled since it was last open or read to its end; guarded by meta
 	cutOff   time.Time               // when reading ended early, since when the log was not read to its position; guarded by meta
 	failing  time.Time               // since when reading has failed, zero if it did not; guarded by meta
@@ -214,7 +215,9 @@ func (s *stream) isCutOff() {
 func (s *stream) asks(since time.Time) {
 	s.meta.Lock()
 	defer s.meta.Unlock()
-	s.asking = since
+	if s.asking = since; !since.IsZero() {
+		s.asked = since
+	}
 }
 
 // polledAt says when the log was read to its end while its container could

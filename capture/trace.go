@@ -136,6 +136,7 @@ func (s *stream) held(std uint8) uint32 {
 type openTraces struct {
 	streams []*stream
 	timer   *time.Timer // runs while there are any
+	armed   time.Time   // when it was set
 	closed  bool
 }
 
@@ -145,8 +146,13 @@ func (o *openTraces) watch(s *stream) {
 	}
 	s.watched = true
 	if o.streams = append(o.streams, s); len(o.streams) == 1 {
-		o.timer.Reset(traceTick)
+		o.arm()
 	}
+}
+
+func (o *openTraces) arm() {
+	o.armed = time.Now()
+	o.timer.Reset(traceTick)
 }
 
 // endIdleTraces emits the traces that nothing more comes of, and looks again
@@ -154,9 +160,10 @@ func (o *openTraces) watch(s *stream) {
 func (c *Collector) endIdleTraces() {
 	c.out.mu.Lock()
 	all := append([]*stream(nil), c.traces.streams...)
+	late := time.Since(c.traces.armed) > 2*traceTick
 	c.out.mu.Unlock()
 	for _, s := range all {
-		s.endIdleTraces()
+		s.endIdleTraces(late)
 	}
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
@@ -168,7 +175,7 @@ func (c *Collector) endIdleTraces() {
 	}
 	clear(c.traces.streams[len(open):])
 	if c.traces.streams = open; len(open) > 0 && !c.traces.closed {
-		c.traces.timer.Reset(traceTick)
+		c.traces.arm()
 	}
 }
 
@@ -180,11 +187,16 @@ func (c *Collector) closeTraces() {
 	c.traces.timer.Stop()
 }
 
-func (s *stream) endIdleTraces() {
+// endIdleTraces emits those of the stream; late says that this comes late, as
+// what is read may, too.
+func (s *stream) endIdleTraces(late bool) {
 	polled := s.notes.now() == readerPoll
 	_, running := s.col.present(s.id)
 	s.meta.Lock()
-	reading, since, lastPoll := running && s.doing == streamReading && !s.synced.IsZero(), s.doingSince, s.lastPoll
+	reading, since, polledSince := running && s.doing == streamReading && !s.synced.IsZero(), s.doingSince, s.asked
+	if s.lastPoll.IsZero() || !s.asking.IsZero() {
+		polledSince = time.Time{}
+	}
 	s.meta.Unlock()
 	present := s.col.captured(s.id) == s
 	out, now := s.col.out, time.Now()
@@ -210,9 +222,9 @@ func (s *stream) endIdleTraces() {
 		case !present:
 			s.dropTrace(std) // another stream has taken its place, and reads it again
 			s.settle()
-		case out.bytes >= out.limit: // what follows was not read yet
+		case late, out.bytes >= out.limit: // what follows was not read yet
 			t.read = now
-		case running && polled && !lastPoll.Before(t.read.Add(tracePause)), !polled && reading && min(now.Sub(t.read), now.Sub(since)) >= tracePause, now.Sub(t.began) >= maxTrace:
+		case running && polled && !polledSince.Before(t.read.Add(tracePause)), !polled && reading && min(now.Sub(t.read), now.Sub(since)) >= tracePause, now.Sub(t.began) >= maxTrace:
 			s.endTrace(std)
 		}
 	}

@@ -549,8 +549,17 @@ func TestTraceWaitsForItsLog(t *testing.T) {
 		{"it runs", func() { s.col.streams.byID[s.id].cancel = func() {} }, true},
 		{"it fails", func() { s.is(streamRetrying); s.doingSince = now.Add(-time.Hour) }, false},
 		{"it fails for long", func() { s.traces[stdout].began = now.Add(-maxTrace) }, true},
-		{"it is polled", func() { s.is(streamReading); s.notes.note(readerPoll); s.polledAt(now.Add(-time.Second)) }, false},
-		{"it was polled again", func() { s.polledAt(now) }, true},
+		{"it is polled", func() {
+			s.is(streamReading)
+			s.notes.note(readerPoll)
+			s.asks(now.Add(-time.Second))
+			s.asks(time.Time{})
+			s.polledAt(now)
+		}, false},
+		{"it is being polled", func() { s.asks(now) }, false},
+		{"it was polled again", func() { s.asks(time.Time{}); s.polledAt(now) }, true},
+		{"the machine was busy", func() { s.col.traces.armed = now.Add(-tracePause) }, false},
+		{"it is not any more", func() { s.traces[stdout].read, s.col.traces.armed = now.Add(-tracePause), now }, true},
 		{"nothing is taken", func() { s.col.out.limit = 0 }, false},
 		{"another stream has its place", func() { s.col.out.limit = 1 << 20; delete(s.col.streams.byID, s.id) }, false},
 	} {

@@ -260,6 +260,11 @@ func (p *process) end(sig syscall.Signal) {
 func (p *process) again(sig syscall.Signal, s setup) *process {
 	p.t.Helper()
 	p.end(sig)
+	if sig == syscall.SIGKILL { // half a line must not spoil the next agent's first one
+		if _, err := p.pipe.WriteString("\n"); err != nil {
+			p.t.Error(err)
+		}
+	}
 	next := launchInto(p.t, p.sink, p.agent, s)
 	next.awaitLog(next.agent.ready(), 1)
 	return next

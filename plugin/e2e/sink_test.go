@@ -85,6 +85,9 @@ func (s *sink) read() {
 		if err == nil && line == end {
 			return
 		}
+		if err == nil && line == "" {
+			continue
+		}
 		var rec record
 		if err == nil {
 			rec, err = parseRecord(line)

@@ -87,6 +87,11 @@ func testTraces(t *testing.T, a agent, reader string, end syscall.Signal) {
 				t.Errorf("%d times instead of %d: %q", times, want[text], text)
 			}
 		}
+		for text := range want {
+			if have[text] == 0 {
+				t.Errorf("missing: %q", text)
+			}
+		}
 		t.Errorf("%d records, want %d", len(have), len(want))
 	}
 }
