@@ -158,8 +158,16 @@ func TestEngineHandledFiles(t *testing.T) {
 				// The container writes to the file of that name when it starts again.
 				c.Start()
 				c.Wait()
-				a.waitTexts(c.ID, "", 2*n-missing)
-				_, again := ascending(t, n, a.texts(c.ID, "")[n-missing:])
+				a.wait("the last line again", func(rs []got) bool {
+					return len(rs) >= 2*n-missing && strings.HasPrefix(rs[len(rs)-1].Fields["log"], last)
+				})
+				rest := a.texts(c.ID, "")[n-missing:]
+				if extra := len(rest) - n; extra > 0 && a.gaps() > 0 && !tc.counts {
+					// That look has said a gap, and taken the lines of a saved file for those of another log.
+					t.Logf("%d lines came again", extra)
+					rest = rest[extra:]
+				}
+				_, again := ascending(t, n, rest)
 				if again > 0 {
 					t.Errorf("%d lines of the second run missing", again)
 				}
