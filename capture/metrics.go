@@ -53,7 +53,7 @@ func newMetrics(reg prometheus.Registerer, c *Collector) (*metrics, error) {
 		missed:           r.counter("missed_containers_total", "Containers that were removed before their log could be opened."),
 		unpolled:         r.counter("unpolled_containers_total", "Containers that were removed while they were polled, or while their log could not be read: what they wrote after it was read last, if anything, is lost."),
 		rotations:        r.counter("stream_rotations_total", "Stream rotations: logs opened anew and closed as they were."),
-		rotationErrors:   r.counter("stream_rotation_errors_total", "Stream rotations that were left out because the log could not be opened a second time."),
+		rotationErrors:   r.counter("stream_rotation_errors_total", "Stream rotations that were left out: the log could not be opened a second time, or what is open was not read to where that begins."),
 		stalls:           r.counter("stream_stalls_total", "Streams that were silent while their log grew, and were opened again."),
 		reconnects:       r.counters("reconnects_total", "Log streams opened again, by reason.", "reason", reconnectReasons...),
 		taskStalls:       r.counters("task_stalls_total", "Tasks that gave no heartbeat for Task_Timeout and were cancelled.", "task", taskKinds...),

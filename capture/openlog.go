@@ -115,8 +115,8 @@ func (f *followReader) dropNext() {
 
 // rotate implements openReader.
 func (f *followReader) rotate(ctx context.Context, s *stream) error {
-	if open := f.current(); open != nil && open.midway.Load() {
-		return nil // it would begin again, and again
+	if open := f.current(); open != nil && !f.atRest(ctx, open) {
+		return errMidway // it would begin again, and again
 	}
 	next, err := f.openNext(ctx, s)
 	if err != nil {
@@ -148,6 +148,23 @@ func (f *followReader) rotate(ctx context.Context, s *stream) error {
 		next.close()
 	}
 	return errLags
+}
+
+// errMidway is why what is open of a log stays so: it is being sent.
+var errMidway = errors.New("what is open is sent a record, or what was stored, all the time")
+
+// restStep is how often it is looked whether a log has come to the end of a record.
+const restStep = 20 * time.Millisecond
+
+// atRest waits a moment for what is open of the log to be behind what was stored,
+// and at the end of a record. A busy stream is, between two of its reads.
+func (f *followReader) atRest(ctx context.Context, open *openLog) bool {
+	for left := turnTime; open.midway.Load() && f.current() == open; left -= restStep {
+		if left <= 0 || !sleep(ctx, restStep) {
+			return false
+		}
+	}
+	return true
 }
 
 // errLags is why what is open of a log stays so: what it has still to send is not
