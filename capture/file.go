@@ -176,9 +176,7 @@ func (l *fileLog) run(ctx context.Context, follow bool) error {
 			return err
 		case newer:
 		case ended:
-			if errors.Is(l.result, errGone) {
-				l.checkGone()
-			}
+			l.checkGone()
 			return l.result
 		default:
 			if ended, err = l.wait(ctx); err != nil {

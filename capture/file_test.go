@@ -3,6 +3,7 @@ package capture
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -274,6 +275,38 @@ func TestRemovedContainerIsReadToItsEnd(t *testing.T) {
 		a.pause(false)
 		a.waitRecords(n + 1)
 		a.waitFor("the stream to end", func() bool { return a.col.runningCount() == 0 })
+	}
+}
+
+// Files that log rotation drops after the last look at a log that has ended, and
+// that are removed with their container before the next: a gap, whatever told of
+// the end.
+func TestFilesRemovedBehindTheEnd(t *testing.T) {
+	s := benchStream(t)
+	path := jsonFile(t, 100)
+	s.describe(&container{ID: s.id, Name: "shop-web-1", Driver: "json-file", LogPath: path})
+	w, err := newWatcher()
+	must(t, err)
+	defer w.close()
+	l := &fileLog{s: s, path: path, wake: make(chan struct{}, 1), watch: w, timer: time.NewTimer(watchedPoll), poll: fastPoll}
+	l.deliver = l.accept
+	defer l.close()
+	must(t, l.open())
+	must(t, l.begin(t.Context()))
+	must(t, l.seek(t.Context()))
+	lines, err := os.ReadFile(path)
+	must(t, err)
+	for range 2 {
+		must(t, os.Remove(path))
+		must(t, os.WriteFile(path, lines, 0o600))
+	}
+	must(t, os.RemoveAll(filepath.Dir(path)))
+	must(t, l.run(t.Context(), false))
+	if n := testutil.ToFloat64(s.col.metrics.gaps); n != 1 {
+		t.Errorf("%v gaps", n)
+	}
+	if n := testutil.ToFloat64(s.col.metrics.lines); n != 100 {
+		t.Errorf("%v lines of the first file", n)
 	}
 }
 

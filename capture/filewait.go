@@ -128,11 +128,14 @@ func (l *fileLog) createdUntil(newest *logFile, counted int64) int64 {
 	return n
 }
 
-// checkGone follows the end of a log that was removed with its container: files
-// that were created and not opened by then never will be.
+// checkGone follows the end of a log: where it was removed with its container,
+// files that were created and not opened by then never will be. What told of the
+// end does not know that: it may have come before.
 func (l *fileLog) checkGone() {
 	last := l.files[len(l.files)-1]
+	_, err := inodeOf(l.path)
 	switch {
+	case err == nil && !errors.Is(l.result, errGone):
 	case l.created != nil:
 		l.watch.catchUp()
 		l.checkMissed(l.created.n.Load())
