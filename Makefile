@@ -61,7 +61,7 @@ else
 	go test -race -timeout 40m -p 2 -parallel 2 ./... # capture beside all the others
 endif
 
-versions: build ## README's table of what each Fluent Bit does under load: FLUENT_BITS="PATH PATH ...", by default this machine's
+versions: build ## the table of plugin/README.md: what each Fluent Bit does under load: FLUENT_BITS="PATH PATH ...", by default this machine's
 	STOPS=6 RELOADS=10 KILLS=8 PAUSE=35 go test -json -count=1 -timeout 3h -parallel 4 -run 'TestVersions|TestLines' ./plugin/e2e | go run ./docker/enginetest/cmd/testtable
 
 e2e: build ## Fluent Bit, VictoriaLogs and Kafka, all real: what came of 200,000 lines, and through faults; LOKI_URL=http://host:port for a Loki

@@ -93,7 +93,7 @@ const (
 const minTaskTimeout = 2 * callTimeout
 
 // Option is one row of the option table. The table drives ParseConfig,
-// Fluent Bit's config_map, the README and the example configurations.
+// Fluent Bit's config_map, conf/README.md and the example configurations.
 type Option struct {
 	Key     string // as written in fluent-bit.conf; matched in any case
 	Default string // text of the default; empty is "not set"
@@ -105,7 +105,7 @@ type Option struct {
 
 var errNotAllowed = errors.New("value not allowed")
 
-// Options returns the option table, in the order of the README.
+// Options returns the option table, in the order of conf/README.md.
 func Options() []Option { return options }
 
 var options = []Option{

@@ -3,6 +3,7 @@ package capture
 import (
 	"flag"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -13,35 +14,41 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-var update = flag.Bool("update", false, "write the generated tables into README.md")
+var update = flag.Bool("update", false, "write the generated tables into the documents")
 
-const readme = "../README.md"
+// The documents that the code is held to.
+const (
+	confDocument         = "../conf/README.md"
+	metricsDocument      = "../docker/README.md"
+	troubleshooting      = "../docker/TROUBLESHOOTING.md"
+	dependenciesDocument = "../plugin/README.md"
+)
 
 // TestREADMETables: the tables between the markers are what the code says. To write them anew:
 //
 //	go test ./capture -run README -update
 func TestREADMETables(t *testing.T) {
-	b, err := os.ReadFile(readme)
-	must(t, err)
-	have := string(b)
-	want := have
-	for name, table := range map[string]string{"options": optionTable(), "metrics": metricTable(t)} {
-		open, end := "<!-- generated: "+name+" -->\n", "<!-- end -->\n"
-		head, rest, ok := strings.Cut(want, open)
-		_, tail, ok2 := strings.Cut(rest, end)
+	for _, c := range []struct{ document, name, table string }{
+		{confDocument, "options", optionTable()},
+		{metricsDocument, "metrics", metricTable(t)},
+	} {
+		b, err := os.ReadFile(c.document)
+		must(t, err)
+		open, end := "<!-- generated: "+c.name+" -->\n", "<!-- end -->\n"
+		head, rest, ok := strings.Cut(string(b), open)
+		have, tail, ok2 := strings.Cut(rest, end)
 		if !ok || !ok2 {
-			t.Fatalf("README.md lacks the markers of the table of %s", name)
+			t.Fatalf("%s lacks the markers of the table of %s", c.document, c.name)
 		}
-		want = head + open + table + end + tail
+		if have == c.table {
+			continue
+		}
+		if *update {
+			must(t, os.WriteFile(c.document, []byte(head+open+c.table+end+tail), 0o644))
+			continue
+		}
+		t.Errorf("the table of %s in %s is out of date; go test ./capture -run README -update writes it; it should be\n%s", c.name, c.document, c.table)
 	}
-	if want == have {
-		return
-	}
-	if *update {
-		must(t, os.WriteFile(readme, []byte(want), 0o644))
-		return
-	}
-	t.Errorf("README.md is out of date; go test ./capture -run README -update writes it; it should be\n%s", want)
 }
 
 func optionTable() string {
@@ -108,42 +115,50 @@ func metricTable(t *testing.T) string {
 // saidText finds the warnings and errors that the code logs.
 var saidText = regexp.MustCompile(`(?:\.(?:Warn|Error)\(|slog\.Level(?:Warn|Error), )"([^"]+)"`)
 
-// TestREADMETroubleshooting: every warning and error that can be logged is explained.
+// TestREADMETroubleshooting: every warning and error that can be logged is explained, wherever below capture and plugin it is.
 func TestREADMETroubleshooting(t *testing.T) {
-	b, err := os.ReadFile(readme)
+	b, err := os.ReadFile(troubleshooting)
 	must(t, err)
 	said := 0
-	for _, dir := range []string{".", "../plugin"} {
-		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
-		must(t, err)
-		for _, file := range files {
-			if strings.HasSuffix(file, "_test.go") {
-				continue
+	for _, root := range []string{".", "../plugin"} {
+		must(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case d.IsDir() && notInThePlugin(d.Name()):
+				return filepath.SkipDir
+			case d.IsDir(), filepath.Ext(path) != ".go", strings.HasSuffix(path, "_test.go"):
+				return nil
 			}
-			src, err := os.ReadFile(file)
-			must(t, err)
+			src, err := os.ReadFile(path)
 			for _, m := range saidText.FindAllStringSubmatch(string(src), -1) {
 				said++
 				if !strings.Contains(string(b), m[1]) {
-					t.Errorf("%s logs %q, which README.md does not explain", file, m[1])
+					t.Errorf("%s logs %q, which %s does not explain", path, m[1], troubleshooting)
 				}
 			}
-		}
+			return err
+		}))
 	}
 	if said == 0 {
 		t.Error("no log text was found at all")
 	}
 }
 
+// notInThePlugin says of a directory's name that what is there is for tests.
+func notInThePlugin(dir string) bool {
+	return dir == "testdata" || dir == "e2e" || dir == "backends" || strings.HasSuffix(dir, "test")
+}
+
 // TestREADMEDependencies: every direct requirement of the module has its reason.
 func TestREADMEDependencies(t *testing.T) {
 	mod, err := os.ReadFile("../go.mod")
 	must(t, err)
-	b, err := os.ReadFile(readme)
+	b, err := os.ReadFile(dependenciesDocument)
 	must(t, err)
 	for _, m := range regexp.MustCompile(`(?m)^\t(\S+) v\S+$`).FindAllStringSubmatch(string(mod), -1) {
 		if !strings.Contains(string(b), "| `"+m[1]+"` |") {
-			t.Errorf("README.md gives no reason for %s", m[1])
+			t.Errorf("%s gives no reason for %s", dependenciesDocument, m[1])
 		}
 	}
 }

@@ -20,7 +20,7 @@ import (
 
 // TestEngineShortLivedLog compares what comes of a log that the Engine rotates
 // all the time, in each way of reading and by what docker logs -f does, in the
-// same run. Its table is what README and CHANGELOG speak of. SHORT_LINES=400 is
+// same run. Its table is what capture/README.md#what-the-engine-leaves-out and CHANGELOG.md speak of. SHORT_LINES=400 is
 // the full number, SHORT_HOST another Engine.
 func TestEngineShortLivedLog(t *testing.T) {
 	lines, all := fromEnv(t, "SHORT_LINES", 60), os.Getenv("SHORT_LINES") != ""

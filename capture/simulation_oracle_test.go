@@ -140,7 +140,7 @@ func (x *written) beginning(std uint8, text string, ts int64) *wline {
 }
 
 // glued says whether a record is two lines, because the container left no end to
-// the first: what README says of a terminal through the API and of journald. mu is
+// the first: what capture/README.md#limits says of a terminal through the API and of journald. mu is
 // held.
 func (x *written) glued(std uint8, text string, ts int64) bool {
 	journald := x.spec.Driver == "journald"

@@ -66,7 +66,7 @@ func run(t *testing.T, cmd *exec.Cmd) string {
 	return strings.TrimSuffix(string(out), "\n")
 }
 
-// TestImage builds the Dockerfile and runs the image as README says: with a read-only root, as a user of no rights through
+// TestImage builds the Dockerfile and runs the image as docker/README.md#the-image says: with a read-only root, as a user of no rights through
 // the API, and as root with one capability from the log files; every line of another container comes once, in order, also
 // when the image's container is restarted meanwhile. With IMAGE_TEST the plugin is compiled in the image, which takes minutes,
 // else what `make build` has built is put there.

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Rules by which a line may be missing, in the words of README's Guarantees.
+// Rules by which a line may be missing, in the words of capture/README.md#guarantees.
 const (
 	ruleBefore    = "of a container that was stopped at the first start of Fluent Bit, and not started since"
 	ruleRotated   = "rotated away before it was read, said as a gap"

@@ -67,7 +67,7 @@ func TestDashboard(t *testing.T) {
 
 // TestMetricsExist: the dashboard and the alert rules ask for metrics that there are.
 func TestMetricsExist(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
+	document, err := os.ReadFile("../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,8 +81,8 @@ func TestMetricsExist(t *testing.T) {
 	}
 	for _, name := range all {
 		plain := regexp.MustCompile(`_seconds_(bucket|sum|count)$`).ReplaceAllString(name, "_seconds")
-		if !strings.Contains(string(readme), "| `"+plain+"` |") {
-			t.Errorf("README.md knows no metric %s", name)
+		if !strings.Contains(string(document), "| `"+plain+"` |") {
+			t.Errorf("docker/README.md knows no metric %s", name)
 		}
 	}
 }
