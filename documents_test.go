@@ -2,6 +2,7 @@
 package documents
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -33,6 +34,9 @@ func walk(t *testing.T, f func(name string, text string)) {
 			return nil
 		}
 		b, err := os.ReadFile(name)
+		if errors.Is(err, fs.ErrNotExist) { // of a test that runs beside this one
+			return nil
+		}
 		f(name, string(b))
 		return err
 	}); err != nil {
