@@ -53,11 +53,11 @@ func TestSimulation(t *testing.T) {
 	if r.seed == 0 {
 		r.seed = uint64(r.began.UnixNano())
 	}
-	limit := *simTime
-	if limit == 0 && *simSeeds == 0 { // a few that are always the same
-		r.seed, *simSeeds = 500, 5
+	seeds := *simSeeds
+	if *simTime == 0 && seeds == 0 { // a few that are always the same
+		r.seed, seeds = 500, 5
 	}
-	for n := 0; n < *simSeeds || (*simSeeds == 0 && time.Since(r.began) < limit); n++ {
+	for n := 0; n < seeds || (seeds == 0 && time.Since(r.began) < *simTime); n++ {
 		r.plan(r.seed + uint64(n))
 		r.progress()
 		if *simFirst && len(r.finds) > 0 {

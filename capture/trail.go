@@ -153,11 +153,21 @@ func (t *trail) find(m trailMark, i int) int {
 }
 
 // place is where the trail has a record with which a log begins, the last of
-// what is confirmed or one behind it; -1 if nowhere, or if it is one of several
-// equal pieces.
+// what is confirmed or one behind it; -1 if nowhere, or if it is a piece of a line
+// that may be equal to the one before or behind.
 func (t *trail) place(m trailMark) int {
 	i := t.find(m, max(0, t.verified-1))
-	if i >= 0 && m.size >= chunkSize && (i > 0 && t.marks[i-1] == m || t.find(m, i+1) == i+1) {
+	if i < 0 || m.size < chunkSize {
+		return i
+	}
+	next, before := i+1, i-1
+	for next < len(t.marks) && t.marks[next].std != m.std {
+		next++
+	}
+	for before >= 0 && t.marks[before].std != m.std {
+		before--
+	}
+	if next == len(t.marks) || t.marks[next] == m || before < 0 || t.marks[before] == m {
 		return -1
 	}
 	return i
