@@ -22,13 +22,14 @@ type firstLook struct {
 	now func() int64
 
 	seen  int
+	first mark     // the oldest record fed
 	past  position // behind the newest record fed
 	open  [3]int64 // by std: the time of the line whose end was not fed yet, 0 if there is none
 	at    position // where the capture begins, once found or at the end
 	found bool
 
 	heads []head // fromTail: the first records fed
-	first [3]int // fromTail: by std, the first piece of the open line
+	piece [3]int // fromTail: by std, the first piece of the open line
 
 	known, timed bool // after a gap: at is behind a record that was delivered; before the first by time
 	byTime       position
@@ -66,8 +67,10 @@ func (l *firstLook) complete() bool { return l.found && l.now == nil }
 // feed takes the next record. short says that the log must be read from further
 // back.
 func (l *firstLook) feed(e *entry) (short bool) {
-	l.seen++
 	m := markOf(e)
+	if l.seen++; l.seen == 1 {
+		l.first = m
+	}
 	switch {
 	case l.target.kind == fromTail:
 		l.remember(e, m)
@@ -121,6 +124,9 @@ func (l *firstLook) end() {
 		// was: the clock has stepped back.
 		l.at = position{}
 	}
+	if l.at.kind == fromBeginning {
+		l.at.next = l.first // it may be rotated away before it is read
+	}
 }
 
 func (l *firstLook) remember(e *entry, m mark) {
@@ -129,9 +135,9 @@ func (l *firstLook) remember(e *entry, m mark) {
 	}
 	i := len(l.heads)
 	if l.open[e.std] != e.ts {
-		l.first[e.std] = i
+		l.piece[e.std] = i
 	}
-	h := head{mark: m, spot: e.spot, first: l.first[e.std], open: !e.newline && len(e.text) >= chunkSize}
+	h := head{mark: m, spot: e.spot, first: l.piece[e.std], open: !e.newline && len(e.text) >= chunkSize}
 	l.open[e.std] = 0
 	if h.open {
 		l.open[e.std] = e.ts

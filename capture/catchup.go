@@ -144,13 +144,16 @@ func (c *catchingUp) aim() *audit {
 // read. But first a tail that begins before the position is: it shows what stands
 // before the damage. It fails with reason where there is nothing.
 func (c *catchingUp) shorten(ctx context.Context, a *audit, reason error) error {
-	if !c.capped && c.limit != everything && a.beginsBehind() {
+	switch within := !a.found && a.best > 0; {
+	case c.capped: // there is more damage
+		c.f.sound = 0
+		return reason
+	case c.limit != everything && (within || a.beginsBehind()):
 		c.limit, c.f.checked = longer(c.limit, a.resync), false
 		return nil
-	}
-	if c.capped {
-		c.f.sound = 0 // there is more damage
-		return reason
+	case within && a.best < a.depth: // the log begins behind the oldest marks of the anchor
+		c.depth, c.f.checked = a.best, false
+		return nil
 	}
 	if err := c.f.findSound(ctx, c.s, 0, c.limit); err != nil {
 		return err

@@ -196,6 +196,7 @@ func (f *followReader) attempt(ctx context.Context, s *stream, limit int) (err e
 	defer log.close()
 	f.setOpen(log)
 	defer f.setOpen(nil)
+	defer s.sentPart(false, false)
 	r := newResync(&target, limit)
 	r.stepped, r.longest = f.stepped, log.capped
 	if f.depth > 0 {
@@ -294,7 +295,9 @@ func (f *followReader) records(ctx context.Context, s *stream, log *openLog, r *
 				f.silences = 0
 			}
 			s.opened() // not before: the Engine may answer and then find no log
-			log.midway.Store(!synced && !r.inView() || log.w.w > log.w.r)
+			part := log.w.w > log.w.r
+			s.sentPart(part, s.consumed() > before)
+			log.midway.Store(!synced && !r.inView() || part)
 		}
 		switch {
 		case eof:

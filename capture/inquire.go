@@ -167,7 +167,7 @@ func (d *discovery) refresh(ctx context.Context, seen *container, ran, listed bo
 		d.forget(id)
 		return
 	case err != nil:
-		d.unanswered(seen, err)
+		d.unanswered(seen, ran, err)
 		return
 	}
 	d.notMute(id)
@@ -214,9 +214,11 @@ func (d *discovery) notMute(id string) {
 	d.col.unanswered.Store(int64(len(d.mute)))
 }
 
-// unanswered says, not too often, that a container could not be inspected. Of one
-// that runs enough is known to begin with: its stream asks again, in its own time.
-func (d *discovery) unanswered(seen *container, err error) {
+// unanswered says, not too often, that a container could not be inspected. Where
+// its capture begins is noted if it runs, or ran: that may be known no more once it
+// can be inspected. Of one that runs enough is known to begin with: its stream asks
+// again, in its own time.
+func (d *discovery) unanswered(seen *container, ran bool, err error) {
 	c := *seen
 	d.mu.Lock()
 	say := time.Since(d.mute[c.ID]) >= sayAgain
@@ -229,7 +231,11 @@ func (d *discovery) unanswered(seen *container, err error) {
 	if say {
 		d.log.Warn("a container could not be inspected, it is tried again", "container", c.Name, "id", shortID(c.ID), "error", err)
 	}
-	if errors.Is(err, context.DeadlineExceeded) && c.Running && d.col.captured(c.ID) == nil && d.col.wanted(&c) {
+	if !c.Running && !ran || d.col.captured(c.ID) != nil || !d.col.wanted(&c) {
+		return
+	}
+	d.col.reserve(&c)
+	if errors.Is(err, context.DeadlineExceeded) && c.Running {
 		d.begin(&c)
 	}
 }

@@ -72,8 +72,12 @@ func (s *stream) accept(e *entry) {
 // begins looks at the first record of a log that no anchor was found in: if it is
 // not the one that is known to be, all that was to be skipped is gone. out.mu is held.
 func (s *stream) begins(e *entry) {
-	if m, next := markOf(e), s.pos.next; !m.same(&next) {
-		s.skip, s.longs[next.Std] = [3]uint32{}, true
+	m, next := markOf(e), s.pos.next
+	if s.tty && m.TS == next.TS { // what has no end yet may be cut elsewhere
+		return
+	}
+	if !m.same(&next) {
+		s.skip, s.longs[next.Std] = [3]uint32{}, s.longs[next.Std] || next.Size >= chunkSize
 		s.settle()
 		s.mayBeHeadless()
 		s.lost(slog.LevelError, noLongerKept)

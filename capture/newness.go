@@ -135,7 +135,11 @@ func (c *Collector) startPosition(ctr *container) position {
 	case before.Stopped && before.Last != ctr.lastRun:
 		// Its lines are dated by one clock; what that has done in between, a run
 		// that begins before the end of the one before tells.
-		return position{kind: fromTime, ts: min(max(before.Last.StartedAt, before.Last.FinishedAt)+1, ctr.StartedAt)}
+		from := max(before.Last.StartedAt, before.Last.FinishedAt) + 1
+		if ctr.StartedAt != 0 { // which a list does not tell
+			from = min(from, ctr.StartedAt)
+		}
+		return position{kind: fromTime, ts: from}
 	case ctr.StartedAt >= c.startAt:
 		return position{kind: fromTime, ts: c.startAt}
 	}
@@ -146,6 +150,18 @@ func (c *Collector) startPosition(ctr *container) position {
 		return position{kind: fromTime, ts: c.nowAt - int64(from.Since)}
 	}
 	return position{kind: fromTime, ts: c.nowAt}
+}
+
+// reserve notes where the capture of a container begins that is wanted, and cannot
+// be begun yet.
+func (c *Collector) reserve(ctr *container) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.loaded[ctr.ID]
+	if p := c.startPosition(ctr); !ok && p.kind != fromTail { // the end of a log is where it is then
+		c.loaded[ctr.ID] = savedContainer{Name: ctr.Name, Position: p.saved()}
+		c.unsaved = true
+	}
 }
 
 // engineNow is the time by the Engine's clock.

@@ -28,8 +28,8 @@ type position struct {
 	// delivered already, while an older line of the other one was still
 	// incomplete; index 0 is unused.
 	skip [3]uint32
-	// next is the record behind this place, where no anchor tells that the log
-	// holds it still and records are to be skipped.
+	// next is the record behind this place, where no anchor tells whether the log
+	// holds it still.
 	next mark
 	// cutTS is the timestamp of the line of each std stream whose beginning
 	// was delivered cut and whose rest is to be discarded; 0 if none.

@@ -35,7 +35,7 @@ func (w *world) came(a *simAgent, r got) *wline {
 	l := x.find(std, text, ts, a.no)
 	where := fmt.Sprintf("container %s, std %d: ", x.c.Name(), std)
 	switch {
-	case l == nil && x.glued(std, text, ts):
+	case l == nil && x.glued(std, text, ts, flagged):
 		return nil
 	case flagged && !x.breaks():
 		w.find("%sflagged as incomplete where nothing is lost: %s", where, brief(text))
@@ -47,7 +47,7 @@ func (w *world) came(a *simAgent, r got) *wline {
 			o.fragment = true
 			return nil
 		}
-		if l = x.whole(std, text, ts); l == nil {
+		if l = x.whole(std, text, ts, func(*wline) bool { return true }); l == nil {
 			w.find("%sflagged, and no part of any line: %s of %s", where, brief(text), time.Unix(0, ts).UTC())
 			return nil
 		}
@@ -97,10 +97,10 @@ func (x *written) find(std uint8, text string, ts int64, agent int) (found *wlin
 	return found
 }
 
-// whole looks for the line that a record is a part of. mu is held.
-func (x *written) whole(std uint8, text string, ts int64) *wline {
+// whole looks for a line that a record is a part of, one that may be. mu is held.
+func (x *written) whole(std uint8, text string, ts int64, may func(*wline) bool) *wline {
 	for _, l := range x.lines[std] {
-		if (l.undated || ts >= l.lo && ts <= l.hi) && (strings.Contains(l.text, text) || withoutMiddle(l.text, text)) {
+		if (l.undated || ts >= l.lo && ts <= l.hi) && (strings.Contains(l.text, text) || withoutMiddle(l.text, text)) && may(l) {
 			return l
 		}
 	}
@@ -118,31 +118,30 @@ func withoutMiddle(whole, part string) bool {
 
 // beginning looks for the line whose end came behind a gap: nothing tells that it
 // is no whole line, unless the line before was one of several records, too, this
-// is not, and the log is polled. mu is held.
+// is not, and the log is polled. Nor does anything where it was begun while its
+// container was not wanted: that is looked for among the last records alone. mu is
+// held.
 func (x *written) beginning(std uint8, text string, ts int64) *wline {
-	l := x.whole(std, text, ts)
-	if l != nil && !x.handled.IsZero() {
-		return l
-	}
-	if l == nil || l.seq >= x.c.Forgotten() && x.skips == 0 && !x.damaged(l) {
-		return nil
-	}
-	if !strings.HasSuffix(l.text, text) {
-		if l.long && withoutMiddle(l.text, text) {
-			return l // nothing shows that
+	return x.whole(std, text, ts, func(l *wline) bool {
+		switch i := x.last[std]; {
+		case !x.handled.IsZero():
+			return true
+		case l.long && x.optionalAt(l.begun) && strings.HasSuffix(l.text, text):
+			return true
+		case l.seq >= x.c.Forgotten() && x.skips == 0 && !x.damaged(l):
+			return false
+		case !strings.HasSuffix(l.text, text):
+			return l.long && withoutMiddle(l.text, text) // nothing shows that
+		default:
+			return i < 0 || !x.lines[std][i].long || len(text) >= chunkSize || x.followed()
 		}
-		return nil
-	}
-	if i := x.last[std]; i >= 0 && x.lines[std][i].long && len(text) < chunkSize && !x.followed() {
-		return nil
-	}
-	return l
+	})
 }
 
 // glued says whether a record is two lines, because the container left no end to
 // the first: what capture/README.md#limits says of a terminal through the API and of journald. mu is
 // held.
-func (x *written) glued(std uint8, text string, ts int64) bool {
+func (x *written) glued(std uint8, text string, ts int64, flagged bool) bool {
 	journald := x.spec.Driver == "journald"
 	if x.byFile() || !x.spec.TTY && !journald {
 		return false
@@ -156,7 +155,7 @@ func (x *written) glued(std uint8, text string, ts int64) bool {
 		if next, behind, ok := cutTime([]byte(rest)); x.spec.TTY && ok {
 			n = x.find(std, string(behind), next, 0)
 		} else if journald && l.long {
-			n = x.ending(std, rest)
+			n = x.ending(std, rest, flagged)
 		}
 		if n != nil {
 			l.fragment, n.fragment = true, true
@@ -166,10 +165,11 @@ func (x *written) glued(std uint8, text string, ts int64) bool {
 	return false
 }
 
-// ending looks for a line that has not come and ends in a text. mu is held.
-func (x *written) ending(std uint8, text string) *wline {
+// ending looks for a line that has not come and ends in a text, or holds that where
+// it is flagged. mu is held.
+func (x *written) ending(std uint8, text string, flagged bool) *wline {
 	for _, l := range x.lines[std] {
-		if !l.isThere() && strings.HasSuffix(l.text, text) {
+		if !l.isThere() && (strings.HasSuffix(l.text, text) || flagged && strings.Contains(l.text, text)) {
 			return l
 		}
 	}
@@ -241,12 +241,15 @@ func (x *written) followed() bool { return !x.byFile() && x.w.p.Reader != reader
 func (x *written) byFile() bool { return x.spec.Files }
 
 // optional says that a line may come or not: its container was not wanted then.
-func (x *written) optional(l *wline) bool {
+func (x *written) optional(l *wline) bool { return x.optionalAt(l.at) }
+
+// optionalAt is optional for what was written at a time.
+func (x *written) optionalAt(at time.Time) bool {
 	for _, p := range x.unwanted {
-		if x.w.unheard && p.from.Sub(x.born) < shortLife && !l.at.After(p.from) {
+		if x.w.unheard && p.from.Sub(x.born) < shortLife && !at.After(p.from) {
 			return true // it was not known before
 		}
-		if !l.at.Before(p.from) && (p.to.IsZero() || !l.at.After(p.to) || x.w.stepped.Load()) {
+		if !at.Before(p.from) && (p.to.IsZero() || !at.After(p.to) || x.w.stepped.Load()) {
 			return true
 		}
 	}

@@ -54,6 +54,7 @@ type wline struct {
 	lo, hi  int64  // between which its time is
 	undated bool
 	long    bool      // it is more than one record
+	begun   time.Time // when its first bytes were written
 	unended bool      // it ended with the run of its container
 	at      time.Time // when it was complete
 	seq     int       // of its first record
@@ -70,6 +71,7 @@ type wline struct {
 type openLine struct {
 	text    string
 	lo, hi  int64
+	begun   time.Time
 	seq     int
 	stamped bool // its first record is stored
 	// fragment: a part of it came, flagged.
@@ -122,6 +124,9 @@ func (x *written) line(to int, text string) bool {
 // put writes bytes. mu is held.
 func (x *written) put(std uint8, text string) bool {
 	o := &x.part[std]
+	if o.begun.IsZero() {
+		o.begun = time.Now()
+	}
 	if !o.stamped {
 		o.lo, o.seq = x.w.now(), x.c.Records()
 	}
@@ -139,7 +144,7 @@ func (x *written) put(std uint8, text string) bool {
 // complete journals the line that is open. mu is held.
 func (x *written) complete(std uint8) *wline {
 	o := &x.part[std]
-	l := &wline{std: std, i: len(x.lines[std]), text: x.stored(o.text), lo: o.lo, hi: o.hi, at: time.Now(), seq: o.seq, file: len(x.c.LogInodes()), fragment: o.fragment, long: len(o.text) >= chunkSize}
+	l := &wline{std: std, i: len(x.lines[std]), text: x.stored(o.text), lo: o.lo, hi: o.hi, begun: o.begun, at: time.Now(), seq: o.seq, file: len(x.c.LogInodes()), fragment: o.fragment, long: len(o.text) >= chunkSize}
 	x.lines[std] = append(x.lines[std], l)
 	h := hashText(l.text)
 	x.byText[h] = append(x.byText[h], l)

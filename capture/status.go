@@ -114,6 +114,9 @@ func (s *stream) status(state string) StreamStatus {
 		waits = max(waits, now.Sub(asking)) // an answer that takes so long
 	case !synced.IsZero():
 		st.Age = now.Sub(synced).Seconds()
+		if part := s.partSince.Load(); part != 0 { // a record that is sent slowly
+			waits = max(waits, sinceStart()-time.Duration(part))
+		}
 	case st.Reader != readerPoll:
 		st.State = streamOpening
 		waits = max(waits, min(now.Sub(opening), now.Sub(movedAt)))

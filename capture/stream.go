@@ -42,6 +42,9 @@ type stream struct {
 	rough   atomic.Bool // what is no frame is left out of the present read
 	// logKeeps is how many bytes of the log the Engine keeps, 0: all.
 	logKeeps atomic.Int64
+	// partSince is since when a part of a record has been there that a follow is sent,
+	// on the clock of sinceStart, 0: none is.
+	partSince atomic.Int64
 	// outrunAt is when the log was last seen to be replaced too fast to be compared
 	// with what was sent of it, in nanoseconds since 1970, 0: never.
 	outrunAt atomic.Int64
@@ -211,6 +214,17 @@ func (s *stream) isCutOff() {
 	}
 }
 
+// sentPart says whether a part of a record is there, and whether whole ones came
+// before it.
+func (s *stream) sentPart(part, moved bool) {
+	switch {
+	case !part:
+		s.partSince.Store(0)
+	case moved || s.partSince.Load() == 0:
+		s.partSince.Store(int64(sinceStart()))
+	}
+}
+
 // asks says since when a poll is under way; zero, that none is.
 func (s *stream) asks(since time.Time) {
 	s.meta.Lock()
@@ -288,9 +302,12 @@ const noLongerKept = "gap: lines were lost, the Engine no longer keeps the last 
 // use before, errNotInView. The log of a container that is gone by now, errGone,
 // tells nothing of what it held.
 func (s *stream) reportGap(ctx context.Context, a *anchor) error {
-	if _, err := s.col.api.inspect(ctx, s.id); errors.Is(err, errGone) {
+	if c, err := s.col.api.inspect(ctx, s.id); errors.Is(err, errGone) {
 		return err
+	} else if err == nil {
+		s.describe(c)
 	}
+	s.known() // what another question waits for may be rotated away
 	if err := s.lock(ctx); err != nil {
 		return err
 	}
