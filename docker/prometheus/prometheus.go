@@ -1,4 +1,4 @@
-// Package prometheus runs a real Prometheus with the configuration beside it: for the soak test, and to prove the alert
+// Package prometheus runs a real Prometheus with the scrape jobs and alert rules beside it: for the soak test, and to prove the alert
 // rules and the dashboard's queries.
 package prometheus
 
@@ -28,7 +28,7 @@ import (
 // Package is Debian's package of prometheus and promtool.
 const Package = "prometheus"
 
-//go:embed prometheus.yml
+//go:embed scrape.yml
 var scrapeConfig string
 
 //go:embed alerts.yml
@@ -124,14 +124,12 @@ func (s *Server) Fired(ctx context.Context, d time.Duration) (map[string]bool, e
 	return fired, nil
 }
 
-var (
-	intervals = regexp.MustCompile(`(scrape|evaluation)_interval: \S+`)
-	minutes   = regexp.MustCompile(`(?m)^(\s*for: \d+)m$`)
-)
+var minutes = regexp.MustCompile(`(?m)^(\s*for: \d+)m$`)
 
 // write puts the changed configuration into dir.
 func (c Config) write(dir string) error {
-	conf := intervals.ReplaceAllString(scrapeConfig, fmt.Sprintf("${1}_interval: %dms", c.Interval.Milliseconds()))
+	interval := c.Interval.Milliseconds()
+	conf := fmt.Sprintf("global: {scrape_interval: %dms, evaluation_interval: %dms}\nrule_files: [alerts.yml]\n", interval, interval) + scrapeConfig
 	fluentBit := `"` + c.FluentBit + `"`
 	if c.FluentBit == "" {
 		fluentBit = "" // no target
