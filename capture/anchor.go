@@ -1,6 +1,10 @@
 package capture
 
-import "github.com/cespare/xxhash/v2"
+import (
+	"github.com/cespare/xxhash/v2"
+
+	"fluent-bit-docker-logs/capture/decode"
+)
 
 // anchorDepth is how many runs of equal log records an anchor remembers.
 // One record nearly always suffices, since the Engine's timestamps have
@@ -21,8 +25,8 @@ func (m *mark) same(o *mark) bool {
 	return m.TS == o.TS && m.Hash == o.Hash && m.Size == o.Size && m.Std == o.Std
 }
 
-func markOf(e *entry) mark {
-	return mark{TS: e.ts, Hash: xxhash.Sum64(e.text), Size: uint32(len(e.text)), Std: e.std, Count: 1}
+func markOf(e *decode.Entry) mark {
+	return mark{TS: e.TS, Hash: xxhash.Sum64(e.Text), Size: uint32(len(e.Text)), Std: e.Std, Count: 1}
 }
 
 // anchor is the last records consumed of a container's log, in the order of
@@ -77,7 +81,7 @@ func (a *anchor) agree(target *anchor) uint8 {
 // time is the timestamp of the newest mark that has one, 0 if none has.
 func (a *anchor) time() int64 {
 	for i := range a.n {
-		if m := a.at(i); m.TS != undated {
+		if m := a.at(i); m.TS != decode.Undated {
 			return m.TS
 		}
 	}
@@ -88,11 +92,24 @@ func (a *anchor) time() int64 {
 // time tell nothing: another may be equal.
 func (a *anchor) holds(m *mark) bool {
 	for i := range a.n {
-		if t := a.at(i); t.TS != undated && t.same(m) {
+		if t := a.at(i); t.TS != decode.Undated && t.same(m) {
 			return true
 		}
 	}
 	return false
+}
+
+// End implements decode.Known.
+func (a *anchor) End(line []byte, ts int64, goesOn bool) int {
+	for i := range a.n {
+		m := a.at(i)
+		if size := int(m.Size); m.TS == ts && (size > 0 || goesOn) && size <= len(line) && xxhash.Sum64(line[:size]) == m.Hash {
+			if _, _, ok := decode.CutTime(line[size:]); ok || size == len(line) {
+				return size
+			}
+		}
+	}
+	return -1
 }
 
 // newest returns the newest mark, the zero mark for the zero anchor.

@@ -1,6 +1,10 @@
 package capture
 
-import "slices"
+import (
+	"slices"
+
+	"fluent-bit-docker-logs/capture/decode"
+)
 
 // audit compares a read with an end, which shows the log as it is, with what
 // was delivered behind the last confirmed place. What the trail does not hold
@@ -47,7 +51,7 @@ func newAudit(target *position, t *trail, limit int, blind bool) *audit {
 }
 
 // judge says what is to be done with the next record of the log.
-func (a *audit) judge(e *entry) verdict {
+func (a *audit) judge(e *decode.Entry) verdict {
 	if a.seen == 0 {
 		m := markOf(e)
 		a.first = m.single()
@@ -56,12 +60,12 @@ func (a *audit) judge(e *entry) verdict {
 			return tooShort
 		}
 	}
-	if a.passed < len(a.expect) && a.expect[a.passed].ts == e.ts {
+	if a.passed < len(a.expect) && a.expect[a.passed].ts == e.TS {
 		if m := markOf(e); a.expect[a.passed] == m.single() {
 			a.passed++
 		}
 	}
-	if len(a.last) > 0 && a.last[0].ts == e.ts {
+	if len(a.last) > 0 && a.last[0].ts == e.TS {
 		if m := markOf(e); a.last[0] == m.single() {
 			a.last = nil
 		}
@@ -95,13 +99,13 @@ func (a *audit) judge(e *entry) verdict {
 	m := markOf(e)
 	if i := a.trail.find(m.single(), a.next); i >= 0 {
 		a.next = i + 1
-		a.open[e.std] = 0
-		if !e.newline && len(e.text) >= chunkSize {
-			a.open[e.std] = e.ts
+		a.open[e.Std] = 0
+		if !e.Newline && len(e.Text) >= decode.ChunkSize {
+			a.open[e.Std] = e.TS
 		}
 		return skipRecord
 	}
-	if a.holes && !a.stepped && e.ts != undated && e.ts > a.trail.lastTS[e.std] {
+	if a.holes && !a.stepped && e.TS != decode.Undated && e.TS > a.trail.lastTS[e.Std] {
 		return behindHole
 	}
 	a.lost = a.lost || a.blind && a.seen == 1
@@ -113,14 +117,14 @@ func (a *audit) judge(e *entry) verdict {
 
 // headless says whether a late record may be the rest of a line whose beginning
 // was delivered, or is lost. out.mu is held.
-func (a *audit) headless(s *stream, e *entry) bool {
-	first := a.blind && !a.begun[e.std]
-	a.begun[e.std] = true
-	return a.open[e.std] == e.ts || first && s.long[e.std]
+func (a *audit) headless(s *stream, e *decode.Entry) bool {
+	first := a.blind && !a.begun[e.Std]
+	a.begun[e.Std] = true
+	return a.open[e.Std] == e.TS || first && s.long[e.Std]
 }
 
 // show notes a record before the confirmed place is found.
-func (a *audit) show(e *entry) {
+func (a *audit) show(e *decode.Entry) {
 	full := markOf(e)
 	m := full.single()
 	a.met = a.met || a.trail.find(m, a.trail.verified) >= 0
@@ -132,7 +136,7 @@ func (a *audit) show(e *entry) {
 // beginsBehind says whether what was read begins behind the place that was looked
 // for, as far as times tell.
 func (a *audit) beginsBehind() bool {
-	if a.found || a.blind || a.first.ts == 0 || a.first.ts == undated {
+	if a.found || a.blind || a.first.ts == 0 || a.first.ts == decode.Undated {
 		return false
 	}
 	switch a.target.kind {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"fluent-bit-docker-logs/capture/decode"
 )
 
 // firstLook finds where a capture begins among the records that a log holds
@@ -38,7 +40,7 @@ type firstLook struct {
 // head is one of the first records fed.
 type head struct {
 	mark  mark
-	spot  spot
+	spot  decode.Place
 	first int // which of them its line begins with
 	open  bool
 }
@@ -66,7 +68,7 @@ func (l *firstLook) complete() bool { return l.found && l.now == nil }
 
 // feed takes the next record. short says that the log must be read from further
 // back.
-func (l *firstLook) feed(e *entry) (short bool) {
+func (l *firstLook) feed(e *decode.Entry) (short bool) {
 	m := markOf(e)
 	if l.seen++; l.seen == 1 {
 		l.first = m
@@ -81,12 +83,12 @@ func (l *firstLook) feed(e *entry) (short bool) {
 			l.known, l.at = true, l.past
 			return false
 		}
-		if !l.timed && e.ts >= l.target.ts {
+		if !l.timed && e.TS >= l.target.ts {
 			l.timed, l.byTime = true, l.past
 		}
-	case l.now != nil && e.ts > l.target.ts+future && e.ts > l.now()+future:
+	case l.now != nil && e.TS > l.target.ts+future && e.TS > l.now()+future:
 		l.found = false // all before it is older still
-	case !l.found && e.ts >= l.target.ts:
+	case !l.found && e.TS >= l.target.ts:
 		// Only a record before it, one with a time, proves that none in between
 		// is missing.
 		if l.past.anchor.time() == 0 && !l.whole {
@@ -99,12 +101,12 @@ func (l *firstLook) feed(e *entry) (short bool) {
 }
 
 // pass moves on behind a record.
-func (l *firstLook) pass(e *entry, m mark) {
+func (l *firstLook) pass(e *decode.Entry, m mark) {
 	l.past.advance(m)
-	l.past.spot = e.spot
-	l.open[e.std] = 0
-	if !e.newline && len(e.text) >= chunkSize {
-		l.open[e.std] = e.ts
+	l.past.spot = e.Place
+	l.open[e.Std] = 0
+	if !e.Newline && len(e.Text) >= decode.ChunkSize {
+		l.open[e.Std] = e.TS
 	}
 }
 
@@ -129,18 +131,18 @@ func (l *firstLook) end() {
 	}
 }
 
-func (l *firstLook) remember(e *entry, m mark) {
+func (l *firstLook) remember(e *decode.Entry, m mark) {
 	if len(l.heads) > moreHeads {
 		return
 	}
 	i := len(l.heads)
-	if l.open[e.std] != e.ts {
-		l.piece[e.std] = i
+	if l.open[e.Std] != e.TS {
+		l.piece[e.Std] = i
 	}
-	h := head{mark: m, spot: e.spot, first: l.piece[e.std], open: !e.newline && len(e.text) >= chunkSize}
-	l.open[e.std] = 0
+	h := head{mark: m, spot: e.Place, first: l.piece[e.Std], open: !e.Newline && len(e.Text) >= decode.ChunkSize}
+	l.open[e.Std] = 0
 	if h.open {
-		l.open[e.std] = e.ts
+		l.open[e.Std] = e.TS
 	}
 	l.heads = append(l.heads, h)
 }
@@ -217,7 +219,7 @@ func (f *followReader) begin(ctx context.Context, s *stream) error {
 	for {
 		r := newResync(&target, limit)
 		l := s.firstLook(&target, limit == everything)
-		err := f.stored(ctx, s, limit, func(e *entry) error {
+		err := f.stored(ctx, s, limit, func(e *decode.Entry) error {
 			r.feed(e)
 			if l.feed(e) {
 				return errTooShort
@@ -227,7 +229,7 @@ func (f *followReader) begin(ctx context.Context, s *stream) error {
 			}
 			return nil
 		})
-		var refused systemError
+		var refused decode.SystemError
 		switch {
 		case errors.As(err, &refused):
 			return nil
@@ -245,7 +247,7 @@ func (f *followReader) begin(ctx context.Context, s *stream) error {
 
 // stored calls each for the last limit records that the log holds, and for
 // nothing that is written later.
-func (f *followReader) stored(ctx context.Context, s *stream, limit int, each func(*entry) error) error {
+func (f *followReader) stored(ctx context.Context, s *stream, limit int, each func(*decode.Entry) error) error {
 	log, err := f.request(ctx, s, false, limit)
 	if err != nil {
 		return err
@@ -259,7 +261,7 @@ func (f *followReader) stored(ctx context.Context, s *stream, limit int, each fu
 		if err != nil && !eof {
 			return cause(log.ctx, fmt.Errorf("reading the log: %w", classify(err)))
 		}
-		if err := log.w.each(eof, each); err != nil || eof {
+		if err := log.w.Each(eof, each); err != nil || eof {
 			return err
 		}
 		silence.Reset(callTimeout)
@@ -285,7 +287,7 @@ func (l *fileLog) begin(ctx context.Context) error {
 			return err
 		}
 		look := l.s.firstLook(&target, from == place{})
-		_, err = l.each(ctx, l.files, from, func(_ place, e *entry) error {
+		_, err = l.each(ctx, l.files, from, func(_ place, e *decode.Entry) error {
 			if look.feed(e) {
 				return errTooShort
 			}

@@ -10,13 +10,16 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/testkit"
 )
 
 // benchLine is a line of 130 bytes as the Engine stores it, its text, and the
 // frame it comes in.
 var (
 	benchText  = []byte(fmt.Sprintf("%-129s", `{"level":"info","msg":"GET /api/v1/items/4711 200","took":"3.2ms"}`))
-	benchFrame = append(append([]byte{stdout, 0, 0, 0, 0, 0, 0, timeSize + 1 + 130}, stamp+" "...), append(benchText, '\n')...)
+	benchFrame = append(append([]byte{decode.Stdout, 0, 0, 0, 0, 0, 0, decode.TimeSize + 1 + 130}, testkit.Stamp+" "...), append(benchText, '\n')...)
 )
 
 const benchLines = 400 // frames in a read of about 64 KiB
@@ -44,7 +47,7 @@ func BenchmarkFrame(b *testing.B) {
 	b.SetBytes(int64(len(benchFrame)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, n, err := cutFrame(benchFrame); n == 0 || err != nil {
+		if _, n, err := decode.CutFrame(benchFrame); n == 0 || err != nil {
 			b.Fatal(n, err)
 		}
 	}
@@ -56,17 +59,17 @@ func BenchmarkRecord(b *testing.B) {
 	b.SetBytes(int64(len(benchText) + 1))
 	b.ReportAllocs()
 	for b.Loop() {
-		buf = s.tmpl.append(buf[:0], 1, stdout, benchText, false)
+		buf = s.tmpl.append(buf[:0], 1, decode.Stdout, benchText, false)
 	}
 }
 
 func BenchmarkAnchor(b *testing.B) {
 	var a anchor
-	e := entry{std: stdout, text: benchText}
+	e := decode.Entry{Std: decode.Stdout, Text: benchText}
 	b.SetBytes(int64(len(benchText) + 1))
 	b.ReportAllocs()
 	for b.Loop() {
-		e.ts++
+		e.TS++
 		a.push(markOf(&e))
 	}
 }
@@ -75,13 +78,13 @@ func BenchmarkAnchor(b *testing.B) {
 func wholePath(tb testing.TB) (read func()) {
 	s := benchStream(tb)
 	data := bytes.Repeat(benchFrame, benchLines)
-	w := newWindow(s.container())
+	w := decode.NewWindow(nil, false)
 	r := bytes.NewReader(data)
-	deliver := func(e *entry) error { s.accept(e); return nil }
+	deliver := func(e *decode.Entry) error { s.accept(e); return nil }
 	return func() {
 		r.Reset(data)
 		for {
-			n, err := w.fill(r)
+			n, err := w.Fill(r)
 			if n > 0 {
 				if err := s.deliverWindow(context.Background(), w, false, deliver); err != nil {
 					tb.Fatal(err)
@@ -119,8 +122,8 @@ func TestLinesDoNotAllocate(t *testing.T) {
 	s := benchStream(t)
 	buf := make([]byte, 0, 4096)
 	if n := testing.AllocsPerRun(1000, func() {
-		e, _, _ := cutFrame(benchFrame)
-		buf = s.tmpl.append(buf[:0], e.ts, e.std, e.text, false)
+		e, _, _ := decode.CutFrame(benchFrame)
+		buf = s.tmpl.append(buf[:0], e.TS, e.Std, e.Text, false)
 		s.pos.advance(markOf(&e))
 	}); n != 0 {
 		t.Errorf("%v allocations a line", n)

@@ -3,6 +3,8 @@ package capture
 import (
 	"context"
 	"sync"
+
+	"fluent-bit-docker-logs/capture/decode"
 )
 
 // readBuffer is what one read of a log file needs.
@@ -25,7 +27,7 @@ const maxLent = 16
 func newReadBuffers() *readBuffers {
 	return &readBuffers{
 		lent: make(semaphore, maxLent),
-		pool: sync.Pool{New: func() any { return &readBuffer{bytes: make([]byte, maxWindow)} }},
+		pool: sync.Pool{New: func() any { return &readBuffer{bytes: make([]byte, decode.MaxWindow)} }},
 	}
 }
 
@@ -42,7 +44,7 @@ func (p *readBuffers) lend(ctx context.Context) (*readBuffer, error) {
 
 // giveBack ends what lend began.
 func (p *readBuffers) giveBack(b *readBuffer) {
-	if cap(b.scratch) > maxWindow {
+	if cap(b.scratch) > decode.MaxWindow {
 		b.scratch = nil
 	}
 	p.pool.Put(b)

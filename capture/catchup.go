@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"fluent-bit-docker-logs/capture/decode"
 )
 
 // maxSoundings is how often one catchUp looks for what can be read of a damaged
@@ -57,7 +59,7 @@ func (c *catchingUp) read(ctx context.Context) (done bool, err error) {
 	a := c.aim()
 	err = c.f.compare(ctx, c.s, a)
 	c.f.stepped = c.f.stepped || a.stepped
-	var refusal systemError
+	var refusal decode.SystemError
 	switch {
 	case errors.Is(err, errHole):
 		c.hole, c.holed = true, true
@@ -257,9 +259,9 @@ func (f *followReader) compare(ctx context.Context, s *stream, a *audit) error {
 	}
 	defer log.close()
 	s.task.beat()
-	log.w.expect(&a.target.anchor)
+	log.w.Expect(&a.target.anchor)
 	err = f.untilEnd(log, func(eof bool) error {
-		err := s.deliverWindow(log.ctx, log.w, eof, func(e *entry) error {
+		err := s.deliverWindow(log.ctx, log.w, eof, func(e *decode.Entry) error {
 			switch a.judge(e) {
 			case tooShort:
 				return errTooShort
@@ -284,7 +286,7 @@ func (f *followReader) compare(ctx context.Context, s *stream, a *audit) error {
 		s.tailWasEmpty(log.ctx)
 		switch {
 		case a.found || a.blind || a.target.kind != fromAnchor:
-		case a.seen+log.w.damaged >= a.limit: // which the tail has, too
+		case a.seen+log.w.Damaged >= a.limit: // which the tail has, too
 			return errTooShort
 		default:
 			return errNotInView

@@ -15,6 +15,8 @@ import (
 
 	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
+
+	"fluent-bit-docker-logs/capture/decode"
 )
 
 // checkpointVersion is that of the file's format. A file of another version
@@ -54,15 +56,15 @@ type savedContainer struct {
 
 // savedPosition is a position in the file's form.
 type savedPosition struct {
-	From  string    `json:"from"` // beginning, time, tail or anchor
-	Time  int64     `json:"time,omitempty"`
-	Tail  int       `json:"tail,omitempty"`
-	Marks []mark    `json:"anchor,omitempty"` // oldest first
-	Lost  bool      `json:"lost,omitempty"`   // time is that of the last record delivered
-	Skip  [2]uint32 `json:"skip,omitzero"`    // stdout, stderr
-	Next  mark      `json:"next,omitzero"`
-	Cut   [2]int64  `json:"cut,omitzero"` // stdout, stderr
-	File  spot      `json:"file,omitzero"`
+	From  string       `json:"from"` // beginning, time, tail or anchor
+	Time  int64        `json:"time,omitempty"`
+	Tail  int          `json:"tail,omitempty"`
+	Marks []mark       `json:"anchor,omitempty"` // oldest first
+	Lost  bool         `json:"lost,omitempty"`   // time is that of the last record delivered
+	Skip  [2]uint32    `json:"skip,omitzero"`    // stdout, stderr
+	Next  mark         `json:"next,omitzero"`
+	Cut   [2]int64     `json:"cut,omitzero"` // stdout, stderr
+	File  decode.Place `json:"file,omitzero"`
 }
 
 // savedMarks is how many marks of an anchor are saved: fewer than in memory,
@@ -77,9 +79,9 @@ func (p *position) saved() savedPosition {
 		Time: p.ts,
 		Tail: p.tail,
 		Lost: p.lost && p.kind == fromTime,
-		Skip: [2]uint32(p.skip[stdout:]),
+		Skip: [2]uint32(p.skip[decode.Stdout:]),
 		Next: p.next,
-		Cut:  [2]int64(p.cutTS[stdout:]),
+		Cut:  [2]int64(p.cutTS[decode.Stdout:]),
 		File: p.spot,
 	}
 	for i := min(p.anchor.n, savedMarks); i > 0 && p.kind == fromAnchor; i-- {
@@ -95,9 +97,9 @@ func (s *savedPosition) position() (p position, err error) {
 			for _, m := range s.Marks {
 				p.anchor.restore(m)
 			}
-			copy(p.skip[stdout:], s.Skip[:])
-			copy(p.cutTS[stdout:], s.Cut[:])
-			if (kind == fromAnchor) != (p.anchor.n > 0) || (kind == fromTail && p.tail < 1) || p.next.Std > stderr {
+			copy(p.skip[decode.Stdout:], s.Skip[:])
+			copy(p.cutTS[decode.Stdout:], s.Cut[:])
+			if (kind == fromAnchor) != (p.anchor.n > 0) || (kind == fromTail && p.tail < 1) || p.next.Std > decode.Stderr {
 				break
 			}
 			return p, nil

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
 )
 
@@ -134,7 +135,7 @@ func testGapByDamage(t *testing.T, r readerCase) {
 	s := a.col.captured(c.ID)
 	a.col.out.mu.Lock()
 	s.pos.anchor.marks[s.pos.anchor.last].Hash++ // as if the log held another
-	s.pos.spot = spot{}
+	s.pos.spot = decode.Place{}
 	a.col.out.mu.Unlock()
 	c.Stdout(sequence("new", 0, 20)...)
 	a.resumeReading()

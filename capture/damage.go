@@ -3,6 +3,8 @@ package capture
 import (
 	"context"
 	"errors"
+
+	"fluent-bit-docker-logs/capture/decode"
 )
 
 // A log may have places that hold no record: a crash or a full disk leaves half
@@ -76,7 +78,7 @@ func (f *followReader) count(ctx context.Context, s *stream, n int) (seen int, f
 	}
 	defer log.close()
 	err = f.untilEnd(log, func(eof bool) error {
-		return log.w.each(eof, func(e *entry) error {
+		return log.w.Each(eof, func(e *decode.Entry) error {
 			if seen++; seen == 1 {
 				m := markOf(e)
 				first = m.single()
@@ -84,11 +86,11 @@ func (f *followReader) count(ctx context.Context, s *stream, n int) (seen int, f
 			return nil
 		})
 	})
-	var refusal systemError
+	var refusal decode.SystemError
 	if errors.As(err, &refusal) {
 		return 0, first, nil
 	}
-	return seen + log.w.damaged, first, err
+	return seen + log.w.Damaged, first, err
 }
 
 // whole says whether the Engine can read the last n records of the log, and notes
@@ -105,11 +107,11 @@ func (f *followReader) whole(ctx context.Context, s *stream, n int) (bool, error
 // last is the last record of the log, none if there is none.
 func (f *followReader) last(ctx context.Context, s *stream) ([]trailMark, error) {
 	var all []trailMark
-	err := f.atEnd(ctx, s, func(e *entry) {
+	err := f.atEnd(ctx, s, func(e *decode.Entry) {
 		m := markOf(e)
 		all = append(all[:0], m.single())
 	})
-	var refusal systemError
+	var refusal decode.SystemError
 	if errors.As(err, &refusal) {
 		return nil, nil
 	}

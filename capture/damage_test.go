@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
 )
 
@@ -353,7 +354,7 @@ func TestGapFoundAgain(t *testing.T) {
 	a := startAgent(t, e.Host(), map[string]string{"Include": "name=nothing"})
 	a.connected()
 	s := newStream(a.col, &container{ID: c.ID, Name: "web"}, position{})
-	at := anchor{n: 1, marks: [anchorDepth]mark{{TS: 5, Std: stdout, Count: 1}}}
+	at := anchor{n: 1, marks: [anchorDepth]mark{{TS: 5, Std: decode.Stdout, Count: 1}}}
 	count := func() float64 { return testutil.ToFloat64(a.col.metrics.gaps) }
 	for i := range 3 {
 		want := errMoved

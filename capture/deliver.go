@@ -3,6 +3,8 @@ package capture
 import (
 	"context"
 	"time"
+
+	"fluent-bit-docker-logs/capture/decode"
 )
 
 // deliver runs f, which makes records of the stream, with the outbox locked.
@@ -11,7 +13,7 @@ import (
 // The lock is that of all streams. So a panic in f gives it back, leaves
 // nothing of half a record in the batch, and returns as a panicError; the next
 // run of the stream goes on as from DB and meets the same record again.
-func (s *stream) deliver(ctx context.Context, at *entry, f func() error) (err error) {
+func (s *stream) deliver(ctx context.Context, at *decode.Entry, f func() error) (err error) {
 	if err := s.lock(ctx); err != nil {
 		return err
 	}
@@ -38,7 +40,7 @@ const maxPanics = 3
 
 // undo puts the stream back behind the last whole record after a panic. out.mu
 // is held.
-func (s *stream) undo(at *entry) {
+func (s *stream) undo(at *decode.Entry) {
 	if s.inBatch != nil {
 		s.inBatch.cutBack()
 	}
@@ -60,9 +62,9 @@ func (s *stream) undo(at *entry) {
 
 // leaveOut drops a record and the incomplete line and trace that it belongs to, or
 // at the end of a run (nil) all that are. out.mu is held.
-func (s *stream) leaveOut(at *entry, m mark) {
+func (s *stream) leaveOut(at *decode.Entry, m mark) {
 	for std := range uint8(len(s.lines)) {
-		if at == nil || at.std == std {
+		if at == nil || at.Std == std {
 			s.lines[std] = line{}
 			s.dropTrace(std)
 		}
@@ -85,4 +87,39 @@ func (s *stream) goOn(p position) {
 	if s.needs(restored) {
 		s.setBase(restored, p)
 	}
+}
+
+// localKeepsEndsFrom is the first API version whose local driver keeps the
+// newline of a line that it stores in partials (Engine 23).
+const localKeepsEndsFrom = "1.42"
+
+// window makes one for a log of the stream that is being opened.
+func (s *stream) window() *decode.Window {
+	c := s.container()
+	if !c.TTY {
+		return decode.NewWindow(nil, s.rough.Load())
+	}
+	ahead := s.col.ahead.Load()
+	tty := &decode.TTY{
+		Loose: c.Driver == "local" && s.col.api.olderThan(localKeepsEndsFrom),
+		Now:   func() int64 { return time.Now().UnixNano() + ahead },
+	}
+	if c.Running && c.StartedAt != 0 {
+		tty.From, tty.To = c.StartedAt, c.SeenAt+ahead-decode.ClockSlack
+	}
+	return decode.NewWindow(tty, s.rough.Load())
+}
+
+// noteDamage counts and says what was left out of w since the last time, if
+// records were consumed, so that what is read again is not counted again.
+// out.mu is held.
+func (s *stream) noteDamage(w *decode.Window, before uint64) {
+	if w.Damaged == 0 || s.seen == before {
+		return
+	}
+	s.col.metrics.damaged.Add(float64(w.Damaged))
+	w.Damaged = 0
+	s.notes.sayOnce(&s.notes.saidSkipped, func() {
+		s.log.Warn("the Engine sent what is no record, which is left out and counted")
+	})
 }

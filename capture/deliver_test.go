@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
 )
 
@@ -37,9 +38,9 @@ var panicPlaces = []struct {
 	{"line", func(c *dockertest.Ctr) { c.Stdout("the bad one") }, "the bad one"},
 	{"long line", func(c *dockertest.Ctr) { c.Stdout(strings.Repeat("x", 40_000)) }, strings.Repeat("x", 40_000)},
 	{"end of a run", func(c *dockertest.Ctr) {
-		c.Write(dockertest.Stdout, []byte(strings.Repeat("y", chunkSize)))
+		c.Write(dockertest.Stdout, []byte(strings.Repeat("y", decode.ChunkSize)))
 		c.Stop()
-	}, strings.Repeat("y", chunkSize)},
+	}, strings.Repeat("y", decode.ChunkSize)},
 }
 
 // A panic while a record is made concerns that stream alone, and the record
@@ -115,10 +116,10 @@ func TestRecordThatPanicsIsLeftOut(t *testing.T) {
 func TestPanicLeavesNoHalfRecord(t *testing.T) {
 	s := benchStream(t)
 	o := s.col.out
-	records := []entry{
-		{std: stdout, ts: 1e9, newline: true, text: []byte("first")},
-		{std: stderr, ts: 2e9, text: []byte(strings.Repeat("z", chunkSize))},
-		{std: stdout, ts: 3e9, newline: true, text: []byte("second")},
+	records := []decode.Entry{
+		{Std: decode.Stdout, TS: 1e9, Newline: true, Text: []byte("first")},
+		{Std: decode.Stderr, TS: 2e9, Text: []byte(strings.Repeat("z", decode.ChunkSize))},
+		{Std: decode.Stdout, TS: 3e9, Newline: true, Text: []byte("second")},
 	}
 	accept := func() error {
 		for i := range records {
@@ -147,11 +148,11 @@ func TestPanicLeavesNoHalfRecord(t *testing.T) {
 	o.appendedFirst()
 
 	// From there on the same records are read again: only what is missing comes.
-	records = append(records[1:], entry{std: stderr, ts: 2e9, newline: true, text: []byte("end")})
+	records = append(records[1:], decode.Entry{Std: decode.Stderr, TS: 2e9, Newline: true, Text: []byte("end")})
 	must(t, s.deliver(t.Context(), nil, accept))
 	rs, err := decodeRecords("", o.next().Buf)
 	must(t, err)
-	if len(rs) != 1 || rs[0].Fields["log"] != strings.Repeat("z", chunkSize)+"end" {
+	if len(rs) != 1 || rs[0].Fields["log"] != strings.Repeat("z", decode.ChunkSize)+"end" {
 		t.Errorf("%d records after it: %.200v", len(rs), rs)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
 
+	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/docker/enginetest"
 )
 
@@ -124,7 +125,7 @@ func BenchmarkEngineResume(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		err = f.records(b.Context(), s, log, newResync(&s.pos, fresh+50), func(e *entry) error {
+		err = f.records(b.Context(), s, log, newResync(&s.pos, fresh+50), func(e *decode.Entry) error {
 			if n++; n <= 50 {
 				anchor.advance(markOf(e))
 			}

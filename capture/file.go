@@ -8,6 +8,8 @@ import (
 	"io"
 	"log/slog"
 	"time"
+
+	"fluent-bit-docker-logs/capture/decode"
 )
 
 // fileReader reads the files of the json-file driver themselves: nothing is
@@ -47,9 +49,9 @@ type fileLog struct {
 	path    string
 	files   []*logFile // oldest first: the first is being read, the last is the newest known; never empty
 	moved   *logFile   // see leaveOut; until seek
-	cut     recordCutter
+	cut     decode.JSONCutter
 	hurt    int // damaged places of cut that the stream knows of
-	deliver func(*entry) error
+	deliver func(*decode.Entry) error
 
 	wake      chan struct{}
 	turn      <-chan struct{}
@@ -102,9 +104,9 @@ func (f *fileReader) read(ctx context.Context, s *stream, follow bool) error {
 }
 
 // accept hands a record on, and says before it that some are missing.
-func (l *fileLog) accept(e *entry) error {
-	if l.cut.damaged != l.hurt {
-		l.hurt = l.cut.damaged
+func (l *fileLog) accept(e *decode.Entry) error {
+	if l.cut.Damaged != l.hurt {
+		l.hurt = l.cut.Damaged
 		l.s.broke()
 	}
 	l.s.accept(e)
@@ -228,9 +230,9 @@ func (l *fileLog) block(ctx context.Context) (eof bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	l.cut.scratch = lent.scratch
+	l.cut.Scratch = lent.scratch
 	defer func() {
-		lent.scratch, l.cut.scratch = l.cut.scratch, nil
+		lent.scratch, l.cut.Scratch = l.cut.Scratch, nil
 		l.s.col.buffers.giveBack(lent)
 	}()
 	if l.s.col.out.full() { // others were faster
@@ -254,7 +256,7 @@ func (l *fileLog) block(ctx context.Context) (eof bool, err error) {
 			l.poll = fastPoll
 		}
 		f.consumed(b, n)
-		if l.cut.damaged > 0 {
+		if l.cut.Damaged > 0 {
 			if err := l.noteDamage(); err != nil {
 				return false, err
 			}
@@ -269,7 +271,7 @@ func (l *fileLog) block(ctx context.Context) (eof bool, err error) {
 			return true, nil
 		}
 		if len(bytes.TrimRight(b[n:], "\x00")) > 0 || f.torn() {
-			l.cut.damaged++
+			l.cut.Damaged++
 		}
 		if l.drop(0, 1); len(l.files) == 0 {
 			return false, fmt.Errorf("%w: it ended", errNoFile)
@@ -292,8 +294,8 @@ func (l *fileLog) take(ctx context.Context, f *logFile, b []byte) (n int, err er
 	if f.zip != nil {
 		inode = 0
 	}
-	err = l.s.deliver(ctx, &l.cut.e, func() (err error) {
-		n, err = l.cut.each(b, inode, f.off, l.deliver)
+	err = l.s.deliver(ctx, &l.cut.Entry, func() (err error) {
+		n, err = l.cut.Each(b, inode, f.off, l.deliver)
 		return err
 	})
 	return n, err
@@ -306,10 +308,10 @@ func (l *fileLog) noRecord(f *logFile, b, buf []byte) []byte {
 	case len(bytes.TrimLeft(b, "\x00")) == 0:
 		f.consumed(b, len(b))
 		f.skipHole()
-	case len(buf) < maxFrame:
+	case len(buf) < decode.MaxFrame:
 		return make([]byte, 2*len(buf))
 	default:
-		l.cut.damaged++
+		l.cut.Damaged++
 		f.consumed(b, len(b))
 	}
 	return buf
@@ -374,14 +376,14 @@ func (l *fileLog) broke() {
 // noteDamage counts damaged places and says so, or finds that the file does
 // not hold records of the json-file driver at all.
 func (l *fileLog) noteDamage() error {
-	if l.cut.records == 0 {
-		if l.cut.damaged < fewRecords || l.files[0].holdsRecords() {
+	if l.cut.Records == 0 {
+		if l.cut.Damaged < fewRecords || l.files[0].holdsRecords() {
 			return nil
 		}
 		return fmt.Errorf("%w: %s does not hold json-file records", errNoFile, l.path)
 	}
-	l.s.col.metrics.damaged.Add(float64(l.cut.damaged))
-	l.cut.damaged, l.hurt = 0, 0
+	l.s.col.metrics.damaged.Add(float64(l.cut.Damaged))
+	l.cut.Damaged, l.hurt = 0, 0
 	notes := &l.s.notes
 	notes.sayOnce(&notes.saidDamage, func() {
 		l.s.log.Warn("the log file has damaged records, which are left out and counted", "path", l.path)

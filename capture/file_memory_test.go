@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
 )
 
@@ -75,17 +76,17 @@ func TestBlockedFilesHoldNoMemory(t *testing.T) {
 func TestLongLinesLeaveNoMemory(t *testing.T) {
 	s := benchStream(t)
 	o := s.col.out
-	piece := []byte(strings.Repeat("x", chunkSize))
+	piece := []byte(strings.Repeat("x", decode.ChunkSize))
 	for i := range 20 {
 		one := newStream(s.col, &container{ID: fmt.Sprint(i)}, position{})
 		o.mu.Lock()
 		for std := range uint8(3) {
 			for range 2 {
-				one.accept(&entry{std: std, ts: 1, text: piece})
+				one.accept(&decode.Entry{Std: std, TS: 1, Text: piece})
 			}
 		}
 		for std := range uint8(3) {
-			one.accept(&entry{std: std, ts: 1, text: piece[:100], newline: true})
+			one.accept(&decode.Entry{Std: std, TS: 1, Text: piece[:100], Newline: true})
 			if cap(one.lines[std].text) > 0 {
 				t.Errorf("a stream keeps %d bytes", cap(one.lines[std].text))
 			}

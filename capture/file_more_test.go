@@ -11,12 +11,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"fluent-bit-docker-logs/capture/dockertest"
+
+	"fluent-bit-docker-logs/capture/testkit"
 )
 
 // jsonFile is a log file with n lines of 130 bytes.
 func jsonFile(tb testing.TB, n int) string {
 	path := filepath.Join(tb.TempDir(), "c-json.log")
-	line := fmt.Appendf(nil, `{"log":"%s\n","stream":"stdout","time":%q}`+"\n", bytes.ReplaceAll(benchText, []byte(`"`), []byte(`\"`)), stamp)
+	line := fmt.Appendf(nil, `{"log":"%s\n","stream":"stdout","time":%q}`+"\n", bytes.ReplaceAll(benchText, []byte(`"`), []byte(`\"`)), testkit.Stamp)
 	if err := os.WriteFile(path, bytes.Repeat(line, n), 0o600); err != nil {
 		tb.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
 )
 
@@ -118,7 +119,7 @@ func TestGapIsWhereFilesAreMissing(t *testing.T) {
 	a := startAgent(t, e.Host(), map[string]string{"Reader": readerFile, "Start_From": "beginning", "Buffer_Limit": "1M"})
 	a.connected()
 	c := viaFile.run(t, e, dockertest.Container{Name: "web", MaxSize: 100 << 20, MaxFile: 2})
-	long := strings.Repeat("x", chunkSize)
+	long := strings.Repeat("x", decode.ChunkSize)
 	c.Stdout(long+"first", "short")
 	a.waitRecords(2)
 	a.pause(true)
@@ -162,7 +163,7 @@ func testHeadlessAfterARestart(t *testing.T, r readerCase) {
 	a := r.agent(t, e, opts)
 	a.connected()
 	c := r.run(t, e, dockertest.Container{Name: "web", MaxSize: 100 << 20, MaxFile: 2})
-	long := strings.Repeat("x", chunkSize)
+	long := strings.Repeat("x", decode.ChunkSize)
 	c.Stdout(long+"long", "short")
 	a.waitRecords(2)
 	a.stop()

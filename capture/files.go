@@ -18,6 +18,8 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 	"golang.org/x/sys/unix"
+
+	"fluent-bit-docker-logs/capture/decode"
 )
 
 // logFile is one file of a container's log, open: the current one, or one
@@ -372,15 +374,15 @@ func (l *logFile) beginning() (first int64, head uint32, ok bool) {
 			n, _ := io.ReadFull(z, b)
 			b = b[:n]
 		}
-		var c recordCutter
-		_, err := c.each(b, 0, 0, func(e *entry) error {
-			if !ok || first == undated {
-				first, ok = e.ts, true
+		var c decode.JSONCutter
+		_, err := c.Each(b, 0, 0, func(e *decode.Entry) error {
+			if !ok || first == decode.Undated {
+				first, ok = e.TS, true
 			}
-			if !e.newline && len(e.text) >= chunkSize {
+			if !e.Newline && len(e.Text) >= decode.ChunkSize {
 				return nil
 			}
-			head = max(1, uint32(xxhash.Sum64(b[:e.spot.End])))
+			head = max(1, uint32(xxhash.Sum64(b[:e.Place.End])))
 			return errFound
 		})
 		if err != nil || len(b) < size {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"fluent-bit-docker-logs/capture/decode"
 )
 
 // extend opens the files that log rotation has begun since the newest one.
@@ -299,7 +301,7 @@ func (l *fileLog) readUpTo() {
 	s := l.s
 	s.meta.Lock()
 	defer s.meta.Unlock()
-	s.filePath, s.fileEnd = l.path, spot{Inode: f.inode, End: end}
+	s.filePath, s.fileEnd = l.path, decode.Place{Inode: f.inode, End: end}
 }
 
 // behind implements openReader: it compares the file's size with what was read.

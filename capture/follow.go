@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"fluent-bit-docker-logs/capture/decode"
 )
 
 // followReader reads a log through the Engine's API: one request that stays
@@ -136,7 +138,7 @@ func (f *followReader) follow(ctx context.Context, s *stream, tail int) error {
 			}
 			behind = true
 		default:
-			var refusal systemError
+			var refusal decode.SystemError
 			f.suspect = errors.As(err, &refusal) // and next time it begins with a look at the log
 			return err
 		}
@@ -203,8 +205,8 @@ func (f *followReader) attempt(ctx context.Context, s *stream, limit int) (err e
 		r.depth = f.depth
 	}
 	s.task.beat()
-	log.w.expect(&target.anchor)
-	err = f.records(ctx, s, log, r, func(e *entry) error {
+	log.w.Expect(&target.anchor)
+	err = f.records(ctx, s, log, r, func(e *decode.Entry) error {
 		switch deliver, short := r.feed(e); {
 		case short:
 			return errTooShort
@@ -255,7 +257,7 @@ func (f *followReader) attempt(ctx context.Context, s *stream, limit int) (err e
 }
 
 // accept has a record delivered that is new.
-func (f *followReader) accept(s *stream, e *entry) {
+func (f *followReader) accept(s *stream, e *decode.Entry) {
 	s.accept(e)
 	m := s.pos.anchor.newest()
 	f.trail.push(&m)
@@ -265,7 +267,7 @@ func (f *followReader) accept(s *stream, e *entry) {
 // records calls each for the records of a log that is followed, with the outbox
 // locked. It ends with errNotInView when the Engine has sent what it had and
 // the position was not in it, with errCompare when that is due.
-func (f *followReader) records(ctx context.Context, s *stream, log *openLog, r *resync, each func(*entry) error) error {
+func (f *followReader) records(ctx context.Context, s *stream, log *openLog, r *resync, each func(*decode.Entry) error) error {
 	patience := max(quiet, f.patience)
 	silence := time.AfterFunc(patience, func() { log.cut(errNotInView) })
 	defer silence.Stop()
@@ -295,7 +297,7 @@ func (f *followReader) records(ctx context.Context, s *stream, log *openLog, r *
 				f.silences = 0
 			}
 			s.opened() // not before: the Engine may answer and then find no log
-			part := log.w.w > log.w.r
+			part := log.w.Rest() > 0
 			s.sentPart(part, s.consumed() > before)
 			log.midway.Store(!synced && !r.inView() || part)
 		}
@@ -333,15 +335,15 @@ func (s *stream) waitRoom(ctx context.Context) error {
 }
 
 // deliverWindow calls each for all whole records in w, with the outbox locked.
-func (s *stream) deliverWindow(ctx context.Context, w *window, eof bool, each func(*entry) error) error {
+func (s *stream) deliverWindow(ctx context.Context, w *decode.Window, eof bool, each func(*decode.Entry) error) error {
 	if s.col.out.full() {
 		if err := s.waitRoom(ctx); err != nil {
 			return err
 		}
 	}
-	err := s.deliver(ctx, &w.e, func() error {
+	err := s.deliver(ctx, &w.Entry, func() error {
 		before := s.seen
-		err := w.each(eof, each)
+		err := w.Each(eof, each)
 		s.noteDamage(w, before)
 		return err
 	})

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
 )
 
@@ -23,7 +24,7 @@ func journalOf(t *testing.T) (*journal, *checkpoint) {
 
 func at(ts int64) position {
 	p := position{kind: fromAnchor}
-	p.anchor.push(mark{TS: ts, Size: 1, Std: stdout, Count: 1})
+	p.anchor.push(mark{TS: ts, Size: 1, Std: decode.Stdout, Count: 1})
 	return p
 }
 

@@ -9,6 +9,7 @@ import (
 
 	dockercontainer "github.com/docker/docker/api/types/container"
 
+	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/docker/enginetest"
 )
 
@@ -36,8 +37,8 @@ func TestEngineJournald(t *testing.T) {
 				}
 				var texts [3][]string
 				take := func(a *agent) {
-					texts[stdout] = append(texts[stdout], a.texts(c, "stdout")...)
-					texts[stderr] = append(texts[stderr], a.texts(c, "stderr")...)
+					texts[decode.Stdout] = append(texts[decode.Stdout], a.texts(c, "stdout")...)
+					texts[decode.Stderr] = append(texts[decode.Stderr], a.texts(c, "stderr")...)
 				}
 				a := startAgent(t, e.Host, opts, quick)
 				a.waitTexts(c, "stdout", 100)
@@ -47,12 +48,12 @@ func TestEngineJournald(t *testing.T) {
 				}
 				take(a)
 				a = startAgent(t, e.Host, opts, quick)
-				a.waitTexts(c, "stdout", lines-len(texts[stdout]))
-				a.waitTexts(c, "stderr", lines-len(texts[stderr]))
+				a.waitTexts(c, "stdout", lines-len(texts[decode.Stdout]))
+				a.waitTexts(c, "stderr", lines-len(texts[decode.Stderr]))
 				a.stop()
 				take(a)
-				numbered(t, "stdout", lines, texts[stdout])
-				numbered(t, "stderr", lines, texts[stderr])
+				numbered(t, "stdout", lines, texts[decode.Stdout])
+				numbered(t, "stderr", lines, texts[decode.Stderr])
 				if strings.Contains(a.log.String(), "gap") {
 					t.Error("a gap was reported")
 				}

@@ -1,29 +1,33 @@
 package capture
 
-import "context"
+import (
+	"context"
+
+	"fluent-bit-docker-logs/capture/decode"
+)
 
 // acceptLate takes a record that is older than others that were consumed: the
 // Engine had left it out. It does not move the position. torn says that the
 // beginning of its line was delivered before. out.mu is held.
-func (s *stream) acceptLate(e *entry, torn bool) {
+func (s *stream) acceptLate(e *decode.Entry, torn bool) {
 	s.half = true
 	s.seen++
 	if s.late == nil {
 		s.late = new([3]line)
 	}
-	l := &s.late[e.std]
-	if l.pending && l.ts != e.ts {
-		s.emitLate(e.std, true)
+	l := &s.late[e.Std]
+	if l.pending && l.ts != e.TS {
+		s.emitLate(e.Std, true)
 	}
 	if !l.pending {
-		l.pending, l.ts, l.torn = true, e.ts, torn
+		l.pending, l.ts, l.torn = true, e.TS, torn
 	}
 	room := s.col.cfg.MaxLineSize - len(l.text)
-	l.text = append(l.text, e.text[:min(room, len(e.text))]...)
-	l.torn = l.torn || len(e.text) > room
-	if e.newline || len(e.text) < chunkSize {
-		l.text = s.trimTerminal(l.text, e.newline || s.loose && len(l.text) > len(e.text))
-		s.emitLate(e.std, l.torn)
+	l.text = append(l.text, e.Text[:min(room, len(e.Text))]...)
+	l.torn = l.torn || len(e.Text) > room
+	if e.Newline || len(e.Text) < decode.ChunkSize {
+		l.text = s.trimTerminal(l.text, e.Newline || s.loose && len(l.text) > len(e.Text))
+		s.emitLate(e.Std, l.torn)
 	}
 	s.half = false
 }
@@ -36,9 +40,9 @@ func (s *stream) emitLate(std uint8, torn bool) {
 
 // passedBy follows a record that was delivered before: a late line of its std
 // stream that is not complete by then never will be. out.mu is held.
-func (s *stream) passedBy(e *entry) {
-	if s.late != nil && s.late[e.std].pending {
-		s.emitLate(e.std, true)
+func (s *stream) passedBy(e *decode.Entry) {
+	if s.late != nil && s.late[e.Std].pending {
+		s.emitLate(e.Std, true)
 	}
 }
 
@@ -66,6 +70,6 @@ func (s *stream) goOnBehind(ctx context.Context, end anchor) error {
 
 // setAnchor moves the position. out.mu is held.
 func (s *stream) setAnchor(a anchor) {
-	s.pos.kind, s.pos.anchor, s.pos.spot = fromAnchor, a, spot{}
+	s.pos.kind, s.pos.anchor, s.pos.spot = fromAnchor, a, decode.Place{}
 	s.col.out.moved = true
 }

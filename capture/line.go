@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"fluent-bit-docker-logs/capture/decode"
 )
 
 // line is an incomplete line of one std stream.
@@ -26,9 +28,9 @@ type base struct {
 // accept takes the next record of the log. out.mu is held. A record is
 // emitted before the position moves on: emitting may seal a batch, which
 // notes the position.
-func (s *stream) accept(e *entry) {
+func (s *stream) accept(e *decode.Entry) {
 	s.half = true
-	std := e.std
+	std := e.Std
 	s.seen++
 	if s.pos.kind != fromAnchor && s.pos.next != (mark{}) {
 		s.begins(e)
@@ -43,24 +45,24 @@ func (s *stream) accept(e *entry) {
 	if s.lineTimes {
 		// A container that exits in the middle of a line leaves it without an
 		// end; the next line has a timestamp of its own.
-		if l.pending && l.ts != e.ts {
+		if l.pending && l.ts != e.TS {
 			broken := l.breaks != s.breaks
 			s.endLine(std, s.leavesOpen(e))
 			s.headless[std] = broken // it may be what is left of another long one
 		}
-		if *cutTS != e.ts {
+		if *cutTS != e.TS {
 			*cutTS = 0
 		}
 	}
-	ends := e.newline || len(e.text) < chunkSize
+	ends := e.Newline || len(e.Text) < decode.ChunkSize
 	switch {
 	case *cutTS != 0:
 		if ends {
 			*cutTS = 0
 		}
 	case ends && !l.pending:
-		text := s.trimTerminal(e.text, e.newline || s.loose && s.headless[std])
-		s.whole(std, e, e.ts, text, len(text) > s.col.cfg.MaxLineSize || s.headless[std])
+		text := s.trimTerminal(e.Text, e.Newline || s.loose && s.headless[std])
+		s.whole(std, e, e.TS, text, len(text) > s.col.cfg.MaxLineSize || s.headless[std])
 		s.headless[std], s.long[std] = false, s.headless[std] // it may have been the end of a long one
 	default:
 		s.joinPartial(e, ends)
@@ -71,13 +73,13 @@ func (s *stream) accept(e *entry) {
 
 // begins looks at the first record of a log that no anchor was found in: if it is
 // not the one that is known to be, all that was to be skipped is gone. out.mu is held.
-func (s *stream) begins(e *entry) {
+func (s *stream) begins(e *decode.Entry) {
 	m, next := markOf(e), s.pos.next
 	if s.tty && m.TS == next.TS { // what has no end yet may be cut elsewhere
 		return
 	}
 	if !m.same(&next) {
-		s.skip, s.longs[next.Std] = [3]uint32{}, s.longs[next.Std] || next.Size >= chunkSize
+		s.skip, s.longs[next.Std] = [3]uint32{}, s.longs[next.Std] || next.Size >= decode.ChunkSize
 		s.settle()
 		s.mayBeHeadless()
 		s.lost(slog.LevelError, noLongerKept)
@@ -87,16 +89,16 @@ func (s *stream) begins(e *entry) {
 // leavesOpen says that a record shows that the Engine has left out the rest of
 // the line before: within a run of the container each line has an end. out.mu
 // is held.
-func (s *stream) leavesOpen(e *entry) bool {
-	l := &s.lines[e.std]
-	return l.pending && l.ts != e.ts && s.lineTimes && e.spot == (spot{}) && s.startedAt != 0 && l.ts >= s.startedAt
+func (s *stream) leavesOpen(e *decode.Entry) bool {
+	l := &s.lines[e.Std]
+	return l.pending && l.ts != e.TS && s.lineTimes && e.Place == (decode.Place{}) && s.startedAt != 0 && l.ts >= s.startedAt
 }
 
 // looksHeadless says whether a record that a follow sends may be the rest of a
 // line whose beginning the Engine has left out: it ends a line that is no longer
 // than itself, and the line before was longer. out.mu is held.
-func (s *stream) looksHeadless(e *entry) bool {
-	return s.long[e.std] && !s.lines[e.std].pending && (e.newline || len(e.text) < chunkSize)
+func (s *stream) looksHeadless(e *decode.Entry) bool {
+	return s.long[e.Std] && !s.lines[e.Std].pending && (e.Newline || len(e.Text) < decode.ChunkSize)
 }
 
 // mayBeHeadless follows a gap: where long lines are written, the first record
@@ -111,30 +113,30 @@ func (s *stream) broke() {
 }
 
 // joinPartial adds a partial to the line of its std stream.
-func (s *stream) joinPartial(e *entry, ends bool) {
-	l := &s.lines[e.std]
+func (s *stream) joinPartial(e *decode.Entry, ends bool) {
+	l := &s.lines[e.Std]
 	if !l.pending {
-		s.setBase(e.std, s.pos)
+		s.setBase(e.Std, s.pos)
 		if s.pos.kind != fromAnchor {
-			s.bases[e.std].pos.next = markOf(e)
+			s.bases[e.Std].pos.next = markOf(e)
 		}
-		l.pending, l.ts, l.text, l.breaks = true, e.ts, s.col.out.lineBuffer(), s.breaks
+		l.pending, l.ts, l.text, l.breaks = true, e.TS, s.col.out.lineBuffer(), s.breaks
 	}
 	s.count.partials++
 	room := s.col.cfg.MaxLineSize - len(l.text)
-	l.text = append(l.text, e.text[:min(room, len(e.text))]...)
+	l.text = append(l.text, e.Text[:min(room, len(e.Text))]...)
 	switch {
-	case len(e.text) > room:
-		s.endLine(e.std, true)
+	case len(e.Text) > room:
+		s.endLine(e.Std, true)
 		if !ends {
-			s.pos.cutTS[e.std] = e.ts
-			if e.ts == 0 {
-				s.pos.cutTS[e.std] = 1
+			s.pos.cutTS[e.Std] = e.TS
+			if e.TS == 0 {
+				s.pos.cutTS[e.Std] = 1
 			}
 		}
 	case ends:
-		l.text = s.trimTerminal(l.text, e.newline || s.loose)
-		s.endLine(e.std, false)
+		l.text = s.trimTerminal(l.text, e.Newline || s.loose)
+		s.endLine(e.Std, false)
 	}
 }
 
@@ -175,8 +177,8 @@ func (s *stream) needs(i uint8) bool {
 	switch {
 	case i == restored:
 		return s.skip != [3]uint32{}
-	case i > stderr:
-		return s.isTracing(i - stderr)
+	case i > decode.Stderr:
+		return s.isTracing(i - decode.Stderr)
 	}
 	return s.lines[i].pending
 }
@@ -198,17 +200,17 @@ func (s *stream) oldest() (b *base) {
 		case !s.needs(i):
 		case i == restored:
 			return s.bases[i]
-		case b == nil, b.seen[stdout]+b.seen[stderr] < s.bases[i].seen[stdout]+s.bases[i].seen[stderr]:
+		case b == nil, b.seen[decode.Stdout]+b.seen[decode.Stderr] < s.bases[i].seen[decode.Stdout]+s.bases[i].seen[decode.Stderr]:
 			b = s.bases[i]
 		}
 	}
 	return b
 }
 
-func (s *stream) advance(e *entry) {
+func (s *stream) advance(e *decode.Entry) {
 	m := markOf(e)
 	s.pass(&m)
-	s.pos.spot = e.spot
+	s.pos.spot = e.Place
 }
 
 // pass moves the position behind a record that was consumed.
@@ -241,7 +243,7 @@ func (s *stream) emit(std uint8, ts int64, text []byte, cut bool) {
 		text = text[:min(len(text), s.col.cfg.MaxLineSize)]
 		s.count.cut++
 	}
-	if ts == undated {
+	if ts == decode.Undated {
 		ts = s.date()
 	}
 	b := s.col.out.batch(s.tag, s, s.tmpl.size(len(text)))
@@ -254,14 +256,14 @@ func (s *stream) emit(std uint8, ts int64, text []byte, cut bool) {
 
 // isWanted says whether a std stream becomes records.
 func (s *stream) isWanted(std uint8) bool {
-	return std == stdout && s.col.cfg.Stdout || std == stderr && s.col.cfg.Stderr
+	return std == decode.Stdout && s.col.cfg.Stdout || std == decode.Stderr && s.col.cfg.Stderr
 }
 
 // incomplete says whether a line is.
 func (s *stream) incomplete() bool {
 	s.col.out.mu.Lock()
 	defer s.col.out.mu.Unlock()
-	return s.lines[stdout].pending || s.lines[stderr].pending
+	return s.lines[decode.Stdout].pending || s.lines[decode.Stderr].pending
 }
 
 // date is the time of a line that has none of its own: that of the line before,

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"fluent-bit-docker-logs/capture/decode"
 )
 
 // A restart at any moment, while lines of both std streams overlap, brings each
@@ -14,39 +16,39 @@ import (
 func TestOverlappingLongLines(t *testing.T) {
 	const records = 3000
 	rnd := rand.New(rand.NewPCG(1, 2))
-	var log []entry
+	var log []decode.Entry
 	var lineOf []int // by record: the index of its line's first one
 	index := map[mark]int{}
 	var want [3][]string
 	text, first := [3]string{}, [3]int{-1, -1, -1}
 	for i := range records {
-		std := uint8(stdout + rnd.IntN(2))
+		std := uint8(decode.Stdout + rnd.IntN(2))
 		if first[std] < 0 {
 			first[std] = i
 		}
 		piece := fmt.Sprint(i, " ")
-		e := entry{std: std, ts: 1e18 + int64(first[std]), newline: rnd.IntN(3) == 0}
-		if !e.newline {
-			piece += strings.Repeat("x", chunkSize-len(piece))
+		e := decode.Entry{Std: std, TS: 1e18 + int64(first[std]), Newline: rnd.IntN(3) == 0}
+		if !e.Newline {
+			piece += strings.Repeat("x", decode.ChunkSize-len(piece))
 		}
-		e.text = []byte(piece)
+		e.Text = []byte(piece)
 		log, lineOf, index[markOf(&e)] = append(log, e), append(lineOf, first[std]), i
 		text[std] += piece
-		if e.newline {
+		if e.Newline {
 			want[std] = append(want[std], text[std])
 			text[std], first[std] = "", -1
 		}
 	}
 
 	s := benchStream(t)
-	s.col.cfg.MaxLineSize = 100 * chunkSize
+	s.col.cfg.MaxLineSize = 100 * decode.ChunkSize
 	var have [3][]string
 	take := func() { // what Fluent Bit takes is safe
 		for b := s.col.out.next(); b != nil; b = s.col.out.next() {
 			rs, err := decodeRecords("", b.Buf)
 			must(t, err)
 			for _, r := range rs {
-				std := map[string]int{"stdout": stdout, "stderr": stderr}[r.Fields["stream"]]
+				std := map[string]int{"stdout": decode.Stdout, "stderr": decode.Stderr}[r.Fields["stream"]]
 				have[std] = append(have[std], r.Fields["log"])
 			}
 			n := b.Records
@@ -58,9 +60,9 @@ func TestOverlappingLongLines(t *testing.T) {
 	for at, restarts := 0, 0; at < records; {
 		e := &log[at]
 		s.accept(e)
-		open[e.std] = lineOf[at]
-		if e.newline {
-			open[e.std] = -1
+		open[e.Std] = lineOf[at]
+		if e.Newline {
+			open[e.Std] = -1
 		}
 		at++
 		if rnd.IntN(4) == 0 {
@@ -95,7 +97,7 @@ func TestOverlappingLongLines(t *testing.T) {
 		at, open = from, [3]int{-1, -1, -1}
 	}
 	take()
-	for _, std := range []int{stdout, stderr} {
+	for _, std := range []int{decode.Stdout, decode.Stderr} {
 		checkSequence(t, fmt.Sprint("std ", std), want[std], have[std])
 	}
 }
@@ -103,24 +105,24 @@ func TestOverlappingLongLines(t *testing.T) {
 // What is incomplete at a place where records are missing is flagged, and
 // nothing else.
 func TestFragmentsAreFlagged(t *testing.T) {
-	piece := func(ts int64) *entry {
-		return &entry{std: stdout, ts: ts, text: bytes.Repeat([]byte("p"), chunkSize), spot: spot{Inode: 1}}
+	piece := func(ts int64) *decode.Entry {
+		return &decode.Entry{Std: decode.Stdout, TS: ts, Text: bytes.Repeat([]byte("p"), decode.ChunkSize), Place: decode.Place{Inode: 1}}
 	}
-	end := func(ts int64, text string) *entry {
-		return &entry{std: stdout, ts: ts, text: []byte(text), newline: true, spot: spot{Inode: 1}}
+	end := func(ts int64, text string) *decode.Entry {
+		return &decode.Entry{Std: decode.Stdout, TS: ts, Text: []byte(text), Newline: true, Place: decode.Place{Inode: 1}}
 	}
-	var missing *entry
+	var missing *decode.Entry
 	for name, test := range map[string]struct {
-		log  []*entry
+		log  []*decode.Entry
 		want []bool // flagged
 	}{
-		"nothing is missing":            {[]*entry{piece(1), end(1, "x"), end(2, "short")}, []bool{false, false}},
-		"a run ends in a line":          {[]*entry{piece(1), end(2, "short")}, []bool{false, false}},
-		"the end":                       {[]*entry{piece(1), missing, end(2, "short"), end(3, "short")}, []bool{true, true, false}},
-		"the middle":                    {[]*entry{piece(1), missing, end(1, "x"), end(2, "short")}, []bool{true, false}},
-		"before a line":                 {[]*entry{end(1, "short"), missing, piece(2), end(2, "x")}, []bool{false, false}},
-		"where long lines were written": {[]*entry{piece(1), end(1, "x"), missing, end(2, "rest"), end(3, "short")}, []bool{false, true, false}},
-		"and short ones since":          {[]*entry{piece(1), end(1, "x"), end(2, "short"), missing, piece(3), end(3, "rest"), end(4, "short")}, []bool{false, false, true, false}},
+		"nothing is missing":            {[]*decode.Entry{piece(1), end(1, "x"), end(2, "short")}, []bool{false, false}},
+		"a run ends in a line":          {[]*decode.Entry{piece(1), end(2, "short")}, []bool{false, false}},
+		"the end":                       {[]*decode.Entry{piece(1), missing, end(2, "short"), end(3, "short")}, []bool{true, true, false}},
+		"the middle":                    {[]*decode.Entry{piece(1), missing, end(1, "x"), end(2, "short")}, []bool{true, false}},
+		"before a line":                 {[]*decode.Entry{end(1, "short"), missing, piece(2), end(2, "x")}, []bool{false, false}},
+		"where long lines were written": {[]*decode.Entry{piece(1), end(1, "x"), missing, end(2, "rest"), end(3, "short")}, []bool{false, true, false}},
+		"and short ones since":          {[]*decode.Entry{piece(1), end(1, "x"), end(2, "short"), missing, piece(3), end(3, "rest"), end(4, "short")}, []bool{false, false, true, false}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := benchStream(t)

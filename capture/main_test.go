@@ -17,6 +17,8 @@ import (
 	"go.uber.org/goleak"
 
 	"fluent-bit-docker-logs/docker/enginetest"
+
+	"fluent-bit-docker-logs/capture/testkit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(enginetest.M{M: m}) }
@@ -412,13 +414,6 @@ func testContext(t *testing.T) context.Context {
 	return ctx
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // connected waits until the agent has listed the containers.
 func (a *agent) connected() {
 	a.t.Helper()
@@ -434,18 +429,7 @@ func sequence(std string, from, to int) (out []string) {
 	return out
 }
 
-// checkSequence compares what came with what was written: each line once, in
-// order.
-func checkSequence(t *testing.T, what string, want, have []string) {
-	t.Helper()
-	for i := range max(len(want), len(have)) {
-		switch {
-		case i >= len(want):
-			t.Fatalf("%s: %d lines too many, the first is %.80q", what, len(have)-len(want), have[i])
-		case i >= len(have):
-			t.Fatalf("%s: %d of %d lines missing, the first is %.80q", what, len(want)-len(have), len(want), want[i])
-		case want[i] != have[i]:
-			t.Fatalf("%s: line %d is %.80q, not %.80q", what, i, have[i], want[i])
-		}
-	}
-}
+var (
+	must          = testkit.Must
+	checkSequence = testkit.CheckSequence
+)

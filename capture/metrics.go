@@ -5,6 +5,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+
+	"fluent-bit-docker-logs/capture/decode"
 )
 
 // metricsNamespace is that of the log_capturer system, whose dashboards go on
@@ -159,10 +161,10 @@ func reconnectReason(err error) string {
 		return "stalled"
 	case errors.Is(err, errRecycled):
 		return "recycled"
-	case errors.Is(err, errBadFrame):
+	case errors.Is(err, decode.ErrBadFrame):
 		return "bad_data"
 	}
-	var se systemError
+	var se decode.SystemError
 	if errors.As(err, &se) {
 		return "engine_error"
 	}

@@ -6,6 +6,8 @@ import (
 	"io"
 	"sync/atomic"
 	"time"
+
+	"fluent-bit-docker-logs/capture/decode"
 )
 
 // openLog is a request for a log that the Engine has answered. Whoever has it
@@ -16,9 +18,9 @@ type openLog struct {
 	cut   context.CancelCauseFunc
 	body  io.ReadCloser
 	asked time.Time
-	limit int     // the tail that was asked for
-	had   uint64  // records consumed then
-	w     *window // what was read of it
+	limit int            // the tail that was asked for
+	had   uint64         // records consumed then
+	w     *decode.Window // what was read of it
 
 	midway atomic.Bool // it is sent still what was stored when it was opened, or a part of a record
 	capped bool        // it is as long as can be read of a damaged log
@@ -53,7 +55,7 @@ func (l *openLog) close() {
 	}
 	_ = l.body.Close() // whatever it says, nothing more is read
 	l.cut(nil)         // not before: the connection may be of use again
-	l.w.free()
+	l.w.Free()
 	l.w = nil
 }
 
@@ -61,15 +63,15 @@ func (l *openLog) close() {
 func (l *openLog) fill() (int, error) {
 	if l.first {
 		l.first = false
-		return l.w.w, nil
+		return l.w.Rest(), nil
 	}
-	return l.w.fill(l.body)
+	return l.w.Fill(l.body)
 }
 
 // await reads once, ahead of the first fill: then the Engine has opened the
 // log, and will send it to its end even if the container is removed.
 func (l *openLog) await() error {
-	n, err := l.w.fill(l.body)
+	n, err := l.w.Fill(l.body)
 	l.first = n > 0
 	if n > 0 && errors.Is(err, io.EOF) {
 		return nil // the next read says it again
@@ -131,9 +133,9 @@ func (f *followReader) rotate(ctx context.Context, s *stream) error {
 		}
 		return nil
 	}
-	begins := int64(undated)
+	begins := int64(decode.Undated)
 	if next != nil {
-		begins = next.w.firstTime()
+		begins = next.w.FirstTime()
 	}
 	f.setNext(next)
 	f.mu.Unlock()
@@ -182,7 +184,7 @@ const (
 func (f *followReader) reach(ctx context.Context, s *stream, open *openLog, begins int64) bool {
 	for left, before := turnTime, s.consumed(); ; left -= turnStep {
 		target := s.position()
-		if begins == undated || target.anchor.time() >= begins || f.current() != open {
+		if begins == decode.Undated || target.anchor.time() >= begins || f.current() != open {
 			return true
 		}
 		if !sleep(ctx, turnStep) {
@@ -351,7 +353,7 @@ func (f *followReader) openAnother(ctx context.Context, s *stream) error {
 		return err
 	case next == nil:
 		return errLags
-	case next.w.firstTime() > at.anchor.time():
+	case next.w.FirstTime() > at.anchor.time():
 		next.close()
 		return errLags
 	}
@@ -364,7 +366,7 @@ func (f *followReader) openAnother(ctx context.Context, s *stream) error {
 // behind implements openReader: it asks for the last record.
 func (f *followReader) behind(ctx context.Context, s *stream) (behind bool, err error) {
 	target := s.position()
-	err = f.atEnd(ctx, s, func(e *entry) { behind = target.before(e) })
+	err = f.atEnd(ctx, s, func(e *decode.Entry) { behind = target.before(e) })
 	return behind, err
 }
 
@@ -373,7 +375,7 @@ func (f *followReader) behind(ctx context.Context, s *stream) (behind bool, err 
 const endTail = 4
 
 // atEnd calls each for the last records of the log, the last one last.
-func (f *followReader) atEnd(ctx context.Context, s *stream, each func(*entry)) error {
+func (f *followReader) atEnd(ctx context.Context, s *stream, each func(*decode.Entry)) error {
 	tail := 1
 	if s.container().TTY {
 		tail = endTail
@@ -386,13 +388,13 @@ func (f *followReader) atEnd(ctx context.Context, s *stream, each func(*entry)) 
 	late := time.AfterFunc(callTimeout, func() { log.cut(errStalled) })
 	defer late.Stop()
 	target := s.position()
-	log.w.expect(&target.anchor)
+	log.w.Expect(&target.anchor)
 	for eof := false; !eof; {
-		_, err := log.w.fill(log.body)
+		_, err := log.w.Fill(log.body)
 		if eof = errors.Is(err, io.EOF); err != nil && !eof {
 			return cause(log.ctx, err)
 		}
-		if err := log.w.each(eof, func(e *entry) error { each(e); return nil }); err != nil {
+		if err := log.w.Each(eof, func(e *decode.Entry) error { each(e); return nil }); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
 )
 
@@ -22,7 +23,7 @@ func TestBackPressure(t *testing.T) {
 	c.Stdout("last")
 	a.waitFor("a full outbox", func() bool { return a.col.out.size() >= limit })
 	must(t, c.WaitFollowers(testContext(t), 0))
-	if n := a.col.out.size(); n > limit+(maxWindow*2) {
+	if n := a.col.out.size(); n > limit+(decode.MaxWindow*2) {
 		t.Errorf("%d bytes wait for Fluent Bit, Buffer_Limit is %d", n, limit)
 	}
 	other := e.Run(dockertest.Container{Name: "other"})
@@ -44,7 +45,7 @@ func TestNextAppendedAck(t *testing.T) {
 	s := &stream{col: col, tmpl: newRecordTemplate(col.cfg, &container{ID: "id"}, "host")}
 	write := func(n int) {
 		for range n {
-			s.accept(&entry{std: stdout, newline: true, ts: s.pos.anchor.newest().TS + 1, text: []byte("line")})
+			s.accept(&decode.Entry{Std: decode.Stdout, Newline: true, TS: s.pos.anchor.newest().TS + 1, Text: []byte("line")})
 		}
 	}
 	if o.next() != nil {
@@ -86,7 +87,7 @@ func TestRefusedComesAgain(t *testing.T) {
 	col := &Collector{cfg: &Config{Stdout: true, Stderr: true, MaxLineSize: 1 << 20, LogKey: "log"}, out: o}
 	s := &stream{col: col, tmpl: newRecordTemplate(col.cfg, &container{ID: "id"}, "host")}
 	for i := range 30 {
-		s.accept(&entry{std: stdout, newline: true, ts: s.pos.anchor.newest().TS + 1, text: []byte{byte('a' + i)}})
+		s.accept(&decode.Entry{Std: decode.Stdout, Newline: true, TS: s.pos.anchor.newest().TS + 1, Text: []byte{byte('a' + i)}})
 	}
 	var order []string
 	var total uint64

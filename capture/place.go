@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"fluent-bit-docker-logs/capture/decode"
 )
 
 // What a log's files are called says little of what they hold: the Engine
@@ -74,7 +76,7 @@ func (l *fileLog) place(ctx context.Context, f *logFile) error {
 		switch {
 		case m.whole:
 			off = m.at.off
-		case !met && (first > target.anchor.time()-inversion || first == undated):
+		case !met && (first > target.anchor.time()-inversion || first == decode.Undated):
 			// The std streams are stamped each on its own.
 		case m.isNew:
 			off = m.newer.off

@@ -3,6 +3,8 @@ package capture
 import (
 	"math"
 	"time"
+
+	"fluent-bit-docker-logs/capture/decode"
 )
 
 // posKind says how a position is to be found in a log.
@@ -23,7 +25,7 @@ type position struct {
 	tail   int   // fromTail: stored records
 	lost   bool  // fromTime: the anchor was delivered, and could not be found again
 	anchor anchor
-	spot   spot // of the anchor's newest record, if that was read from a file
+	spot   decode.Place // of the anchor's newest record, if that was read from a file
 	// skip is how many records of each std stream behind this place were
 	// delivered already, while an older line of the other one was still
 	// incomplete; index 0 is unused.
@@ -40,16 +42,16 @@ type position struct {
 func (p *position) advance(m mark) {
 	p.kind, p.next = fromAnchor, mark{}
 	p.anchor.push(m)
-	p.spot = spot{}
+	p.spot = decode.Place{}
 }
 
 // before says whether a log whose last record is e has records behind p.
-func (p *position) before(e *entry) bool {
+func (p *position) before(e *decode.Entry) bool {
 	switch m, newest := markOf(e), p.anchor.newest(); p.kind {
 	case fromAnchor:
 		return !m.same(&newest)
 	case fromTime:
-		return e.ts >= p.ts
+		return e.TS >= p.ts
 	}
 	return true
 }
@@ -109,20 +111,20 @@ func newResync(target *position, limit int) *resync {
 
 // feed takes the next record and says whether it is to be delivered, or that
 // the log was opened too short for the position to be in view.
-func (r *resync) feed(e *entry) (deliver, short bool) {
+func (r *resync) feed(e *decode.Entry) (deliver, short bool) {
 	r.seen++
 	if r.found {
 		return true, false
 	}
 	first := r.firstTS == 0
-	if e.ts != undated {
-		r.stepped = r.stepped || !first && e.ts < r.lastTS-inversion
-		if r.lastTS = e.ts; first {
-			r.firstTS = e.ts
+	if e.TS != decode.Undated {
+		r.stepped = r.stepped || !first && e.TS < r.lastTS-inversion
+		if r.lastTS = e.TS; first {
+			r.firstTS = e.TS
 		}
 	}
 	if r.target.kind == fromTime {
-		if e.ts >= r.target.ts {
+		if e.TS >= r.target.ts {
 			// Only a record before it proves that none in between is missing.
 			if first && !r.whole && !r.longest {
 				return false, true
@@ -154,7 +156,7 @@ func (r *resync) feed(e *entry) (deliver, short bool) {
 // log as it was opened: then its length proves nothing. Only the pieces of a
 // long line are equal to the last byte.
 func (r *resync) begunBefore(m *mark) bool {
-	return r.runs == 1 && !r.whole && !r.longest && m.Size >= chunkSize
+	return r.runs == 1 && !r.whole && !r.longest && m.Size >= decode.ChunkSize
 }
 
 // estimate is how many records back the position is if records came at an

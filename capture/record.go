@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/tinylib/msgp/msgp"
+
+	"fluent-bit-docker-logs/capture/decode"
 )
 
 // recordKeys are the keys that a record may have besides the log key, short
@@ -82,7 +84,7 @@ func appendPair(b []byte, key, value string) []byte {
 }
 
 var (
-	streamPair  = [3][]byte{stdout: appendPair(nil, "stream", "stdout"), stderr: appendPair(nil, "stream", "stderr")}
+	streamPair  = [3][]byte{decode.Stdout: appendPair(nil, "stream", "stdout"), decode.Stderr: appendPair(nil, "stream", "stderr")}
 	partialPair = appendPair(nil, "partial", "true")
 )
 
@@ -108,5 +110,5 @@ func (t *recordTemplate) append(dst []byte, ts int64, std uint8, text []byte, cu
 
 // size bounds the bytes of a record whose text has n bytes.
 func (t *recordTemplate) size(n int) int {
-	return len(t.cutHead) + msgp.StringPrefixSize + n + len(streamPair[stdout]) + len(t.meta) + len(partialPair)
+	return len(t.cutHead) + msgp.StringPrefixSize + n + len(streamPair[decode.Stdout]) + len(t.meta) + len(partialPair)
 }

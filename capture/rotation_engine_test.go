@@ -15,6 +15,7 @@ import (
 	containertypes "github.com/docker/docker/api/types/container"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/docker/enginetest"
 )
 
@@ -38,7 +39,7 @@ func TestEngineShortLivedLog(t *testing.T) {
 			continue
 		}
 		n := lines
-		if c.bytes < chunkSize {
+		if c.bytes < decode.ChunkSize {
 			n *= 25
 		}
 		run := func(t *testing.T, e *enginetest.Engine) {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"fluent-bit-docker-logs/capture/decode"
 )
 
 // Bounds of the wait between two attempts to read a log.
@@ -33,7 +35,7 @@ func (s *stream) run(ctx context.Context) error {
 		}
 		began, before := time.Now(), s.consumed()
 		done, err := s.readOnce(ctx, r)
-		s.rough.Store(errors.Is(err, errBadFrame) && s.consumed() == before)
+		s.rough.Store(errors.Is(err, decode.ErrBadFrame) && s.consumed() == before)
 		var p panicError
 		if done || ctx.Err() != nil || errors.As(err, &p) {
 			return err

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+
+	"fluent-bit-docker-logs/capture/decode"
 )
 
 // firstWindow is how many bytes back a log's files are searched for a
@@ -101,7 +103,7 @@ func (l *fileLog) spot(target *position) (place, bool) {
 // holds says whether the newest record of the anchor is where it was read.
 func (l *logFile) holds(target *position) bool {
 	at := target.spot
-	if target.kind != fromAnchor || at.Inode == 0 || at.Size > maxFrame || int64(at.Size) > at.End {
+	if target.kind != fromAnchor || at.Inode == 0 || at.Size > decode.MaxFrame || int64(at.Size) > at.End {
 		return false
 	}
 	line := make([]byte, at.Size)
@@ -116,11 +118,11 @@ func (l *logFile) holds(target *position) bool {
 		}
 		from = z
 	}
-	var c recordCutter
-	if _, err := io.ReadFull(from, line); err != nil || !c.parse(bytes.TrimSuffix(line, []byte("\n"))) {
+	var c decode.JSONCutter
+	if _, err := io.ReadFull(from, line); err != nil || !c.Parse(bytes.TrimSuffix(line, []byte("\n"))) {
 		return false
 	}
-	m, newest := markOf(&c.e), target.anchor.newest()
+	m, newest := markOf(&c.Entry), target.anchor.newest()
 	return m.same(&newest)
 }
 
@@ -164,13 +166,13 @@ type match struct {
 	isNew  bool   // there is one
 }
 
-func (m *match) feed(p place, e *entry) error {
+func (m *match) feed(p place, e *decode.Entry) error {
 	m.replay.push(markOf(e))
 	if agreed := m.replay.agree(&m.target.anchor); agreed > 0 && agreed >= m.best {
-		m.best, m.at = agreed, place{p.file, e.spot.End}
+		m.best, m.at = agreed, place{p.file, e.Place.End}
 		m.whole = agreed == m.target.anchor.n || agreed == m.replay.n
 	}
-	if !m.isNew && e.ts > m.target.anchor.time() {
+	if !m.isNew && e.TS > m.target.anchor.time() {
 		m.newer, m.isNew = p, true
 	}
 	return nil
@@ -198,13 +200,13 @@ var errFound = errors.New("the position was found")
 
 // each calls f for each record in the files from a place on, with the record's
 // own place, and returns the place of their end.
-func (l *fileLog) each(ctx context.Context, files []*logFile, from place, f func(place, *entry) error) (at place, err error) {
+func (l *fileLog) each(ctx context.Context, files []*logFile, from place, f func(place, *decode.Entry) error) (at place, err error) {
 	lent, err := l.s.col.buffers.lend(ctx)
 	if err != nil {
 		return from, err
 	}
 	defer l.s.col.buffers.giveBack(lent)
-	var c recordCutter
+	var c decode.JSONCutter
 	at = from
 	for i := from.file; i < len(files); i++ {
 		file := files[i]
@@ -219,7 +221,7 @@ func (l *fileLog) each(ctx context.Context, files []*logFile, from place, f func
 		if file.zip != nil {
 			inode = 0
 		}
-		each := func(e *entry) error { return f(place{i, e.spot.End - int64(e.spot.Size)}, e) }
+		each := func(e *decode.Entry) error { return f(place{i, e.Place.End - int64(e.Place.Size)}, e) }
 		buf := lent.bytes
 		for eof := false; !eof; {
 			if ctx.Err() != nil {
@@ -230,7 +232,7 @@ func (l *fileLog) each(ctx context.Context, files []*logFile, from place, f func
 				return at, err
 			}
 			at = place{i, file.off}
-			n, err := c.each(b, inode, file.off, each)
+			n, err := c.Each(b, inode, file.off, each)
 			switch {
 			case err != nil:
 				return at, err
@@ -262,7 +264,7 @@ func (l *logFile) tail(n int) (off int64, found int, err error) {
 	if l.zip != nil {
 		return l.tailZipped(n)
 	}
-	buf := make([]byte, maxWindow)
+	buf := make([]byte, decode.MaxWindow)
 	for end := l.size(); end > 0; {
 		k := min(end, int64(len(buf)))
 		b := buf[:k]
@@ -301,7 +303,7 @@ func (l *logFile) lines(limit int) (n int, off int64, err error) {
 	if err := l.startAt(0); err != nil || limit == 0 {
 		return 0, 0, err
 	}
-	buf := make([]byte, maxWindow)
+	buf := make([]byte, decode.MaxWindow)
 	for {
 		b, err := l.read(buf)
 		for i, c := range b {

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
 )
 
@@ -427,7 +428,7 @@ func (w *world) ours(s step, i int, pause time.Duration) {
 			return func() { w.setSink(step{}) }
 		})
 	case "agent restarts":
-		w.stop(s.Std == stdout)
+		w.stop(s.Std == decode.Stdout)
 		w.start()
 	case "agent is killed":
 		w.kill()

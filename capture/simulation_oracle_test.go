@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/cespare/xxhash/v2"
+
+	"fluent-bit-docker-logs/capture/decode"
 )
 
 func hashText(s string) uint64 { return xxhash.Sum64String(s) }
@@ -25,9 +27,9 @@ func (w *world) came(a *simAgent, r got) *wline {
 		w.find("a record of no container: %v", r.Fields)
 		return nil
 	}
-	std, text, flagged := uint8(stdout), r.Fields["log"], r.Fields["partial"] != ""
+	std, text, flagged := uint8(decode.Stdout), r.Fields["log"], r.Fields["partial"] != ""
 	if r.Fields["stream"] == "stderr" {
-		std = stderr
+		std = decode.Stderr
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -133,7 +135,7 @@ func (x *written) beginning(std uint8, text string, ts int64) *wline {
 		case !strings.HasSuffix(l.text, text):
 			return l.long && withoutMiddle(l.text, text) // nothing shows that
 		default:
-			return i < 0 || !x.lines[std][i].long || len(text) >= chunkSize || x.followed()
+			return i < 0 || !x.lines[std][i].long || len(text) >= decode.ChunkSize || x.followed()
 		}
 	})
 }
@@ -152,7 +154,7 @@ func (x *written) glued(std uint8, text string, ts int64, flagged bool) bool {
 			continue
 		}
 		var n *wline
-		if next, behind, ok := cutTime([]byte(rest)); x.spec.TTY && ok {
+		if next, behind, ok := decode.CutTime([]byte(rest)); x.spec.TTY && ok {
 			n = x.find(std, string(behind), next, 0)
 		} else if journald && l.long {
 			n = x.ending(std, rest, flagged)

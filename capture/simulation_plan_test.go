@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"time"
+
+	"fluent-bit-docker-logs/capture/decode"
 )
 
 // A plan is what happens in one simulation: drawn from a seed, or read from a
@@ -137,7 +139,7 @@ var weights = []struct {
 }
 
 func drawStep(r *rand.Rand, do string, containers int) step {
-	s := step{Do: do, After: drawTime(r), On: r.IntN(containers), Std: pick(r, stdout, stdout, stderr)}
+	s := step{Do: do, After: drawTime(r), On: r.IntN(containers), Std: pick(r, decode.Stdout, decode.Stdout, decode.Stderr)}
 	switch do {
 	case "lines":
 		s.N, s.Size = drawCount(r), drawSize(r)
@@ -148,7 +150,7 @@ func drawStep(r *rand.Rand, do string, containers int) step {
 		s.For = pick(r, int64(0), 0, 1, 20, 1_000) // between two lines
 	case "part":
 		if s.Size = drawSize(r); r.IntN(2) == 0 {
-			s.Size += chunkSize // the line is read in part
+			s.Size += decode.ChunkSize // the line is read in part
 		}
 	case "odd times":
 		s.N, s.Size, s.Kind = 1+r.IntN(5), min(drawSize(r), 8_192), pick(r, "undated", "back", "repeated", "future")

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
 )
 
@@ -99,7 +100,7 @@ func (x *written) write(s step) {
 
 func (x *written) std(std int) uint8 {
 	if x.spec.TTY {
-		return stdout
+		return decode.Stdout
 	}
 	return uint8(std)
 }
@@ -133,10 +134,10 @@ func (x *written) put(std uint8, text string) bool {
 	if !x.c.Write(dockertest.Std(std), []byte(text)) {
 		return false
 	}
-	if !o.stamped && (strings.HasSuffix(text, "\n") || len(o.text)+len(text) >= chunkSize) {
+	if !o.stamped && (strings.HasSuffix(text, "\n") || len(o.text)+len(text) >= decode.ChunkSize) {
 		o.hi, o.stamped = x.w.now(), true
 	}
-	x.long = x.long || len(o.text)+len(text) >= chunkSize
+	x.long = x.long || len(o.text)+len(text) >= decode.ChunkSize
 	x.forget()
 	return true
 }
@@ -144,7 +145,7 @@ func (x *written) put(std uint8, text string) bool {
 // complete journals the line that is open. mu is held.
 func (x *written) complete(std uint8) *wline {
 	o := &x.part[std]
-	l := &wline{std: std, i: len(x.lines[std]), text: x.stored(o.text), lo: o.lo, hi: o.hi, begun: o.begun, at: time.Now(), seq: o.seq, file: len(x.c.LogInodes()), fragment: o.fragment, long: len(o.text) >= chunkSize}
+	l := &wline{std: std, i: len(x.lines[std]), text: x.stored(o.text), lo: o.lo, hi: o.hi, begun: o.begun, at: time.Now(), seq: o.seq, file: len(x.c.LogInodes()), fragment: o.fragment, long: len(o.text) >= decode.ChunkSize}
 	x.lines[std] = append(x.lines[std], l)
 	h := hashText(l.text)
 	x.byText[h] = append(x.byText[h], l)
@@ -160,8 +161,8 @@ func (x *written) stored(line string) string {
 		return line
 	}
 	var b strings.Builder
-	for from := 0; from < len(line); from += chunkSize {
-		b.WriteString(string([]rune(line[from:min(from+chunkSize, len(line))])))
+	for from := 0; from < len(line); from += decode.ChunkSize {
+		b.WriteString(string([]rune(line[from:min(from+decode.ChunkSize, len(line))])))
 	}
 	return b.String()
 }
@@ -175,7 +176,7 @@ func (x *written) writePart(s step) {
 	defer x.mu.Unlock()
 	longest := 500_000 // Max_Line_Size is twice that
 	if x.spec.TTY {
-		longest = chunkSize // nothing tells the next record from the text of such a line that has no end
+		longest = decode.ChunkSize // nothing tells the next record from the text of such a line that has no end
 	}
 	if len(x.part[std].text)+len(part) > longest {
 		return
@@ -201,7 +202,7 @@ func (x *written) oddTimes(s step) {
 		x.n++
 		var ok bool
 		text, seq := makeLine(s, x.n), x.c.Records()
-		x.long = x.long || len(text) >= chunkSize
+		x.long = x.long || len(text) >= decode.ChunkSize
 		switch s.Kind {
 		case "undated":
 			x.undated = true

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"fluent-bit-docker-logs/capture/decode"
 )
 
 // reader is a way in which a stream gets at the log of its container. It is
@@ -64,7 +66,7 @@ type stream struct {
 	failing  time.Time               // since when reading has failed, zero if it did not; guarded by meta
 	perSec   float64                 // records per second as last measured; guarded by meta
 	filePath string                  // of the log file that is or was read; guarded by meta
-	fileEnd  spot                    // how far it was read; guarded by meta
+	fileEnd  decode.Place            // how far it was read; guarded by meta
 	turns    uint64                  // rotations; guarded by meta
 	ages     float64                 // seconds, at its rotations in all; guarded by meta
 	doing    string                  // guarded by meta
@@ -325,7 +327,7 @@ func (s *stream) reportGap(ctx context.Context, a *anchor) error {
 	}
 	s.endTraces()
 	for i := range a.n { // also of a position that was loaded
-		if m := a.at(i); m.Size >= chunkSize && int(m.Std) < len(s.longs) {
+		if m := a.at(i); m.Size >= decode.ChunkSize && int(m.Std) < len(s.longs) {
 			s.longs[m.Std] = true
 		}
 	}

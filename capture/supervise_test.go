@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
 )
 
@@ -185,16 +186,17 @@ func TestReplacedRunIsFenced(t *testing.T) {
 	s := benchStream(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errTaskStalled)
-	w := newWindow(s.container())
-	w.w = copy(w.buf, bytes.Repeat(benchFrame, 10))
-	err := s.deliverWindow(ctx, w, false, func(e *entry) error { s.accept(e); return nil })
+	w := decode.NewWindow(nil, false)
+	_, err := w.Fill(bytes.NewReader(bytes.Repeat(benchFrame, 10)))
+	must(t, err)
+	err = s.deliverWindow(ctx, w, false, func(e *decode.Entry) error { s.accept(e); return nil })
 	if !errors.Is(err, errTaskStalled) || s.consumed() != 0 {
 		t.Errorf("%d records were consumed, error %v", s.consumed(), err)
 	}
 	if err := s.endRun(ctx, false); !errors.Is(err, errTaskStalled) {
 		t.Errorf("endRun: %v", err)
 	}
-	if err := s.deliverWindow(t.Context(), w, false, func(e *entry) error { s.accept(e); return nil }); err != nil || s.consumed() == 0 {
+	if err := s.deliverWindow(t.Context(), w, false, func(e *decode.Entry) error { s.accept(e); return nil }); err != nil || s.consumed() == 0 {
 		t.Errorf("the run in charge: %d records, %v", s.consumed(), err)
 	}
 }

@@ -1,6 +1,10 @@
 package capture
 
-import "time"
+import (
+	"time"
+
+	"fluent-bit-docker-logs/capture/decode"
+)
 
 // trace is a stack trace of one std stream that is joined line by line, and may
 // go on. The position stays before its first line until it is emitted: it is to
@@ -30,7 +34,7 @@ const (
 )
 
 // traceBase is the index of the base of a std stream's trace.
-func traceBase(std uint8) uint8 { return stderr + std }
+func traceBase(std uint8) uint8 { return decode.Stderr + std }
 
 // joinsTraces makes the stream join, or not join, stack traces.
 func (s *stream) joinsTraces(l languages) {
@@ -42,13 +46,13 @@ func (s *stream) joinsTraces(l languages) {
 
 // whole takes a complete line, which e ended; nil if what is incomplete ends so.
 // It is emitted, or becomes part of a stack trace. out.mu is held.
-func (s *stream) whole(std uint8, e *entry, ts int64, text []byte, cut bool) {
+func (s *stream) whole(std uint8, e *decode.Entry, ts int64, text []byte, cut bool) {
 	if s.multi == 0 || !s.isWanted(std) { // the way of most lines
 		s.emit(std, ts, text, cut)
 		return
 	}
 	t := &s.traces[std]
-	fits := !cut && ts != undated
+	fits := !cut && ts != decode.Undated
 	if t.state != noTrace {
 		next := noTrace
 		if fits && t.hasRoom(ts, len(text), s.col.cfg.MaxLineSize) && t.breaks == s.breaks {
@@ -76,7 +80,7 @@ func (t *trace) hasRoom(ts int64, size, most int) bool {
 	return t.lines < maxTraceLines && len(t.text)+1+size <= most && ts-t.last <= int64(tracePause) && ts-t.ts <= int64(maxTrace)
 }
 
-func (s *stream) beginTrace(std uint8, e *entry, ts int64, text []byte, state traceState) {
+func (s *stream) beginTrace(std uint8, e *decode.Entry, ts int64, text []byte, state traceState) {
 	t, i, l := &s.traces[std], traceBase(std), &s.lines[std]
 	if l.pending { // it began with its first partial
 		s.setBase(i, s.bases[std].pos)
@@ -169,7 +173,7 @@ func (c *Collector) endIdleTraces() {
 	defer c.out.mu.Unlock()
 	open := c.traces.streams[:0]
 	for _, s := range c.traces.streams {
-		if s.watched = s.isTracing(stdout) || s.isTracing(stderr); s.watched {
+		if s.watched = s.isTracing(decode.Stdout) || s.isTracing(decode.Stderr); s.watched {
 			open = append(open, s)
 		}
 	}

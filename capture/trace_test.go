@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
 )
 
@@ -250,25 +251,25 @@ func TestRestartsWithinTraces(t *testing.T) {
 	}
 	// What each std stream writes: texts in any order, now and then a long line.
 	all := javaTraces | pythonTraces | goTraces | rubyTraces
-	var pieces [3][]entry
+	var pieces [3][]decode.Entry
 	var want, wantTimes [3][]string
-	for std := uint8(stdout); std <= stderr; std++ {
+	for std := uint8(decode.Stdout); std <= decode.Stderr; std++ {
 		var lines []string
 		for range 300 {
 			text := strings.Split(texts[rnd.IntN(len(texts))], "\n")
 			if rnd.IntN(3) == 0 {
-				text[rnd.IntN(1+rnd.IntN(len(text)))] += strings.Repeat(" and more", 1+rnd.IntN(3*chunkSize/9))
+				text[rnd.IntN(1+rnd.IntN(len(text)))] += strings.Repeat(" and more", 1+rnd.IntN(3*decode.ChunkSize/9))
 			}
 			lines = append(lines, text...)
 		}
 		want[std] = joined(all, lines)
 		for n, line := range lines {
 			ts := int64(1e18) + int64(n)*1000 + int64(std)
-			for len(line) >= chunkSize {
-				pieces[std] = append(pieces[std], entry{std: std, ts: ts, text: []byte(line[:chunkSize])})
-				line = line[chunkSize:]
+			for len(line) >= decode.ChunkSize {
+				pieces[std] = append(pieces[std], decode.Entry{Std: std, TS: ts, Text: []byte(line[:decode.ChunkSize])})
+				line = line[decode.ChunkSize:]
 			}
-			pieces[std] = append(pieces[std], entry{std: std, ts: ts, text: []byte(line), newline: true})
+			pieces[std] = append(pieces[std], decode.Entry{Std: std, TS: ts, Text: []byte(line), Newline: true})
 		}
 		n := 0
 		for _, text := range want[std] {
@@ -276,10 +277,10 @@ func TestRestartsWithinTraces(t *testing.T) {
 			n += strings.Count(text, "\n") + 1
 		}
 	}
-	var log []entry
+	var log []decode.Entry
 	index := map[mark]int{}
-	for len(pieces[stdout])+len(pieces[stderr]) > 0 {
-		std := stdout + rnd.IntN(2)
+	for len(pieces[decode.Stdout])+len(pieces[decode.Stderr]) > 0 {
+		std := decode.Stdout + rnd.IntN(2)
 		if n := min(len(pieces[std]), 1+rnd.IntN(5)); n > 0 {
 			for _, e := range pieces[std][:n] {
 				index[markOf(&e)] = len(log)
@@ -294,7 +295,7 @@ func TestRestartsWithinTraces(t *testing.T) {
 	take := func(batches int) (more bool) {
 		rs, more := takeSome(t, s, batches)
 		for _, r := range rs {
-			std := map[string]int{"stdout": stdout, "stderr": stderr}[r.Fields["stream"]]
+			std := map[string]int{"stdout": decode.Stdout, "stderr": decode.Stderr}[r.Fields["stream"]]
 			have[std] = append(have[std], r.Fields["log"])
 			haveTimes[std] = append(haveTimes[std], fmt.Sprint(int64(r.Sec)*1e9+int64(r.Nanos)))
 		}
@@ -340,7 +341,7 @@ func TestRestartsWithinTraces(t *testing.T) {
 	}
 	s.endTraces()
 	take(1 << 10)
-	for _, std := range []int{stdout, stderr} {
+	for _, std := range []int{decode.Stdout, decode.Stderr} {
 		checkSequence(t, fmt.Sprint("std ", std), want[std], have[std])
 		checkSequence(t, fmt.Sprint("times of std ", std), wantTimes[std], haveTimes[std])
 	}
@@ -362,7 +363,7 @@ func TestBoundsOfATrace(t *testing.T) {
 	feed := func(s *stream, at int64, lines ...string) {
 		must(t, s.deliver(t.Context(), nil, func() error {
 			for i, line := range lines {
-				s.accept(&entry{std: stdout, ts: at + int64(i), text: []byte(line), newline: true})
+				s.accept(&decode.Entry{Std: decode.Stdout, TS: at + int64(i), Text: []byte(line), Newline: true})
 			}
 			return nil
 		}))
@@ -418,7 +419,7 @@ func TestBoundsOfATrace(t *testing.T) {
 	// The first record of a log is remembered where no record is before it.
 	s = tracingStream(t, javaTraces)
 	feed(s, at, head)
-	first := markOf(&entry{std: stdout, ts: at, text: []byte(head), newline: true})
+	first := markOf(&decode.Entry{Std: decode.Stdout, TS: at, Text: []byte(head), Newline: true})
 	if p := s.snapshot(); p.kind != fromBeginning || p.next != first {
 		t.Errorf("a restart begins at %+v", p)
 	}
@@ -503,7 +504,7 @@ func testTracesOverRestarts(t *testing.T, r readerCase) {
 		if i%4 < 2 {
 			a.loseFromNow()
 		}
-		long := frame + strings.Repeat("x", i%3*chunkSize)
+		long := frame + strings.Repeat("x", i%3*decode.ChunkSize)
 		c.Stdout(long)
 		if r.file && i%3 == 1 {
 			must(t, c.RotateLog())
@@ -534,8 +535,8 @@ func TestTraceWaitsForItsLog(t *testing.T) {
 	open := func() {
 		s.col.out.mu.Lock()
 		defer s.col.out.mu.Unlock()
-		s.accept(&entry{std: stdout, ts: 1e18, text: []byte("x.YException: z"), newline: true})
-		s.traces[stdout].read, s.traces[stdout].began = now.Add(-tracePause), now.Add(-tracePause)
+		s.accept(&decode.Entry{Std: decode.Stdout, TS: 1e18, Text: []byte("x.YException: z"), Newline: true})
+		s.traces[decode.Stdout].read, s.traces[decode.Stdout].began = now.Add(-tracePause), now.Add(-tracePause)
 		s.col.traces.timer.Stop()
 	}
 	for _, test := range []struct {
@@ -548,7 +549,7 @@ func TestTraceWaitsForItsLog(t *testing.T) {
 		{"it does not run", func() { s.doingSince = now.Add(-time.Hour); s.col.streams.byID[s.id].cancel = nil }, false},
 		{"it runs", func() { s.col.streams.byID[s.id].cancel = func() {} }, true},
 		{"it fails", func() { s.is(streamRetrying); s.doingSince = now.Add(-time.Hour) }, false},
-		{"it fails for long", func() { s.traces[stdout].began = now.Add(-maxTrace) }, true},
+		{"it fails for long", func() { s.traces[decode.Stdout].began = now.Add(-maxTrace) }, true},
 		{"it is polled", func() {
 			s.is(streamReading)
 			s.notes.note(readerPoll)
@@ -559,11 +560,11 @@ func TestTraceWaitsForItsLog(t *testing.T) {
 		{"it is being polled", func() { s.asks(now) }, false},
 		{"it was polled again", func() { s.asks(time.Time{}); s.polledAt(now) }, true},
 		{"the machine was busy", func() { s.col.traces.armed = now.Add(-tracePause) }, false},
-		{"it is not any more", func() { s.traces[stdout].read, s.col.traces.armed = now.Add(-tracePause), now }, true},
+		{"it is not any more", func() { s.traces[decode.Stdout].read, s.col.traces.armed = now.Add(-tracePause), now }, true},
 		{"nothing is taken", func() { s.col.out.limit = 0 }, false},
 		{"another stream has its place", func() { s.col.out.limit = 1 << 20; delete(s.col.streams.byID, s.id) }, false},
 	} {
-		if !s.isTracing(stdout) {
+		if !s.isTracing(decode.Stdout) {
 			open()
 		}
 		test.set()

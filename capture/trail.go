@@ -1,5 +1,7 @@
 package capture
 
+import "fluent-bit-docker-logs/capture/decode"
+
 // trail is what a stream has consumed of late, in the order of the log: behind
 // an anchor that a read with an end has confirmed. What the Engine sends while
 // a log is followed is no copy of the log: Engine 20.10 sends records twice at
@@ -59,11 +61,11 @@ func (t *trail) start(p *position) {
 	}
 	*t = trail{base: *a, marks: t.marks[:0], whole: p.kind == fromBeginning}
 	for i := range a.n { // a double may be of any std stream, and older than the anchor
-		if ts := a.at(i).TS; ts != undated {
-			t.lastTS[stdout] = max(t.lastTS[stdout], ts)
+		if ts := a.at(i).TS; ts != decode.Undated {
+			t.lastTS[decode.Stdout] = max(t.lastTS[decode.Stdout], ts)
 		}
 	}
-	t.lastTS[stderr] = t.lastTS[stdout]
+	t.lastTS[decode.Stderr] = t.lastTS[decode.Stdout]
 	t.highTS = t.lastTS
 }
 
@@ -157,7 +159,7 @@ func (t *trail) find(m trailMark, i int) int {
 // that may be equal to the one before or behind.
 func (t *trail) place(m trailMark) int {
 	i := t.find(m, max(0, t.verified-1))
-	if i < 0 || m.size < chunkSize {
+	if i < 0 || m.size < decode.ChunkSize {
 		return i
 	}
 	next, before := i+1, i-1
@@ -190,12 +192,12 @@ const (
 // newer than all before is looked up. While what follows a double follows it
 // in the trail, too, it is a double. One that is not found may be older than the
 // trail, or the clock was set.
-func (t *trail) see(e *entry) sighting {
-	if e.ts == undated { // equal ones may well be two
+func (t *trail) see(e *decode.Entry) sighting {
+	if e.TS == decode.Undated { // equal ones may well be two
 		t.replay = 0
 		return newRecord
 	}
-	if t.replay == 0 && e.ts > t.highTS[e.std] {
+	if t.replay == 0 && e.TS > t.highTS[e.Std] {
 		return newRecord
 	}
 	full := markOf(e)
@@ -205,7 +207,7 @@ func (t *trail) see(e *entry) sighting {
 		return doubledRecord
 	}
 	t.replay = 0
-	if e.ts > t.highTS[e.std] {
+	if e.TS > t.highTS[e.Std] {
 		return newRecord
 	}
 	i := len(t.marks) - 1
@@ -213,13 +215,13 @@ func (t *trail) see(e *entry) sighting {
 		i--
 	}
 	switch {
-	case i < 0 && e.ts > t.lastTS[e.std]:
+	case i < 0 && e.TS > t.lastTS[e.Std]:
 		return newRecord
 	case i < 0 && t.goesOn(m):
 		return pieceOfLine
 	case i < 0:
 		return doubtfulRecord
-	case !e.newline && len(e.text) >= chunkSize && t.newest(i):
+	case !e.Newline && len(e.Text) >= decode.ChunkSize && t.newest(i):
 		return doubtfulRecord // the pieces of a line may be equal
 	}
 	t.replayed(i)
@@ -231,7 +233,7 @@ func (t *trail) see(e *entry) sighting {
 func (t *trail) goesOn(m trailMark) bool {
 	for i := len(t.marks) - 1; i >= 0; i-- {
 		if last := t.marks[i]; last.std == m.std {
-			return last.ts == m.ts && last.size >= chunkSize
+			return last.ts == m.ts && last.size >= decode.ChunkSize
 		}
 	}
 	return false

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
 	"fluent-bit-docker-logs/docker/enginetest"
 )
@@ -199,12 +200,12 @@ func TestUndatedRecordDoesNotBoundAFirstLook(t *testing.T) {
 	}{
 		{[]int64{99, 100}, false},
 		{[]int64{100}, true},
-		{[]int64{undated, 100}, true},
-		{[]int64{undated, 99, undated, 100}, false},
+		{[]int64{decode.Undated, 100}, true},
+		{[]int64{decode.Undated, 99, decode.Undated, 100}, false},
 	} {
 		l, short := &firstLook{target: &target}, false
 		for _, ts := range c.times {
-			short = l.feed(&entry{std: stdout, ts: ts, newline: true})
+			short = l.feed(&decode.Entry{Std: decode.Stdout, TS: ts, Newline: true})
 		}
 		if short != c.short || l.found == c.short {
 			t.Errorf("%v: short %v, found %v", c.times, short, l.found)

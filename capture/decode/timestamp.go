@@ -1,4 +1,4 @@
-package capture
+package decode
 
 import (
 	"bytes"
@@ -6,31 +6,31 @@ import (
 	"time"
 )
 
-// undated is the timestamp of a record whose own cannot be read, or is none
+// Undated is the timestamp of a record whose own cannot be read, or is none
 // that a record of Fluent Bit can have.
-const undated = -1
+const Undated = -1
 
-// timeSize is the length of the timestamp that the Engine puts before each
+// TimeSize is the length of the timestamp that the Engine puts before each
 // record (jsonmessage.RFC3339NanoFixed, always UTC):
 // 2006-01-02T15:04:05.000000000Z
-const timeSize = 30
+const TimeSize = 30
 
 // maxTimeSize is that of the longest form of RFC 3339 that is read, with a zone.
 const maxTimeSize = len("2006-01-02T15:04:05.000000000+00:00")
 
-// cutTime splits "timestamp SP text". What does not begin with a timestamp is
+// CutTime splits "timestamp SP text". What does not begin with a timestamp is
 // text as a whole, and undated. The Engine's usual form is read by hand because
 // time.Parse takes ten times as long; a fuzz test holds it to time.Parse.
-func cutTime(b []byte) (ts int64, text []byte, ok bool) {
-	if len(b) > timeSize && b[timeSize] == ' ' {
-		if ts, ok = parseTime(b[:timeSize]); ok {
-			return ts, b[timeSize+1:], true
+func CutTime(b []byte) (ts int64, text []byte, ok bool) {
+	if len(b) > TimeSize && b[TimeSize] == ' ' {
+		if ts, ok = parseTime(b[:TimeSize]); ok {
+			return ts, b[TimeSize+1:], true
 		}
 	}
 	return cutAnyTime(b)
 }
 
-// cutAnyTime is cutTime for any form of RFC 3339: Podman stamps whole seconds,
+// cutAnyTime is CutTime for any form of RFC 3339: Podman stamps whole seconds,
 // or with a zone, and the Engine keeps the zone that another program wrote into
 // a log file.
 func cutAnyTime(b []byte) (ts int64, text []byte, ok bool) {
@@ -39,7 +39,7 @@ func cutAnyTime(b []byte) (ts int64, text []byte, ok bool) {
 			return ts, b[n+1:], true
 		}
 	}
-	return undated, b, false
+	return Undated, b, false
 }
 
 // parseAnyTime reads a timestamp in any form of RFC 3339. ok says that it is
@@ -49,14 +49,14 @@ func parseAnyTime(b []byte) (ts int64, ok bool) {
 		return ts, true
 	}
 	if len(b) > maxTimeSize {
-		return undated, false
+		return Undated, false
 	}
 	t, err := time.Parse(time.RFC3339Nano, strings.ToUpper(string(b)))
 	switch {
 	case err != nil:
-		return undated, false
+		return Undated, false
 	case t.Unix() < 0 || t.UTC().Year() > 2105:
-		return undated, true
+		return Undated, true
 	}
 	return t.UnixNano(), true
 }
@@ -67,13 +67,13 @@ const minTimeSize = len("2006-01-02T15:04:05Z")
 // parseShortTime reads a timestamp as the Engine stores it in a file: RFC 3339
 // in UTC with as many digits of the fraction as are not zeros at its end.
 func parseShortTime(b []byte) (int64, bool) {
-	if len(b) == timeSize {
+	if len(b) == TimeSize {
 		return parseTime(b)
 	}
-	if len(b) < minTimeSize || len(b) > timeSize || b[len(b)-1] != 'Z' || len(b) == minTimeSize+1 {
+	if len(b) < minTimeSize || len(b) > TimeSize || b[len(b)-1] != 'Z' || len(b) == minTimeSize+1 {
 		return 0, false
 	}
-	full := [timeSize]byte([]byte("0000-00-00T00:00:00.000000000Z"))
+	full := [TimeSize]byte([]byte("0000-00-00T00:00:00.000000000Z"))
 	copy(full[:], b[:len(b)-1])
 	return parseTime(full[:])
 }
@@ -81,7 +81,7 @@ func parseShortTime(b []byte) (int64, bool) {
 // parseTime reads a timestamp of timeSize bytes as nanoseconds since 1970.
 // Years 1970 to 2105, whose seconds fit Fluent Bit's EventTime, are valid.
 func parseTime(b []byte) (int64, bool) {
-	_ = b[timeSize-1]
+	_ = b[TimeSize-1]
 	if b[4] != '-' || b[7] != '-' || b[10] != 'T' || b[13] != ':' || b[16] != ':' || b[19] != '.' || b[29] != 'Z' {
 		return 0, false
 	}

@@ -1,4 +1,4 @@
-package capture
+package decode
 
 import (
 	"bytes"
@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/docker/docker/pkg/stdcopy"
-)
 
-const stamp = "2026-11-23T14:05:06.789012345Z"
+	"fluent-bit-docker-logs/capture/testkit"
+)
 
 func frameOf(std stdcopy.StdType, payload string) []byte {
 	var b bytes.Buffer
@@ -20,10 +20,10 @@ func frameOf(std stdcopy.StdType, payload string) []byte {
 	return b.Bytes()
 }
 
-// Whatever bytes come, cutFrame and moby's own StdCopy see the same text.
+// Whatever bytes come, CutFrame and moby's own StdCopy see the same text.
 func FuzzCutFrame(f *testing.F) {
-	f.Add(frameOf(stdcopy.Stdout, stamp+" hello\n"))
-	f.Add(append(frameOf(stdcopy.Stdout, stamp+" a\n"), frameOf(stdcopy.Stderr, stamp+" b")...))
+	f.Add(frameOf(stdcopy.Stdout, testkit.Stamp+" hello\n"))
+	f.Add(append(frameOf(stdcopy.Stdout, testkit.Stamp+" a\n"), frameOf(stdcopy.Stderr, testkit.Stamp+" b")...))
 	f.Add(frameOf(stdcopy.Systemerr, "Error grabbing logs: x"))
 	f.Add([]byte{1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 'x'})
 	f.Add([]byte{1, 0, 0, 0, 0, 0, 0, 0})
@@ -33,7 +33,7 @@ func FuzzCutFrame(f *testing.F) {
 		var failed error
 		rest := b
 		for {
-			e, n, err := cutFrame(rest)
+			e, n, err := CutFrame(rest)
 			if err != nil {
 				failed = err
 				break
@@ -41,19 +41,19 @@ func FuzzCutFrame(f *testing.F) {
 			if n == 0 {
 				break
 			}
-			if e.std == 0 && (n > frameHeaderSize || rest[0] > systemerr) {
+			if e.Std == 0 && (n > frameHeaderSize || rest[0] > systemerr) {
 				return // left out; StdCopy knows neither other types nor a limit
 			}
 			if n > len(rest) {
 				t.Fatalf("%d bytes taken of %d", n, len(rest))
 			}
-			have[e.std].Write(e.text)
-			if e.newline {
-				have[e.std].WriteByte('\n')
+			have[e.Std].Write(e.Text)
+			if e.Newline {
+				have[e.Std].WriteByte('\n')
 			}
 			rest = rest[n:]
 		}
-		if errors.Is(failed, errBadFrame) {
+		if errors.Is(failed, ErrBadFrame) {
 			return // StdCopy checks neither lengths nor the zero bytes
 		}
 		// StdCopy keeps the timestamps, one per frame.
@@ -86,13 +86,13 @@ type writerFunc func([]byte) (int, error)
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 func FuzzParseTime(f *testing.F) {
-	for _, s := range []string{stamp, "1970-01-01T00:00:00.000000000Z", "2000-02-29T23:59:59.999999999Z", "2100-02-29T00:00:00.000000000Z",
+	for _, s := range []string{testkit.Stamp, "1970-01-01T00:00:00.000000000Z", "2000-02-29T23:59:59.999999999Z", "2100-02-29T00:00:00.000000000Z",
 		"2105-12-31T23:59:59.999999999Z", "2026-13-01T00:00:00.000000000Z", "2026-11-31T24:60:60.000000000Z", "2026-11-23 14:05:06.789012345Z",
 		"2000-10-01T00:00:00.+00000000Z"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if len(b) != timeSize {
+		if len(b) != TimeSize {
 			return
 		}
 		have, ok := parseTime(b)
@@ -119,8 +119,8 @@ func TestEveryDayIsParsed(t *testing.T) {
 }
 
 func TestSystemErrorIsNoLine(t *testing.T) {
-	_, n, err := cutFrame(frameOf(stdcopy.Systemerr, "Error grabbing logs: gone\n"))
-	var se systemError
+	_, n, err := CutFrame(frameOf(stdcopy.Systemerr, "Error grabbing logs: gone\n"))
+	var se SystemError
 	if !errors.As(err, &se) || n == 0 || !strings.Contains(err.Error(), "Error grabbing logs: gone") {
 		t.Errorf("%v", err)
 	}
@@ -131,34 +131,34 @@ func TestSystemErrorIsNoLine(t *testing.T) {
 func TestTimestampsOfEveryForm(t *testing.T) {
 	at := func(s string) int64 {
 		when, err := time.Parse(time.RFC3339Nano, s)
-		must(t, err)
+		testkit.Must(t, err)
 		return when.UnixNano()
 	}
 	for _, c := range []struct {
 		body, text string
 		ts         int64
 	}{
-		{stamp + " a b", "a b", at(stamp)},
+		{testkit.Stamp + " a b", "a b", at(testkit.Stamp)},
 		{"2026-11-25T17:58:03Z a b", "a b", at("2026-11-25T17:58:03Z")},
 		{"2026-11-25T17:58:03.5Z ", "", at("2026-11-25T17:58:03.5Z")},
 		{"2026-11-25T17:58:03.508123456+01:00 x", "x", at("2026-11-25T16:58:03.508123456Z")},
 		{"2026-11-25T17:58:03-07:30 x", "x", at("2026-11-26T01:28:03Z")},
 		{"2026-11-25t17:58:03.1z x", "x", at("2026-11-25T17:58:03.1Z")},
 		{"1970-01-01T00:00:00.000000000Z x", "x", 0},
-		{"1969-12-31T23:59:59.500000000Z x", "x", undated},
-		{"1970-01-01T00:00:00.000000000+08:00 x", "x", undated},
-		{"0001-01-01T00:00:00.000000000Z x", "x", undated},
-		{"2106-01-01T00:00:00.000000000Z x", "x", undated},
-		{"9999-12-31T23:59:59.000000000Z x", "x", undated},
-		{"2026-13-25T17:58:03.000000000Z x", "2026-13-25T17:58:03.000000000Z x", undated},
-		{"no time at all", "no time at all", undated},
-		{"x", "x", undated},
-		{" x", " x", undated},
-		{strings.Repeat("y", 100) + " x", strings.Repeat("y", 100) + " x", undated},
+		{"1969-12-31T23:59:59.500000000Z x", "x", Undated},
+		{"1970-01-01T00:00:00.000000000+08:00 x", "x", Undated},
+		{"0001-01-01T00:00:00.000000000Z x", "x", Undated},
+		{"2106-01-01T00:00:00.000000000Z x", "x", Undated},
+		{"9999-12-31T23:59:59.000000000Z x", "x", Undated},
+		{"2026-13-25T17:58:03.000000000Z x", "2026-13-25T17:58:03.000000000Z x", Undated},
+		{"no time at all", "no time at all", Undated},
+		{"x", "x", Undated},
+		{" x", " x", Undated},
+		{strings.Repeat("y", 100) + " x", strings.Repeat("y", 100) + " x", Undated},
 	} {
-		e, n, err := cutFrame(frameOf(stdcopy.Stderr, c.body+"\n"))
-		if err != nil || n != frameHeaderSize+len(c.body)+1 || e.ts != c.ts || string(e.text) != c.text || !e.newline || e.std != stderr {
-			t.Errorf("%q: %+v %q, %d bytes, %v", c.body, e, e.text, n, err)
+		e, n, err := CutFrame(frameOf(stdcopy.Stderr, c.body+"\n"))
+		if err != nil || n != frameHeaderSize+len(c.body)+1 || e.TS != c.ts || string(e.Text) != c.text || !e.Newline || e.Std != Stderr {
+			t.Errorf("%q: %+v %q, %d bytes, %v", c.body, e, e.Text, n, err)
 		}
 	}
 }
@@ -166,32 +166,32 @@ func TestTimestampsOfEveryForm(t *testing.T) {
 // A frame that holds no record is left out, whatever is wrong with it, and what
 // follows it is read.
 func TestFramesWithoutARecordAreLeftOut(t *testing.T) {
-	good := frameOf(stdcopy.Stdout, stamp+" good\n")
+	good := frameOf(stdcopy.Stdout, testkit.Stamp+" good\n")
 	header := func(std byte, size uint32) []byte {
 		return []byte{std, 0, 0, 0, byte(size >> 24), byte(size >> 16), byte(size >> 8), byte(size)}
 	}
 	for name, bad := range map[string][]byte{
 		"empty":        header(1, 0),
 		"unknown type": append(header(7, 5), "hello"...),
-		"oversized":    append(header(1, maxFrame+1), make([]byte, maxFrame+1)...),
+		"oversized":    append(header(1, MaxFrame+1), make([]byte, MaxFrame+1)...),
 	} {
 		for _, step := range []int{1 << 30, 5000, 7} {
-			w := newWindow(&container{})
+			w := NewWindow(nil, false)
 			n := 0
 			r := &steps{bytes.NewReader(slices.Concat(good, bad, good)), step}
 			for eof := false; !eof; {
-				_, err := w.fill(r)
+				_, err := w.Fill(r)
 				eof = errors.Is(err, io.EOF)
-				must(t, w.each(eof, func(e *entry) error {
-					if string(e.text) != "good" {
-						t.Errorf("%s: %q", name, e.text)
+				testkit.Must(t, w.Each(eof, func(e *Entry) error {
+					if string(e.Text) != "good" {
+						t.Errorf("%s: %q", name, e.Text)
 					}
 					n++
 					return nil
 				}))
 			}
-			if n != 2 || w.damaged != 1 || len(w.buf) > maxWindow {
-				t.Errorf("%s: %d records, %d damaged, window of %d", name, n, w.damaged, len(w.buf))
+			if n != 2 || w.Damaged != 1 || len(w.buf) > MaxWindow {
+				t.Errorf("%s: %d records, %d damaged, window of %d", name, n, w.Damaged, len(w.buf))
 			}
 			if len(bad) > 1<<16 && step == 5000 {
 				break // the smallest steps take too long
@@ -211,7 +211,7 @@ func (s *steps) Read(p []byte) (int, error) { return s.r.Read(p[:min(len(p), s.m
 // Bytes that are no frame end a read. The next one that makes no progress goes
 // on behind them; it fails where no frame follows.
 func TestGarbageIsPassedByARoughRead(t *testing.T) {
-	good := frameOf(stdcopy.Stdout, stamp+" good\n")
+	good := frameOf(stdcopy.Stdout, testkit.Stamp+" good\n")
 	for _, c := range []struct {
 		name    string
 		log     []byte
@@ -228,22 +228,21 @@ func TestGarbageIsPassedByARoughRead(t *testing.T) {
 		{"no log", bytes.Repeat([]byte("<html>502 Bad Gateway</html>\n"), 100_000), 0, true, true},
 	} {
 		for _, step := range []int{1 << 30, 7} {
-			w, n := newWindow(&container{}), 0
-			w.rough = c.rough
+			w, n := NewWindow(nil, c.rough), 0
 			r := &steps{bytes.NewReader(c.log), step}
 			var failed error
 			for eof := false; !eof && failed == nil; {
-				_, err := w.fill(r)
+				_, err := w.Fill(r)
 				eof = errors.Is(err, io.EOF)
-				failed = w.each(eof, func(e *entry) error {
-					if string(e.text) == "good" {
+				failed = w.Each(eof, func(e *Entry) error {
+					if string(e.Text) == "good" {
 						n++
 					}
 					return nil
 				})
 			}
-			if n != c.records || (failed != nil) != c.fails || (failed != nil && !errors.Is(failed, errBadFrame)) || (c.rough && w.damaged != 1) {
-				t.Errorf("%s by %d: %d records, %d damaged, %v", c.name, step, n, w.damaged, failed)
+			if n != c.records || (failed != nil) != c.fails || (failed != nil && !errors.Is(failed, ErrBadFrame)) || (c.rough && w.Damaged != 1) {
+				t.Errorf("%s by %d: %d records, %d damaged, %v", c.name, step, n, w.Damaged, failed)
 			}
 		}
 	}

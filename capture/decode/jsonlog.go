@@ -1,4 +1,4 @@
-package capture
+package decode
 
 import (
 	"bytes"
@@ -21,41 +21,41 @@ const (
 	recordEnd   = `"}`
 )
 
-// spot is where a record was read in a log file. Without an inode it is none.
-type spot struct {
+// Place is where a record was read in a log file. Without an inode it is none.
+type Place struct {
 	Inode uint64 `json:"inode"`
 	End   int64  `json:"end"`  // offset behind the record and its newline
 	Size  uint32 `json:"size"` // of the record with its newline
 }
 
-// recordCutter cuts the records of a json-file out of its bytes, which it
+// JSONCutter cuts the records of a json-file out of its bytes, which it
 // leaves as they are.
-type recordCutter struct {
-	e       entry
-	scratch []byte // text whose escapes were replaced
-	damaged int    // places that held no record
-	records int
+type JSONCutter struct {
+	Entry   Entry  // the one at hand
+	Scratch []byte // its text, if escapes were replaced; lent by the caller
+	Damaged int    // places that held no record
+	Records int
 }
 
-// each calls f for every whole record in b, whose first byte is at offset off
-// of the file with that inode (0: spots in it are of no use later), and returns how many
-// bytes it is through with: up to the last newline, or to the record that f
-// refused.
-func (c *recordCutter) each(b []byte, inode uint64, off int64, f func(*entry) error) (n int, err error) {
+// Each calls f for every whole record in b, whose first byte is at offset off
+// of the file with that inode (0: places in it are of no use later). It returns
+// how many bytes it is through with: up to the last newline, or to the record
+// that f refused.
+func (c *JSONCutter) Each(b []byte, inode uint64, off int64, f func(*Entry) error) (n int, err error) {
 	for {
 		size := bytes.IndexByte(b[n:], '\n') + 1
 		if size == 0 {
 			return n, nil
 		}
 		line := b[n : n+size]
-		if !c.parse(line[:size-1]) {
+		if !c.Parse(line[:size-1]) {
 			if err := c.salvage(line, inode, off+int64(n), f); err != nil {
 				return n, err
 			}
 		} else {
-			c.records++
-			c.e.spot = spot{Inode: inode, End: off + int64(n+size), Size: uint32(size)}
-			if err := f(&c.e); err != nil {
+			c.Records++
+			c.Entry.Place = Place{Inode: inode, End: off + int64(n+size), Size: uint32(size)}
+			if err := f(&c.Entry); err != nil {
 				return n, err
 			}
 		}
@@ -66,7 +66,7 @@ func (c *recordCutter) each(b []byte, inode uint64, off int64, f func(*entry) er
 // salvage calls f for the whole records in a line that is none: what a crash
 // or a full disk left torn has the next record glued to it, and the hole that
 // a truncation left has NULs before it. Everything else is counted as damage.
-func (c *recordCutter) salvage(line []byte, inode uint64, off int64, f func(*entry) error) error {
+func (c *JSONCutter) salvage(line []byte, inode uint64, off int64, f func(*Entry) error) error {
 	end := off + int64(len(line))
 	rest := bytes.TrimLeft(line, "\x00")
 	if len(rest) <= 1 {
@@ -78,10 +78,10 @@ func (c *recordCutter) salvage(line []byte, inode uint64, off int64, f func(*ent
 		// to its braces, and not to the next start.
 		size := objectSize(rest)
 		// What has no time may be the attrs of a record that is torn.
-		if size == 0 || !c.parse(rest[:size]) || (c.e.ts == undated && size < all-1) {
+		if size == 0 || !c.Parse(rest[:size]) || (c.Entry.TS == Undated && size < all-1) {
 			if whole { // known before the records behind it are handed on
 				whole = false
-				c.damaged++
+				c.Damaged++
 			}
 			i := bytes.Index(rest[1:], []byte(recordStart))
 			if i < 0 {
@@ -94,30 +94,30 @@ func (c *recordCutter) salvage(line []byte, inode uint64, off int64, f func(*ent
 			size++ // the newline
 		}
 		rest = rest[size:]
-		c.records++
-		c.e.spot = spot{Inode: inode, End: end - int64(len(rest)), Size: uint32(size)}
-		if err := f(&c.e); err != nil {
+		c.Records++
+		c.Entry.Place = Place{Inode: inode, End: end - int64(len(rest)), Size: uint32(size)}
+		if err := f(&c.Entry); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// parse reads one line, without its newline, into c.e. The text is valid until
+// Parse reads one line, without its newline, into c.e. The text is valid until
 // the next parse or change of line.
-func (c *recordCutter) parse(line []byte) bool {
-	c.e = entry{}
+func (c *JSONCutter) Parse(line []byte) bool {
+	c.Entry = Entry{}
 	return c.parseInOrder(line) || c.parseAny(line)
 }
 
 // parseInOrder parses a record with the usual fields from both of its ends.
-func (c *recordCutter) parseInOrder(line []byte) bool {
+func (c *JSONCutter) parseInOrder(line []byte) bool {
 	end := len(line) - len(recordEnd)
-	if end < len(recordStart)+len(stdoutField)+timeSize ||
+	if end < len(recordStart)+len(stdoutField)+TimeSize ||
 		string(line[end:]) != recordEnd || string(line[:len(recordStart)]) != recordStart {
 		return false
 	}
-	from := end - timeSize
+	from := end - TimeSize
 	for line[from-1] != '"' {
 		if from++; from > end-minTimeSize {
 			return false
@@ -126,41 +126,41 @@ func (c *recordCutter) parseInOrder(line []byte) bool {
 	text := line[len(recordStart) : from-len(stdoutField)]
 	switch string(line[from-len(stdoutField) : from]) {
 	case stdoutField:
-		c.e.std = stdout
+		c.Entry.Std = Stdout
 	case stderrField:
-		c.e.std = stderr
+		c.Entry.Std = Stderr
 	default:
 		return false
 	}
 	var ok bool
-	if c.e.ts, ok = parseShortTime(line[from:end]); !ok {
+	if c.Entry.TS, ok = parseShortTime(line[from:end]); !ok {
 		return false
 	}
 	return c.setText(text)
 }
 
 // setText takes over the content of the string of the field log.
-func (c *recordCutter) setText(raw []byte) bool {
+func (c *JSONCutter) setText(raw []byte) bool {
 	i := bytes.IndexByte(raw, '\\')
 	if i < 0 || (i == len(raw)-2 && raw[i+1] == 'n') {
 		if bytes.IndexByte(raw, '"') >= 0 {
 			return false
 		}
-		c.e.text, c.e.newline = raw, false
+		c.Entry.Text, c.Entry.Newline = raw, false
 		if i >= 0 {
-			c.e.text, c.e.newline = raw[:i], true
+			c.Entry.Text, c.Entry.Newline = raw[:i], true
 		}
 		return true
 	}
-	text, ok := unescape(c.scratch[:0], raw)
-	c.scratch = text
+	text, ok := unescape(c.Scratch[:0], raw)
+	c.Scratch = text
 	if !ok {
 		return false
 	}
 	if k := len(text) - 1; k >= 0 && text[k] == '\n' {
-		text, c.e.newline = text[:k], true
+		text, c.Entry.Newline = text[:k], true
 	}
-	c.e.text = text
+	c.Entry.Text = text
 	return true
 }
 
@@ -263,7 +263,7 @@ func hex4(s []byte) (r rune, ok bool) {
 
 // parseAny parses a record whose fields stand in any order or are more, or
 // whose time is missing or none of the usual form.
-func (c *recordCutter) parseAny(line []byte) bool {
+func (c *JSONCutter) parseAny(line []byte) bool {
 	p := jsonScanner{line}
 	var log, stream, ts []byte
 	if !p.token('{') {
@@ -300,13 +300,13 @@ func (c *recordCutter) parseAny(line []byte) bool {
 	}
 	switch string(stream) {
 	case "stdout":
-		c.e.std = stdout
+		c.Entry.Std = Stdout
 	case "stderr":
-		c.e.std = stderr
+		c.Entry.Std = Stderr
 	default:
 		return false
 	}
 	// The Engine's own reader sends a record without a time, too.
-	c.e.ts, _ = parseAnyTime(ts)
+	c.Entry.TS, _ = parseAnyTime(ts)
 	return c.setText(log)
 }

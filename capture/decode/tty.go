@@ -1,14 +1,12 @@
-package capture
+package decode
 
 import (
 	"bytes"
 	"fmt"
 	"time"
-
-	"github.com/cespare/xxhash/v2"
 )
 
-// ttyCutter cuts records out of the log of a container with a TTY, which has
+// TTY cuts records out of the log of a container with a TTY, which has
 // no frames: "timestamp text\r\n" one after the other. Two kinds of records have
 // no newline, so that the next timestamp follows in the middle of the text: the
 // partials of a long line, each with the timestamp of the line, and what a
@@ -18,17 +16,17 @@ import (
 // timestamp itself. A record that was cut before is cut the same again, or its
 // position would not be found; else a timestamp in the text has to be possible
 // as that of the next record. In doubt it is text, so that no byte is lost.
-type ttyCutter struct {
-	known *anchor // records that were cut before; may be nil
-	// from and to bound the timestamps of records that are followed by others of
+type TTY struct {
+	known Known // may be nil
+	// From and to bound the timestamps of records that are followed by others of
 	// the same run, since it was seen to run at to: nothing was left
 	// unterminated among them.
-	from, to int64
-	now      func() int64 // by the Engine's clock
+	From, To int64
+	Now      func() int64 // by the Engine's clock
 	rough    bool         // what has no timestamp is a line all the same
-	// loose says that the last partial of a line has no newline, although the
+	// Loose says that the last partial of a line has no newline, although the
 	// line had: the local driver of Engine 20.10 loses it. The CR before is there.
-	loose bool
+	Loose bool
 
 	lineEnd, stamps int // bytes of the text at hand that were searched for them
 	partial         bool
@@ -37,9 +35,12 @@ type ttyCutter struct {
 	ts              int64 // of the record before
 }
 
-// localKeepsEndsFrom is the first API version whose local driver keeps the
-// newline of a line that it stores in partials (Engine 23).
-const localKeepsEndsFrom = "1.42"
+// Known are records that were cut before. End is where the one that line
+// begins with ends, -1 if it is none of them; goesOn says that its line may go on
+// with that of the one before, so that it may be empty.
+type Known interface {
+	End(line []byte, ts int64, goesOn bool) int
+}
 
 // ttyError is how the Engine's own errors begin in such a log.
 const ttyError = "Error grabbing logs: "
@@ -47,7 +48,7 @@ const ttyError = "Error grabbing logs: "
 // cut cuts the first record off b and returns how many bytes it took: 0 when
 // b does not hold a whole record yet. At the end of the log (eof) what is
 // left is the last record.
-func (t *ttyCutter) cut(b []byte, eof bool) (e entry, n int, err error) {
+func (t *TTY) cut(b []byte, eof bool) (e Entry, n int, err error) {
 	if len(b) > 0 && t.ended {
 		t.ended = false
 		if b[0] == '\n' {
@@ -59,37 +60,37 @@ func (t *ttyCutter) cut(b []byte, eof bool) (e entry, n int, err error) {
 		}
 	}
 	if len(b) == 0 || (!eof && !t.rest && !stampComplete(b)) {
-		return entry{}, 0, nil
+		return Entry{}, 0, nil
 	}
 	ts, text := t.ts, b
 	if !t.rest {
 		var stamped bool
-		ts, text, stamped = cutTime(b)
+		ts, text, stamped = CutTime(b)
 		switch {
 		case stamped:
 		case bytes.HasPrefix(b, []byte(ttyError)):
-			return entry{}, len(b), systemError(bytes.TrimSpace(b))
+			return Entry{}, len(b), SystemError(bytes.TrimSpace(b))
 		case !t.rough:
-			return entry{}, 0, fmt.Errorf("%w: no timestamp at the beginning of %.60q", errBadFrame, b)
+			return Entry{}, 0, fmt.Errorf("%w: no timestamp at the beginning of %.60q", ErrBadFrame, b)
 		}
 	}
 	head := len(b) - len(text)
 	end := t.end(b[:head], text, ts, eof)
 	switch {
-	case end >= 0 && end <= maxFrame:
-		e = entry{std: stdout, ts: ts, text: text[:end], newline: end < len(text) && text[end] == '\n'}
-	case len(text) > maxFrame:
-		e = entry{std: stdout, ts: ts, text: text[:maxFrame]}
+	case end >= 0 && end <= MaxFrame:
+		e = Entry{Std: Stdout, TS: ts, Text: text[:end], Newline: end < len(text) && text[end] == '\n'}
+	case len(text) > MaxFrame:
+		e = Entry{Std: Stdout, TS: ts, Text: text[:MaxFrame]}
 	default:
-		return entry{}, 0, nil
+		return Entry{}, 0, nil
 	}
-	n = head + len(e.text)
-	if e.newline {
+	n = head + len(e.Text)
+	if e.Newline {
 		n++
 	}
-	ended := t.ended && !e.newline
-	*t = ttyCutter{known: t.known, from: t.from, to: t.to, now: t.now, rough: t.rough, loose: t.loose, ts: ts, ended: ended,
-		partial: !e.newline && len(e.text) >= chunkSize, rest: !e.newline && len(e.text) == maxFrame}
+	ended := t.ended && !e.Newline
+	*t = TTY{known: t.known, From: t.From, To: t.To, Now: t.Now, rough: t.rough, Loose: t.Loose, ts: ts, ended: ended,
+		partial: !e.Newline && len(e.Text) >= ChunkSize, rest: !e.Newline && len(e.Text) == MaxFrame}
 	return e, n, nil
 }
 
@@ -102,7 +103,7 @@ func stampComplete(b []byte) bool {
 
 // end is how long the text of the first record is, -1 if that cannot be said
 // yet. prefix is its timestamp and a space.
-func (t *ttyCutter) end(prefix, text []byte, ts int64, eof bool) int {
+func (t *TTY) end(prefix, text []byte, ts int64, eof bool) int {
 	nl := bytes.IndexByte(text[t.lineEnd:], '\n')
 	searched := t.lineEnd
 	line, end := text, -1
@@ -114,17 +115,17 @@ func (t *ttyCutter) end(prefix, text []byte, ts int64, eof bool) int {
 	}
 	t.lineEnd = len(line)
 	// A further partial of the same line begins with the same timestamp.
-	if from := max(chunkSize, searched-len(prefix)); len(prefix) > 0 && from < len(line) {
+	if from := max(ChunkSize, searched-len(prefix)); len(prefix) > 0 && from < len(line) {
 		if i := bytes.Index(line[from:], prefix); i >= 0 {
 			line, end = line[:from+i], from+i
 		}
 	}
-	if end < 0 && len(line) < chunkSize {
+	if end < 0 && len(line) < ChunkSize {
 		switch {
 		case t.knownEnd(line, ts) == len(line):
 			t.ended = true
 			return len(line)
-		case !t.loose || !t.goesOn(ts) || !bytes.HasSuffix(line, []byte("\r")):
+		case !t.Loose || !t.goesOn(ts) || !bytes.HasSuffix(line, []byte("\r")):
 			return -1 // what follows may help to tell
 		}
 		end = len(line)
@@ -135,27 +136,27 @@ func (t *ttyCutter) end(prefix, text []byte, ts int64, eof bool) int {
 	return end
 }
 
-// clockSlack is by how much the Engine's clock may be ahead of what is known.
-const clockSlack = int64(5 * time.Second)
+// ClockSlack is by how much the Engine's clock may be ahead of what is known.
+const ClockSlack = int64(5 * time.Second)
 
 // glued is where the next record begins in line although there is no newline
 // before it, or where line is known to end; -1 if neither can be told. rest is
 // what follows the line.
-func (t *ttyCutter) glued(line, rest []byte, ts int64) int {
+func (t *TTY) glued(line, rest []byte, ts int64) int {
 	latest := int64(0) // that the next record may be from, once it was asked for
-	for at := max(0, t.stamps-timeSize); ; {
+	for at := max(0, t.stamps-TimeSize); ; {
 		i := bytes.Index(line[at:], []byte("Z "))
 		if i < 0 {
 			t.stamps = len(line)
 			return -1
 		}
-		i += at + 1 - timeSize
-		at = i + timeSize
-		loose := t.loose && (i > 0 && line[i-1] == '\r' || i == 0 && t.goesOn(ts))
+		i += at + 1 - TimeSize
+		at = i + TimeSize
+		loose := t.Loose && (i > 0 && line[i-1] == '\r' || i == 0 && t.goesOn(ts))
 		if i < 0 || i == 0 && !loose {
 			continue
 		}
-		next, ok := parseTime(line[i : i+timeSize])
+		next, ok := parseTime(line[i : i+TimeSize])
 		if !ok {
 			continue
 		}
@@ -169,7 +170,7 @@ func (t *ttyCutter) glued(line, rest []byte, ts int64) int {
 			latest = t.latest(rest)
 		}
 		goesOn := t.goesOn(ts) // then its text is later than its timestamp
-		if ts != undated && !goesOn && next >= ts && next <= latest && (ts < t.from || ts >= t.to) {
+		if ts != Undated && !goesOn && next >= ts && next <= latest && (ts < t.From || ts >= t.To) {
 			return i
 		}
 	}
@@ -177,16 +178,16 @@ func (t *ttyCutter) glued(line, rest []byte, ts int64) int {
 
 // goesOn says whether a record with that timestamp goes on with the line of the
 // one before.
-func (t *ttyCutter) goesOn(ts int64) bool { return t.partial && ts == t.ts }
+func (t *TTY) goesOn(ts int64) bool { return t.partial && ts == t.ts }
 
 // latest bounds the timestamp of a record before rest: it is not later than the
 // next one, nor than the present.
-func (t *ttyCutter) latest(rest []byte) int64 {
-	now := t.now() + clockSlack
+func (t *TTY) latest(rest []byte) int64 {
+	now := t.Now() + ClockSlack
 	if len(rest) > 0 && rest[0] == '\n' {
 		rest = rest[1:]
 	}
-	if next, _, _ := cutTime(rest); next != undated {
+	if next, _, _ := CutTime(rest); next != Undated {
 		return min(now, next)
 	}
 	return now
@@ -194,17 +195,9 @@ func (t *ttyCutter) latest(rest []byte) int64 {
 
 // knownEnd is where the record at the beginning of line ends if it was cut
 // before, -1 if it is not among those that are known.
-func (t *ttyCutter) knownEnd(line []byte, ts int64) int {
+func (t *TTY) knownEnd(line []byte, ts int64) int {
 	if t.known == nil {
 		return -1
 	}
-	for i := range t.known.n {
-		m := t.known.at(i)
-		if size := int(m.Size); m.TS == ts && (size > 0 || t.goesOn(ts)) && size <= len(line) && xxhash.Sum64(line[:size]) == m.Hash {
-			if _, _, ok := cutTime(line[size:]); ok || size == len(line) {
-				return size
-			}
-		}
-	}
-	return -1
+	return t.known.End(line, ts, t.goesOn(ts))
 }

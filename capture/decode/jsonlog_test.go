@@ -1,4 +1,4 @@
-package capture
+package decode
 
 import (
 	"bytes"
@@ -29,13 +29,13 @@ type parsed struct {
 	TS      int64
 	Text    string
 	Newline bool
-	Spot    spot
+	Spot    Place
 }
 
 // parseAll returns the records that a cutter finds in b, as in file 7.
-func parseAll(c *recordCutter, b []byte) (out []parsed) {
-	n, err := c.each(b, 7, 1000, func(e *entry) error {
-		out = append(out, parsed{e.std, e.ts, string(e.text), e.newline, e.spot})
+func parseAll(c *JSONCutter, b []byte) (out []parsed) {
+	n, err := c.Each(b, 7, 1000, func(e *Entry) error {
+		out = append(out, parsed{e.Std, e.TS, string(e.Text), e.Newline, e.Place})
 		return nil
 	})
 	if err != nil || n != bytes.LastIndexByte(b, '\n')+1 {
@@ -46,12 +46,12 @@ func parseAll(c *recordCutter, b []byte) (out []parsed) {
 
 func TestRecordsOfTheEngineAreParsed(t *testing.T) {
 	texts := []string{"", "\n", "plain\n", "no newline", "\\", "\\\n", "\\n", `a\nb` + "\n", "\r\n", `{"json":"in \"json\""}` + "\n",
-		"日本語\u2028\u2029\ufffd\n", "<a href=\"x\">&</a>\n", strings.Repeat("x", chunkSize), strings.Repeat("\x01", chunkSize)}
+		"日本語\u2028\u2029\ufffd\n", "<a href=\"x\">&</a>\n", strings.Repeat("x", ChunkSize), strings.Repeat("\x01", ChunkSize)}
 	for i := range 256 {
 		texts = append(texts, string([]byte{'a', byte(i), 'b', '\n'}), string([]byte{byte(i)}))
 	}
 	times := []time.Time{time.Unix(0, 1).UTC(), time.Unix(1700000000, 0), time.Unix(1700000000, 120000000), time.Unix(1700000000, 123456789)}
-	var c recordCutter
+	var c JSONCutter
 	for i, text := range texts {
 		for _, attrs := range []string{"", `{"env":"x\"}","tag":"y"}`} {
 			ts, std := times[i%len(times)], []string{"stdout", "stderr"}[i%2]
@@ -63,7 +63,7 @@ func TestRecordsOfTheEngineAreParsed(t *testing.T) {
 				valid.WriteRune(r)
 			}
 			text, newline := strings.CutSuffix(valid.String(), "\n")
-			want := []parsed{{[]uint8{stdout, stderr}[i%2], ts.UnixNano(), text, newline, spot{7, 1000 + int64(len(line)), uint32(len(line))}}}
+			want := []parsed{{[]uint8{Stdout, Stderr}[i%2], ts.UnixNano(), text, newline, Place{7, 1000 + int64(len(line)), uint32(len(line))}}}
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("%q:\n got %+v\nwant %+v", line, got, want)
 			}
@@ -72,8 +72,8 @@ func TestRecordsOfTheEngineAreParsed(t *testing.T) {
 			}
 		}
 	}
-	if c.damaged != 0 {
-		t.Errorf("%d damaged", c.damaged)
+	if c.Damaged != 0 {
+		t.Errorf("%d damaged", c.Damaged)
 	}
 }
 
@@ -106,17 +106,17 @@ func TestDamagedBytesAreLeftOut(t *testing.T) {
 		{a + `{"log":"x","stream":"stdout"}` + "\n" + b, `a "quoted"|x|b`, 0},
 		{a + `{"log":"x","time":"2023-11-14T22:13:20Z"}` + "\n" + b, `a "quoted"|b`, 1},
 	} {
-		var c recordCutter
+		var c JSONCutter
 		var texts []string
 		for _, p := range parseAll(&c, []byte(test.in)) {
 			texts = append(texts, p.Text)
 			at := test.in[p.Spot.End-1000-int64(p.Spot.Size) : p.Spot.End-1000]
-			if e := (recordCutter{}); !e.parse([]byte(strings.TrimSuffix(at, "\n"))) || string(e.e.text) != p.Text {
+			if e := (JSONCutter{}); !e.Parse([]byte(strings.TrimSuffix(at, "\n"))) || string(e.Entry.Text) != p.Text {
 				t.Errorf("%q: the spot of %q holds %q", test.in, p.Text, at)
 			}
 		}
-		if got := strings.Join(texts, "|"); got != test.want || c.damaged != test.damaged {
-			t.Errorf("%q: %q and %d damaged, not %q and %d", test.in, got, c.damaged, test.want, test.damaged)
+		if got := strings.Join(texts, "|"); got != test.want || c.Damaged != test.damaged {
+			t.Errorf("%q: %q and %d damaged, not %q and %d", test.in, got, c.Damaged, test.want, test.damaged)
 		}
 	}
 }
@@ -130,8 +130,8 @@ func FuzzRecordAgainstEncodingJSON(f *testing.F) {
 	}
 	f.Add([]byte(`{ "time":"2023-11-14T22:13:20+02:00", "x":[1,{"y":null}], "log":"\ud83d\ude00\ud83d\t\/\b\f", "stream":"stdout" }`))
 	f.Fuzz(func(t *testing.T, line []byte) {
-		var c recordCutter
-		if bytes.IndexByte(line, '\n') >= 0 || !c.parse(line) {
+		var c JSONCutter
+		if bytes.IndexByte(line, '\n') >= 0 || !c.Parse(line) {
 			return
 		}
 		for _, b := range line {
@@ -152,9 +152,9 @@ func FuzzRecordAgainstEncodingJSON(f *testing.F) {
 		log, _ := want["log"].(string)
 		text, newline := strings.CutSuffix(log, "\n")
 		stamp, _ := want["time"].(string)
-		std := map[any]uint8{"stdout": stdout, "stderr": stderr}[want["stream"]]
-		if string(c.e.text) != text || c.e.newline != newline || c.e.ts != timeOf(stamp) || c.e.std != std {
-			t.Fatalf("%q: %+v, not %v, %v", line, c.e, want, stamp)
+		std := map[any]uint8{"stdout": Stdout, "stderr": Stderr}[want["stream"]]
+		if string(c.Entry.Text) != text || c.Entry.Newline != newline || c.Entry.TS != timeOf(stamp) || c.Entry.Std != std {
+			t.Fatalf("%q: %+v, not %v, %v", line, c.Entry, want, stamp)
 		}
 	})
 }
@@ -163,7 +163,7 @@ func FuzzRecordAgainstEncodingJSON(f *testing.F) {
 func timeOf(stamp string) int64 {
 	when, err := time.Parse(time.RFC3339Nano, strings.ToUpper(stamp))
 	if err != nil || len(stamp) > maxTimeSize || when.Unix() < 0 || when.UTC().Year() > 2105 {
-		return undated
+		return Undated
 	}
 	return when.UnixNano()
 }
@@ -173,7 +173,7 @@ func FuzzAnyTime(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if ts, ok := parseAnyTime([]byte(s)); ts != timeOf(s) || (!ok && ts != undated) {
+		if ts, ok := parseAnyTime([]byte(s)); ts != timeOf(s) || (!ok && ts != Undated) {
 			t.Fatalf("%q: %d, %v; not %d", s, ts, ok, timeOf(s))
 		}
 	})
@@ -220,7 +220,7 @@ func FuzzSalvage(f *testing.F) {
 			line = append(line, r...)
 		}
 		oracle := salvaged(line)
-		var c recordCutter
+		var c JSONCutter
 		var got []string
 		for _, p := range parseAll(&c, append(line, '\n')) {
 			got = append(got, p.Text)
@@ -231,7 +231,7 @@ func FuzzSalvage(f *testing.F) {
 		if len(got) > want {
 			t.Fatalf("%q: %d records of %d whole ones", line, len(got), want)
 		}
-		if size := 0; c.damaged == 0 {
+		if size := 0; c.Damaged == 0 {
 			for _, cut := range cuts[:min(len(cuts), 32)] {
 				size += min(1, int(cut))
 			}
@@ -245,11 +245,11 @@ func FuzzSalvage(f *testing.F) {
 // A line of nothing but starts of records takes no more time than another.
 func TestSalvageIsLinear(t *testing.T) {
 	for _, piece := range []string{recordStart, recordStart + `a","x":`, recordStart + `a","x":[`, `{"log":"a",`, recordStart + `\`} {
-		line := []byte(strings.Repeat(piece, maxFrame/len(piece)) + "\n")
-		var c recordCutter
+		line := []byte(strings.Repeat(piece, MaxFrame/len(piece)) + "\n")
+		var c JSONCutter
 		began := time.Now()
-		if len(parseAll(&c, line)) > 0 || c.damaged != 1 {
-			t.Errorf("%.20q...: %d damaged", line, c.damaged)
+		if len(parseAll(&c, line)) > 0 || c.Damaged != 1 {
+			t.Errorf("%.20q...: %d damaged", line, c.Damaged)
 		}
 		if d := time.Since(began); d > 20*time.Second {
 			t.Errorf("%.20q...: %v", line, d)
@@ -259,7 +259,7 @@ func TestSalvageIsLinear(t *testing.T) {
 
 // checkLenient allows no other leniency than in the values that are skipped.
 func checkLenient(t *testing.T, line []byte) {
-	var c recordCutter
+	var c JSONCutter
 	if c.parseInOrder(line) {
 		t.Fatalf("%q is no JSON", line)
 	}
@@ -294,16 +294,16 @@ func FuzzRecordOfTheEngine(f *testing.F) {
 			t.Fatal(err)
 		}
 		for _, line := range [][]byte{line[:len(line)-1], again} {
-			var c recordCutter
-			if !c.parse(line) {
+			var c JSONCutter
+			if !c.Parse(line) {
 				t.Fatalf("%q is refused", line)
 			}
-			got := string(c.e.text)
-			if c.e.newline {
+			got := string(c.Entry.Text)
+			if c.Entry.Newline {
 				got += "\n"
 			}
-			if got != want.Log || c.e.ts != ts || (c.e.std == stdout) != out {
-				t.Fatalf("%q: %+v", line, c.e)
+			if got != want.Log || c.Entry.TS != ts || (c.Entry.Std == Stdout) != out {
+				t.Fatalf("%q: %+v", line, c.Entry)
 			}
 		}
 	})
@@ -332,19 +332,19 @@ func BenchmarkRecordParser(b *testing.B) {
 	ts := time.Unix(1700000000, 123456789)
 	for name, text := range map[string]string{
 		"plain": fmt.Sprintf("%-129s\n", "GET /api/v1/items/4711 200 took 3.2ms"),
-		"json":  string(benchText) + "\n",
+		"json":  fmt.Sprintf("%-129s", `{"level":"info","msg":"GET /api/v1/items/4711 200","took":"3.2ms"}`) + "\n",
 		"html":  strings.Repeat("<a href=\"x\">&amp;</a>", 6) + "\n",
 	} {
 		b.Run(name, func(b *testing.B) {
 			line := mobyRecord(b, text, "stdout", ts, "")
 			data := bytes.Repeat(line, 64<<10/len(line))
-			var c recordCutter
+			var c JSONCutter
 			n := 0
-			count := func(e *entry) error { n += len(e.text); return nil }
+			count := func(e *Entry) error { n += len(e.Text); return nil }
 			b.SetBytes(int64(len(data)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := c.each(data, 1, 0, count); err != nil || c.damaged > 0 {
+				if _, err := c.Each(data, 1, 0, count); err != nil || c.Damaged > 0 {
 					b.Fatal(err)
 				}
 			}

@@ -1,0 +1,12 @@
+// Package decode cuts a log's bytes into entries, in place.
+//
+// It reads the four forms in which Docker stores or sends a log: frames
+// (frame.go), the log of a terminal (tty.go), lines of the json-file driver
+// (jsonlog.go) and the timestamps before or in them (timestamp.go). Window is
+// the buffer between a reader and the frames.
+//
+// It knows nothing of containers, streams or positions: what an earlier read
+// knows of the records comes in through Known. Nothing here allocates per
+// entry, waits, or takes a lock; an entry's text is valid until the bytes that
+// it was cut from change.
+package decode
