@@ -192,8 +192,8 @@ func (c *catchingUp) lengthen(ctx context.Context, a *audit) error {
 		c.blind = true
 	case a.met:
 		// The Engine left out more than there is room for in this tail.
-		if c.blind = c.limit >= maxTurnTail; !c.blind {
-			c.limit = maxTurnTail
+		if c.blind = c.limit == everything; !c.blind {
+			c.limit = longer(c.limit, a.resync)
 		}
 	default:
 		whole := c.first.ts != 0 && a.first.ts >= c.first.ts // a longer tail does not begin earlier

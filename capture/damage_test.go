@@ -204,6 +204,32 @@ func TestLeftOutRecordsAreDeliveredLate(t *testing.T) {
 	}
 }
 
+// However much was left out: all that the log holds still is delivered.
+func TestMuchThatWasLeftOut(t *testing.T) {
+	for _, api := range apis {
+		t.Run(api, func(t *testing.T) {
+			e := dockertest.Start(t, dockertest.WithAPIVersion(api, ""))
+			a := startAgent(t, e.Host(), map[string]string{"Reader": "follow"}, quick)
+			a.connected()
+			c := e.Run(dockertest.Container{Name: "web"})
+			const left = 4 * maxTurnTail
+			want := sequence("out", 0, left+40)
+			c.Stdout(want[:20]...)
+			a.waitTexts(c.ID, "stdout", 20)
+			c.SkipFollowers(left)
+			c.Stdout(want[20:]...)
+			a.waitTexts(c.ID, "stdout", len(want))
+			have := a.texts(c.ID, "stdout")
+			slices.Sort(have) // what was left out comes late
+			slices.Sort(want)
+			checkSequence(t, "lines", want, have)
+			if n := testutil.ToFloat64(a.col.metrics.gaps); n != 0 {
+				t.Errorf("%v gaps", n)
+			}
+		})
+	}
+}
+
 // Engine 20.10 begins again in the middle of a long line: the line is whole,
 // and the capture goes on through stream rotations.
 func TestReplayInTheMiddleOfALine(t *testing.T) {
