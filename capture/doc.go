@@ -6,7 +6,7 @@
 // the record:
 //
 //	Engine ──> reader (follow.go, poll.go, file.go)  bytes into one reused buffer
-//	             │  frame.go, jsonlog.go   cut frame, timestamp and text in place
+//	             │  decode/           cut frame, timestamp and text in place
 //	             ▼
 //	           stream (deliver.go)     with the outbox locked: join partials (line.go) and stack traces (trace.go), remember the position (anchor.go)
 //	             │  record.go          append msgpack: the only copy
