@@ -118,9 +118,13 @@ func (d *discovery) forget(id string) {
 	d.mu.Lock()
 	delete(d.created, id)
 	delete(d.unwanted, id)
+	owed := d.mute[id].owed
 	delete(d.mute, id)
 	d.col.unanswered.Store(int64(len(d.mute)))
 	d.mu.Unlock()
+	if owed != nil && d.col.captured(id) == nil {
+		d.missed(owed)
+	}
 	d.col.removed(id)
 }
 

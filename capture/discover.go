@@ -39,12 +39,18 @@ type discovery struct {
 	// question: those that live for milliseconds are gone after it; guarded by mu.
 	created  map[string]*container
 	unwanted map[string]*container // by an inspect; guarded by mu
-	mute     map[string]time.Time  // containers that could not be inspected, and when that was said; guarded by mu
+	mute     map[string]mute       // containers that could not be inspected; guarded by mu
 	asking   inquiries             // guarded by mu
 }
 
+// mute is a container that could not be inspected.
+type mute struct {
+	said time.Time  // when that was
+	owed *container // it is wanted, runs or ran, and has no stream: nil if it is not so
+}
+
 func newDiscovery(c *Collector) *discovery {
-	d := &discovery{col: c, log: c.log, created: make(map[string]*container), unwanted: make(map[string]*container), mute: make(map[string]time.Time)}
+	d := &discovery{col: c, log: c.log, created: make(map[string]*container), unwanted: make(map[string]*container), mute: make(map[string]mute)}
 	d.asking.byID = make(map[string]*inquiry)
 	d.task = newTask(taskDiscovery, c.log, d.run)
 	return d

@@ -162,7 +162,7 @@ func (d *discovery) refresh(ctx context.Context, seen *container, ran, listed bo
 		return
 	case errors.Is(err, errGone):
 		if ran && d.col.captured(id) == nil && d.col.wanted(seen) {
-			d.col.reportMissed(d.log.With("container", seen.Name, "id", shortID(id)), seen)
+			d.missed(seen)
 		}
 		d.forget(id)
 		return
@@ -220,22 +220,33 @@ func (d *discovery) notMute(id string) {
 // again, in its own time.
 func (d *discovery) unanswered(seen *container, ran bool, err error) {
 	c := *seen
+	owed := (c.Running || ran) && d.col.captured(c.ID) == nil && d.col.wanted(&c)
 	d.mu.Lock()
-	say := time.Since(d.mute[c.ID]) >= sayAgain
+	m := d.mute[c.ID]
+	say := time.Since(m.said) >= sayAgain
 	if say {
-		d.mute[c.ID] = time.Now()
+		m.said = time.Now()
 	}
+	if owed {
+		m.owed = &c
+	}
+	d.mute[c.ID] = m
 	d.col.unanswered.Store(int64(len(d.mute)))
 	d.mu.Unlock()
 	d.col.metrics.discoveryErrors.WithLabelValues("inspect").Inc()
 	if say {
 		d.log.Warn("a container could not be inspected, it is tried again", "container", c.Name, "id", shortID(c.ID), "error", err)
 	}
-	if !c.Running && !ran || d.col.captured(c.ID) != nil || !d.col.wanted(&c) {
+	if !owed {
 		return
 	}
 	d.col.reserve(&c)
 	if errors.Is(err, context.DeadlineExceeded) && c.Running {
 		d.begin(&c)
 	}
+}
+
+// missed says that a container was removed that had no stream.
+func (d *discovery) missed(c *container) {
+	d.col.reportMissed(d.log.With("container", c.Name, "id", shortID(c.ID)), c)
 }

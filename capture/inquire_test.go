@@ -2,6 +2,7 @@ package capture
 
 import (
 	"fmt"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -249,6 +250,28 @@ func TestMissedContainerIsCountedOnce(t *testing.T) {
 	a.waitLog("its lines are lost")
 	a.stop()
 	if n := testutil.ToFloat64(a.col.metrics.missed); n != 1 {
+		t.Errorf("%v containers were missed", n)
+	}
+}
+
+// So is one that could not be inspected for as long as it lived.
+func TestRemovedBeforeItCouldBeInspected(t *testing.T) {
+	e := dockertest.Start(t)
+	e.Override(dockertest.Inspect, nil, dockertest.Answer{Status: http.StatusForbidden, Message: "no"})
+	early := e.Run(dockertest.Container{Name: "early"})
+	a := startAgent(t, e.Host(), nil)
+	a.connected()
+	late := e.Run(dockertest.Container{Name: "late"})
+	never := e.Create(dockertest.Container{Name: "never"})
+	for _, c := range []*dockertest.Ctr{early, late, never} {
+		a.waitLog("a container could not be inspected, it is tried again\" container=" + c.Name())
+		c.Remove()
+	}
+	a.waitLog("its lines are lost\" container=early")
+	a.waitLog("its lines are lost\" container=late")
+	a.waitFor("the health", func() bool { return a.col.Health().Ready })
+	a.stop()
+	if n := testutil.ToFloat64(a.col.metrics.missed); n != 2 {
 		t.Errorf("%v containers were missed", n)
 	}
 }
