@@ -113,6 +113,7 @@ func TestPlaceThatCannotBeWritten(t *testing.T) {
 				d := startAgent(t, e.Host(), opts)
 				d.waitRecords(1)
 				checkSequence(t, "lines", []string{"four"}, d.texts(c.ID, ""))
+				d.stop() // a save has a file of its own while it writes
 				left, _ := filepath.Glob(filepath.Join(dir, ".*"))
 				if len(left) > 0 {
 					t.Errorf("left behind: %q", left)
