@@ -128,7 +128,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer, notify func())
 	}
 	c.out.latency = c.metrics.latency
 	c.out.ahead = &c.ahead
-	c.sup = newSupervisor(cfg.TaskTimeout, c.metrics)
+	c.sup = newSupervisor(cfg.TaskTimeout, counts{panics: c.metrics.panics, stalls: c.metrics.taskStalls, restarts: c.metrics.taskRestarts})
 	if err := c.openDB(); err != nil {
 		return nil, errors.Join(err, api.close())
 	}

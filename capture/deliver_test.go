@@ -22,8 +22,7 @@ func (a *agent) spoil(c *dockertest.Ctr, restart time.Duration) (mend func()) {
 		s.tmpl = t
 		return old
 	}
-	s.task.retry.InitialInterval = restart
-	s.task.retry.Reset()
+	s.task.restartAfter(restart)
 	old := set(nil)
 	return func() { set(old) }
 }

@@ -62,7 +62,7 @@ func (c *Collector) Health() Health {
 	}
 	h.Tasks.Stalled, h.Tasks.Leaked = c.sup.state()
 	h.Tasks.Heartbeats = make(map[string]float64)
-	for kind, age := range c.sup.heartbeatAges() {
+	for kind, age := range c.heartbeatAges() {
 		h.Tasks.Heartbeats[kind] = age.Seconds()
 	}
 	h.LastError, h.LastErrorAt = c.last.get()

@@ -2,7 +2,10 @@ package capture
 
 import "sync"
 
-// lastIDs are the ids of the last maxGone containers of some kind.
+// maxIDs is how many ids are known.
+const maxIDs = 1000
+
+// lastIDs are the ids of the last maxIDs containers of some kind.
 type lastIDs struct {
 	mu    sync.Mutex
 	known map[string]struct{} // guarded by mu
@@ -21,12 +24,12 @@ func (l *lastIDs) add(id string) bool {
 		l.known = make(map[string]struct{})
 	}
 	l.known[id] = struct{}{}
-	if len(l.order) < maxGone {
+	if len(l.order) < maxIDs {
 		l.order = append(l.order, id)
 		return true
 	}
 	delete(l.known, l.order[l.next])
 	l.order[l.next] = id
-	l.next = (l.next + 1) % maxGone
+	l.next = (l.next + 1) % maxIDs
 	return true
 }

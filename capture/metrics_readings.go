@@ -7,7 +7,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// taskKinds are the kinds of tasks, for labels.
+// The kinds of tasks, for metrics.
+const (
+	taskStream     = "stream"
+	taskDiscovery  = "discovery"
+	taskCheckpoint = "checkpoint"
+	taskGuard      = "guard"
+)
+
+// taskKinds are all of them.
 var taskKinds = []string{taskStream, taskDiscovery, taskCheckpoint, taskGuard}
 
 // reading is a metric that is read off the Collector when it is asked for.
@@ -73,7 +81,7 @@ func readings(c *Collector) (all []prometheus.Collector) {
 	total("acked_records_total", "Records that Fluent Bit holds in chunks, as far as their whole batch is.", func() uint64 { _, n, _ := c.out.totals(); return n })
 	value("outstanding_records", "Records appended to Fluent Bit and not yet acknowledged.", func() float64 { return float64(c.out.outstanding()) })
 	gauge("task_heartbeat_age_seconds", "Time since the last heartbeat, of the task of its kind that has been silent for longest; 0 while none is due.", func(set setValue) {
-		for kind, age := range c.sup.heartbeatAges() {
+		for kind, age := range c.heartbeatAges() {
 			set(age.Seconds(), kind)
 		}
 	}, "task")
@@ -120,17 +128,10 @@ func number(b bool) float64 {
 }
 
 // heartbeatAges is the greatest age of a heartbeat for each kind of task.
-func (v *supervisor) heartbeatAges() map[string]time.Duration {
-	ages := make(map[string]time.Duration)
+func (c *Collector) heartbeatAges() map[string]time.Duration {
+	ages := c.sup.ages()
 	for _, kind := range taskKinds {
-		ages[kind] = 0
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	for r := range v.runs {
-		if !r.left {
-			ages[r.task.kind] = max(ages[r.task.kind], r.task.age())
-		}
+		ages[kind] += 0 // there whether one runs or not
 	}
 	return ages
 }

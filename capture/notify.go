@@ -204,13 +204,6 @@ func (w *watcher) pass(b []byte) {
 	}
 }
 
-func poke(c chan<- struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}
-
 // close ends run and frees every watch.
 func (w *watcher) close() {
 	w.mu.Lock()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // supervisor keeps tasks running until the capture ends.
@@ -26,7 +27,7 @@ import (
 // of use only to a run whose context is not done.
 type supervisor struct {
 	timeout time.Duration // Task_Timeout
-	metrics *metrics
+	counts  counts
 
 	mu     sync.Mutex
 	runs   map[*taskRun]struct{} // that have not returned; guarded by mu
@@ -35,9 +36,15 @@ type supervisor struct {
 	back   chan struct{}         // capacity 1: one of keep ended
 }
 
+// counts is what a supervisor counts; the vectors by the kind of the task.
+type counts struct {
+	panics           prometheus.Counter
+	stalls, restarts *prometheus.CounterVec
+}
+
 // task is what the supervisor keeps running.
 type task struct {
-	kind string // one of the constants task...
+	kind string
 	log  *slog.Logger
 	do   func(ctx context.Context) error
 	// dropped is called, if it is set, when the task was to be started again
@@ -58,15 +65,8 @@ type taskRun struct {
 	left    bool
 }
 
+// errTaskStalled is why a run was cancelled that was silent for too long.
 var errTaskStalled = errors.New("the task gave no sign of progress for Task_Timeout")
-
-// The kinds of tasks, for metrics.
-const (
-	taskStream     = "stream"
-	taskDiscovery  = "discovery"
-	taskCheckpoint = "checkpoint"
-	taskGuard      = "guard"
-)
 
 const (
 	resting = math.MaxInt64
@@ -91,10 +91,12 @@ var processStart = time.Now()
 // sinceStart is a clock that never steps.
 func sinceStart() time.Duration { return time.Since(processStart) }
 
-func newSupervisor(timeout time.Duration, m *metrics) *supervisor {
-	return &supervisor{timeout: timeout, metrics: m, runs: make(map[*taskRun]struct{}), back: make(chan struct{}, 1)}
+// newSupervisor makes one whose tasks may be silent for timeout.
+func newSupervisor(timeout time.Duration, c counts) *supervisor {
+	return &supervisor{timeout: timeout, counts: c, runs: make(map[*taskRun]struct{}), back: make(chan struct{}, 1)}
 }
 
+// newTask makes a task of a kind, which metrics name, that runs do.
 func newTask(kind string, log *slog.Logger, do func(ctx context.Context) error) *task {
 	t := &task{kind: kind, log: log, do: do, retry: backoff.ExponentialBackOff{
 		InitialInterval: minRestart, Multiplier: 2, RandomizationFactor: 0.3, MaxInterval: maxRestart,
@@ -117,6 +119,12 @@ func (t *task) age() time.Duration {
 		return 0
 	}
 	return sinceStart() - time.Duration(at)
+}
+
+// restartAfter sets the first pause before it runs again.
+func (t *task) restartAfter(d time.Duration) {
+	t.retry.InitialInterval, t.retry.MaxInterval = d, max(d, maxRestart)
+	t.retry.Reset()
 }
 
 func (t *task) drop() {
@@ -144,7 +152,7 @@ func (v *supervisor) keepRunning(ctx context.Context, t *task) {
 		if !again {
 			break
 		}
-		v.metrics.taskRestarts.WithLabelValues(t.kind).Inc()
+		v.counts.restarts.WithLabelValues(t.kind).Inc()
 		if time.Since(began) > maxRestart {
 			t.retry.Reset()
 		}
@@ -184,7 +192,7 @@ func (v *supervisor) ended(r *taskRun, err error, stalled bool) (again, left boo
 	}
 	var p panicError
 	if errors.As(err, &p) {
-		v.metrics.panics.Inc()
+		v.counts.panics.Inc()
 		r.task.log.Error("a panic was caught, the task is started again", "task", r.task.kind, "panic", p.value, "stack", p.stack)
 		return true, r.left
 	}
@@ -237,7 +245,7 @@ func (v *supervisor) check() {
 		case r.left:
 		case r.stalled.IsZero() && r.task.age() > v.timeout:
 			r.stalled = time.Now()
-			v.metrics.taskStalls.WithLabelValues(r.task.kind).Inc()
+			v.counts.stalls.WithLabelValues(r.task.kind).Inc()
 			r.task.log.Error("a task gives no sign of progress, it is cancelled and started again", "task", r.task.kind, "silent", r.task.age().Round(time.Millisecond))
 			r.cancel(errTaskStalled)
 		case !r.stalled.IsZero() && time.Since(r.stalled) > returnGrace:
@@ -287,6 +295,34 @@ func (v *supervisor) state() (stalled, leaked int) {
 	return stalled, v.leaked
 }
 
+// ages is the greatest age of a heartbeat for each kind of task that runs.
+func (v *supervisor) ages() map[string]time.Duration {
+	ages := make(map[string]time.Duration)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for r := range v.runs {
+		if !r.left {
+			ages[r.task.kind] = max(ages[r.task.kind], r.task.age())
+		}
+	}
+	return ages
+}
+
+// running is how many tasks of a kind run, and how many of these rest.
+func (v *supervisor) running(kind string) (n, rest int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for r := range v.runs {
+		if r.task.kind == kind {
+			n++
+			if r.task.beatAt.Load() == resting {
+				rest++
+			}
+		}
+	}
+	return n, rest
+}
+
 // panicError is a panic turned into an error.
 type panicError struct {
 	value any
@@ -298,6 +334,7 @@ func newPanicError(value any) panicError { return panicError{value, string(debug
 
 func (p panicError) Error() string { return fmt.Sprintf("panic: %v", p.value) }
 
+// guard turns a panic of f into a panicError.
 func guard(f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -316,5 +353,13 @@ func sleep(ctx context.Context, d time.Duration) bool {
 		return ctx.Err() == nil
 	case <-ctx.Done():
 		return false
+	}
+}
+
+// poke sends to c if there is room.
+func poke(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
 }
