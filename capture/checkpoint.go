@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/say"
 )
 
 // checkpointVersion is that of the file's format. A file of another version
@@ -118,7 +119,7 @@ type checkpointFile struct {
 
 	mu      sync.Mutex // held while anything is written
 	left    bool       // guarded by mu: another owner may have it
-	trouble trouble
+	trouble say.Trouble
 }
 
 // errInUse refuses a second owner of a checkpoint.
@@ -135,7 +136,7 @@ var errSpoiled = errors.New("it cannot be understood")
 // that cannot be read, is an error: it stays as it is.
 func openCheckpoint(path string, log *slog.Logger) (*checkpointFile, *checkpoint, error) {
 	path = followLinks(path) // a save would replace the link
-	f := &checkpointFile{path: path, log: log, trouble: trouble{what: "saving the positions"}, journal: journal{path: path + ".journal"}}
+	f := &checkpointFile{path: path, log: log, trouble: say.Trouble{What: "saving the positions"}, journal: journal{path: path + ".journal"}}
 	if err := f.acquire(); errors.Is(err, errInUse) {
 		return nil, nil, fmt.Errorf("option DB: value %q: %w", path, err)
 	} else if err != nil {
@@ -317,11 +318,11 @@ func (c *Collector) saveGuarded() {
 	err := guard(c.save)
 	if err != nil {
 		c.metrics.checkpointErrors.Inc()
-		c.db.trouble.report(c.log, fmt.Errorf("option DB: %s: %w", c.cfg.DB, err))
+		c.db.trouble.Report(c.log, fmt.Errorf("option DB: %s: %w", c.cfg.DB, err))
 		return
 	}
 	c.savedAt.Store(time.Now().UnixNano())
-	c.db.trouble.over(c.log)
+	c.db.trouble.Over(c.log)
 }
 
 // save writes the committed positions of all containers, if any changed.

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"fluent-bit-docker-logs/capture/say"
 )
 
 // Collector is the capture of one plugin instance. Run does the work; the
@@ -33,7 +35,7 @@ type Collector struct {
 	own     ownContainer // that we run in, if Exclude_Self
 	saidOwn atomic.Bool
 	began   time.Time // New, by our clock
-	last    lastError
+	last    say.LastError
 	engine  atomic.Pointer[engineInfo] // as of the last connect
 	ahead   atomic.Int64               // by how many nanoseconds the Engine's clock is ahead of ours
 
@@ -54,10 +56,10 @@ type Collector struct {
 	guard   *fdGuard
 	files   atomic.Int64 // log files that are open
 
-	lists      trouble      // with the periodic list
+	lists      say.Trouble  // with the periodic list
 	unanswered atomic.Int64 // containers that could not be inspected
-	missed     lastIDs      // containers that were missed: more than one event tells of each
-	met        lastIDs      // labels that gave way to another one with the same record key
+	missed     say.LastIDs  // containers that were missed: more than one event tells of each
+	met        say.LastIDs  // labels that gave way to another one with the same record key
 	cameAt     atomic.Int64 // when Fluent Bit's thread last came by, on the clock of sinceStart; 0 before it did
 
 	mu      sync.Mutex
@@ -108,12 +110,12 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer, notify func())
 		streams:   streamSet{byID: make(map[string]*streamTask)},
 		loaded:    make(map[string]savedContainer),
 		others:    make(map[string]other),
-		lists:     trouble{what: "listing the containers"},
+		lists:     say.Trouble{What: "listing the containers"},
 	}
 	c.traces.timer = time.AfterFunc(time.Hour, c.endIdleTraces)
 	c.traces.timer.Stop()
 	c.pollers = newPollers(c.conn, maxOpens)
-	c.log = c.last.remember(log)
+	c.log = c.last.Remember(log)
 	if host, ok := strings.CutPrefix(cfg.DockerHost, "tcp://"); ok && !cfg.TLS.On && !onLoopback(host) {
 		c.log.Warn("option Docker_Host: tcp without TLS is neither encrypted nor authenticated, see Docker_TLS_Verify", "value", cfg.DockerHost)
 	}

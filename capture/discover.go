@@ -206,11 +206,11 @@ func (d *discovery) session(ctx context.Context) (err error) {
 			listing = false
 			if l.err != nil {
 				d.col.metrics.discoveryErrors.WithLabelValues("list").Inc()
-				d.col.lists.report(d.log, l.err)
+				d.col.lists.Report(d.log, l.err)
 				tick.Reset(min(listAgain, d.col.cfg.ResyncInterval))
 				continue
 			}
-			d.col.lists.over(d.log)
+			d.col.lists.Over(d.log)
 			d.compare(ctx, l, d.col.cfg.ResyncInterval > time.Hour/2)
 			if found { // by now they have their readers
 				found = false

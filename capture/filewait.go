@@ -46,7 +46,7 @@ func (l *fileLog) extend() (newer bool, err error) {
 	case errors.Is(err, os.ErrNotExist):
 		return false, nil
 	case err != nil:
-		l.s.trouble.report(l.s.log, fmt.Errorf("opening the next log file: %w", err))
+		l.s.trouble.Report(l.s.log, fmt.Errorf("opening the next log file: %w", err))
 		return false, nil
 	}
 	c := l.s.container()

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"fluent-bit-docker-logs/capture/say"
 )
 
 // fdGuard watches the open file descriptors of the process. Above FD_Limit it
@@ -28,7 +30,7 @@ type fdGuard struct {
 	parked     []*stream    // whose logs were given up
 	calmSince  time.Time    // when there were descriptors enough again; zero while there are not
 	recycledAt time.Time
-	trouble    trouble
+	trouble    say.Trouble
 }
 
 // FDs counts open file descriptors.
@@ -62,7 +64,7 @@ const (
 var errRecycled = errors.New("all logs are opened anew, too many file descriptors are open")
 
 func newFDGuard(c *Collector) *fdGuard {
-	g := &fdGuard{col: c, log: c.log, trouble: trouble{what: "counting the open file descriptors"}}
+	g := &fdGuard{col: c, log: c.log, trouble: say.Trouble{What: "counting the open file descriptors"}}
 	g.task = newTask(taskGuard, c.log, g.run)
 	return g
 }
@@ -104,10 +106,10 @@ func (n *FDs) margin() int { return max((n.Limit-n.Warn)/4, n.Limit/20) }
 func (g *fdGuard) check() (acted bool) {
 	n := g.count()
 	if n.err != nil {
-		g.trouble.report(g.log, n.err)
+		g.trouble.Report(g.log, n.err)
 		return false
 	}
-	g.trouble.over(g.log)
+	g.trouble.Over(g.log)
 	excess := n.Process - n.Limit
 	if excess > 0 || len(g.parked) > 0 {
 		// They come by the thousand while an output is away, and go with that.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"runtime"
 	"time"
+
+	"fluent-bit-docker-logs/capture/say"
 )
 
 // Health is how the capture of one instance is at a moment.
@@ -65,7 +67,7 @@ func (c *Collector) Health() Health {
 	for kind, age := range c.heartbeatAges() {
 		h.Tasks.Heartbeats[kind] = age.Seconds()
 	}
-	h.LastError, h.LastErrorAt = c.last.get()
+	h.LastError, h.LastErrorAt = c.last.Get()
 	c.diagnose(&h)
 	return h
 }
@@ -80,7 +82,7 @@ func (c *Collector) diagnose(h *Health) {
 	if !h.Engine.Reachable {
 		problem("the Engine does not answer")
 	}
-	if c.lists.present() {
+	if c.lists.Present() {
 		problem("the Engine does not list its containers")
 	}
 	if n := c.unanswered.Load(); n > 0 {
@@ -104,7 +106,7 @@ func (c *Collector) diagnose(h *Health) {
 	if full := c.disks.nearlyFull(); full != "" {
 		problem("a disk is nearly full: %s", full)
 	}
-	if c.db != nil && c.db.trouble.present() {
+	if c.db != nil && c.db.trouble.Present() {
 		problem("the positions cannot be saved in DB")
 	} else if age := time.Since(time.Unix(0, c.savedAt.Load())); c.db != nil && age > unsavedTime {
 		problem("the positions were not saved in DB for %s", age.Round(time.Second))
@@ -113,11 +115,4 @@ func (c *Collector) diagnose(h *Health) {
 		problem("reading fails all the time for %d containers: %s", len(names), fewNames(names))
 	}
 	h.Ready = len(h.Problems) == 0
-}
-
-// present says whether the last attempt failed.
-func (t *trouble) present() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.text != ""
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"fluent-bit-docker-logs/capture/say"
 )
 
 // inquiries are the containers that are to be inspected. Some goroutines do so,
@@ -223,8 +225,8 @@ func (d *discovery) unanswered(seen *container, ran bool, err error) {
 	owed := (c.Running || ran) && d.col.captured(c.ID) == nil && d.col.wanted(&c)
 	d.mu.Lock()
 	m := d.mute[c.ID]
-	say := time.Since(m.said) >= sayAgain
-	if say {
+	tell := time.Since(m.said) >= say.SayAgain
+	if tell {
 		m.said = time.Now()
 	}
 	if owed {

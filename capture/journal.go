@@ -202,7 +202,7 @@ func (c *Collector) journalCommits() {
 	}
 	if err := guard(func() error { return c.db.write(entries) }); err != nil {
 		c.metrics.checkpointErrors.Inc()
-		c.db.trouble.report(c.log, fmt.Errorf("option DB: %s: %w", c.db.journal.path, err))
+		c.db.trouble.Report(c.log, fmt.Errorf("option DB: %s: %w", c.db.journal.path, err))
 	}
 }
 

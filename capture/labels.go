@@ -188,7 +188,7 @@ func (l *labelChoice) chosen(c *container) map[string]string {
 // sayMet says once which labels have one key.
 func (s *stream) sayMet(met []sameKey) {
 	for _, m := range met {
-		if s.col.met.add(m.key + " " + m.second) {
+		if s.col.met.Add(m.key + " " + m.second) {
 			s.log.Warn("two labels, or attrs, of a container have the same record key: it has the value of the first", "key", m.key, "first", m.first, "second", m.second)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"fluent-bit-docker-logs/capture/dockertest"
+	"fluent-bit-docker-logs/capture/say"
 )
 
 // series finds a metric by its labels; nil if there is none.
@@ -236,14 +237,14 @@ func TestSeriesAreBounded(t *testing.T) {
 
 // The last warning or error is kept, also where Log_Level suppresses it.
 func TestLastError(t *testing.T) {
-	var l lastError
-	log := l.remember(slog.New(slog.DiscardHandler)).With("container", "web")
+	var l say.LastError
+	log := l.Remember(slog.New(slog.DiscardHandler)).With("container", "web")
 	log.Info("fine")
-	if text, at := l.get(); text != "" || at != nil {
+	if text, at := l.Get(); text != "" || at != nil {
 		t.Errorf("%q %v", text, at)
 	}
 	log.Warn("reading failed", "error", errors.New("no answer"))
-	if text, at := l.get(); text != "reading failed: no answer" || at == nil || time.Since(*at) > time.Minute {
+	if text, at := l.Get(); text != "reading failed: no answer" || at == nil || time.Since(*at) > time.Minute {
 		t.Errorf("%q %v", text, at)
 	}
 }

@@ -44,7 +44,7 @@ func (s *stream) run(ctx context.Context) error {
 			retry.Reset()
 		}
 		if time.Since(began) > steady {
-			s.trouble.forget()
+			s.trouble.Forget()
 		}
 		if err := s.backOff(ctx, err, retry, s.failed(began, before)); err != nil {
 			return err
@@ -68,7 +68,7 @@ func (s *stream) backOff(ctx context.Context, reason error, retry backoff.BackOf
 		return s.waitSink(ctx)
 	case reason == nil:
 	case !errors.Is(reason, errEngineDown) || time.Since(failing) > failingTime:
-		s.trouble.report(s.log, reason)
+		s.trouble.Report(s.log, reason)
 	}
 	return s.pause(ctx, retry.NextBackOff())
 }
@@ -208,7 +208,7 @@ func (s *stream) reportMissed() (torn bool) {
 }
 
 func (c *Collector) reportMissed(log *slog.Logger, ctr *container) {
-	if !c.missed.add(ctr.ID) {
+	if !c.missed.Add(ctr.ID) {
 		return
 	}
 	c.metrics.missed.Inc()

@@ -102,7 +102,7 @@ func (s *stream) status(state string) StreamStatus {
 		st.Position = &at
 		last -= s.col.ahead.Load()
 	}
-	st.LastError, st.LastErrorAt = s.last.get()
+	st.LastError, st.LastErrorAt = s.last.Get()
 	if !st.runs {
 		return st
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/say"
 )
 
 // reader is a way in which a stream gets at the log of its container. It is
@@ -34,8 +35,8 @@ type stream struct {
 	task    *task // keeps it running
 	log     *slog.Logger
 	poke    chan struct{} // capacity 1: look at the container again now
-	trouble trouble
-	last    lastError
+	trouble say.Trouble
+	last    say.LastError
 	notes   readerNotes
 	removed atomic.Bool // the container was
 	parked  atomic.Bool // the FD guard wants no log of it open
@@ -123,9 +124,9 @@ func newStream(col *Collector, c *container, pos position) *stream {
 		id:      c.ID,
 		col:     col,
 		poke:    make(chan struct{}, 1),
-		trouble: trouble{what: "reading the log"},
+		trouble: say.Trouble{What: "reading the log"},
 	}
-	s.log = s.last.remember(col.log.With("container", c.Name, "id", shortID(c.ID)))
+	s.log = s.last.Remember(col.log.With("container", c.Name, "id", shortID(c.ID)))
 	s.task = newTask(taskStream, s.log, nil)
 	s.goOn(pos)
 	s.committed = s.snapshot()

@@ -1,4 +1,4 @@
-package capture
+package say
 
 import (
 	"context"
@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// lastError is the last warning or error that was logged.
-type lastError struct {
+// LastError is the last warning or error that was logged.
+type LastError struct {
 	mu   sync.Mutex
 	text string    // guarded by mu
 	at   time.Time // guarded by mu
 }
 
-// get returns it, "" and nil if there was none.
-func (l *lastError) get() (text string, at *time.Time) {
+// Get returns it, "" and nil if there was none.
+func (l *LastError) Get() (text string, at *time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.text == "" {
@@ -25,15 +25,15 @@ func (l *lastError) get() (text string, at *time.Time) {
 	return l.text, &t
 }
 
-// remember returns a logger that logs as log does and keeps the last warning or
+// Remember returns a logger that logs as log does and keeps the last warning or
 // error in l, also one that Log_Level suppresses.
-func (l *lastError) remember(log *slog.Logger) *slog.Logger {
+func (l *LastError) Remember(log *slog.Logger) *slog.Logger {
 	return slog.New(&rememberHandler{log.Handler(), l})
 }
 
 type rememberHandler struct {
 	slog.Handler
-	last *lastError
+	last *LastError
 }
 
 // Enabled implements slog.Handler.

@@ -1,20 +1,20 @@
-package capture
+package say
 
 import "sync"
 
 // maxIDs is how many ids are known.
 const maxIDs = 1000
 
-// lastIDs are the ids of the last maxIDs containers of some kind.
-type lastIDs struct {
+// LastIDs are the ids of the last maxIDs containers of some kind.
+type LastIDs struct {
 	mu    sync.Mutex
 	known map[string]struct{} // guarded by mu
 	order []string            // guarded by mu: a ring
 	next  int                 // guarded by mu: the oldest, once the ring is full
 }
 
-// add says whether the id was not among them.
-func (l *lastIDs) add(id string) bool {
+// Add says whether the id was not among them.
+func (l *LastIDs) Add(id string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, ok := l.known[id]; ok {
