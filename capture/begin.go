@@ -240,7 +240,7 @@ func (f *followReader) begin(ctx context.Context, s *stream) error {
 			return err
 		}
 		l.whole = l.whole || l.seen < limit
-		s.task.beat()
+		s.task.Beat()
 		return s.begin(ctx, l)
 	}
 }

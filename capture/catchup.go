@@ -258,7 +258,7 @@ func (f *followReader) compare(ctx context.Context, s *stream, a *audit) error {
 		return err
 	}
 	defer log.close()
-	s.task.beat()
+	s.task.Beat()
 	log.w.Expect(&a.target.anchor)
 	err = f.untilEnd(log, func(eof bool) error {
 		err := s.deliverWindow(log.ctx, log.w, eof, func(e *decode.Entry) error {

@@ -18,6 +18,7 @@ import (
 
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/say"
+	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // checkpointVersion is that of the file's format. A file of another version
@@ -278,14 +279,14 @@ const savePace = 20
 // saveLoop saves the positions while they change, until ctx is done, and at
 // once when the Engine was found: what the first start was like must outlive
 // an agent that is killed a moment later. In between it keeps the journal.
-func (c *Collector) saveLoop(ctx context.Context, t *task) error {
+func (c *Collector) saveLoop(ctx context.Context, t *supervise.Task) error {
 	due := time.NewTimer(c.cfg.DBSync)
 	defer due.Stop()
 	var written time.Time // no line of the journal before
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	for {
-		t.rest()
+		t.Rest()
 		select {
 		case <-due.C:
 		case <-c.saveNow:
@@ -294,7 +295,7 @@ func (c *Collector) saveLoop(ctx context.Context, t *task) error {
 			continue
 		case <-pause.C:
 			began := time.Now()
-			t.beat()
+			t.Beat()
 			c.disks.look(c.log)
 			c.journalCommits()
 			if !c.db.journal.full() {
@@ -305,7 +306,7 @@ func (c *Collector) saveLoop(ctx context.Context, t *task) error {
 		case <-ctx.Done():
 			return nil
 		}
-		t.beat()
+		t.Beat()
 		c.disks.look(c.log)
 		began := time.Now()
 		c.saveGuarded()
@@ -315,7 +316,7 @@ func (c *Collector) saveLoop(ctx context.Context, t *task) error {
 
 // saveGuarded saves what changed and says, throttled, what goes wrong.
 func (c *Collector) saveGuarded() {
-	err := guard(c.save)
+	err := supervise.Catch(c.save)
 	if err != nil {
 		c.metrics.checkpointErrors.Inc()
 		c.db.trouble.Report(c.log, fmt.Errorf("option DB: %s: %w", c.cfg.DB, err))

@@ -190,7 +190,7 @@ func (s *stream) logPath(ctx context.Context) (string, error) {
 		if c, err = s.col.api.inspect(ctx, s.id); err != nil {
 			return "", err
 		}
-		s.task.beat()
+		s.task.Beat()
 		s.describe(c)
 		if c.LogPath == "" {
 			return "", fmt.Errorf("%w: the Engine names none", errNoFile)

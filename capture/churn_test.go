@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"fluent-bit-docker-logs/capture/dockertest"
+	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // churning is a capture of containers that come and go.
@@ -32,7 +33,7 @@ func startChurning(t *testing.T, e *dockertest.Engine, host string, opts map[str
 	reg := prometheus.NewRegistry()
 	wake := make(chan struct{}, 1)
 	opts["DB"], opts["Exclude"] = t.TempDir()+"/db", "skip-*"
-	col, err := New(testConfig(t, host, opts, tune...), slog.New(slog.DiscardHandler), reg, func() { poke(wake) })
+	col, err := New(testConfig(t, host, opts, tune...), slog.New(slog.DiscardHandler), reg, func() { supervise.Poke(wake) })
 	must(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"fluent-bit-docker-logs/capture/say"
+	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // Collector is the capture of one plugin instance. Run does the work; the
@@ -49,7 +50,7 @@ type Collector struct {
 	savedAt   atomic.Int64    // when the checkpoint was last up to date, nanoseconds since 1970
 	disks     *disks
 
-	sup     *supervisor
+	sup     *supervise.Supervisor
 	slots   *slots
 	pollers *pollers
 	turns   *rotationLog
@@ -130,7 +131,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer, notify func())
 	}
 	c.out.latency = c.metrics.latency
 	c.out.ahead = &c.ahead
-	c.sup = newSupervisor(cfg.TaskTimeout, counts{panics: c.metrics.panics, stalls: c.metrics.taskStalls, restarts: c.metrics.taskRestarts})
+	c.sup = supervise.New(cfg.TaskTimeout, supervise.Counts{Panics: c.metrics.panics, Stalls: c.metrics.taskStalls, Restarts: c.metrics.taskRestarts})
 	if err := c.openDB(); err != nil {
 		return nil, errors.Join(err, api.close())
 	}
@@ -172,14 +173,14 @@ func (c *Collector) Run(ctx context.Context) error {
 	d.start = func(ctr *container) { c.start(ctx, ctr, true) }
 	d.begin = func(ctr *container) { c.start(ctx, ctr, false) }
 	d.look = func(id string) bool { return c.look(ctx, id) }
-	c.sup.start(ctx, d.task)
+	c.sup.Start(ctx, d.task)
 	if c.db != nil {
-		save := newTask(taskCheckpoint, c.log, nil)
-		save.do = func(ctx context.Context) error { return c.saveLoop(ctx, save) }
-		c.sup.start(ctx, save)
+		save := supervise.NewTask(taskCheckpoint, c.log, nil)
+		save.Do = func(ctx context.Context) error { return c.saveLoop(ctx, save) }
+		c.sup.Start(ctx, save)
 	}
-	c.sup.start(ctx, c.guard.task)
-	c.sup.watch(ctx)
+	c.sup.Start(ctx, c.guard.task)
+	c.sup.Watch(ctx)
 	return nil
 }
 
@@ -219,7 +220,7 @@ func (c *Collector) sayUnwatched(err error) {
 
 // CameBy says that the thread that delivers can still come. It calls this every
 // few seconds, also while it may take nothing.
-func (c *Collector) CameBy() { c.cameAt.Store(int64(sinceStart())) }
+func (c *Collector) CameBy() { c.cameAt.Store(int64(supervise.SinceStart())) }
 
 // mayStayAway is how long the thread that delivers may leave records waiting
 // without having come by. It comes once a second where nothing blocks it.
@@ -232,7 +233,7 @@ func (c *Collector) away() time.Duration {
 	if at == 0 || c.out.held.Load() == 0 {
 		return 0
 	}
-	if away := sinceStart() - time.Duration(at); away > mayStayAway {
+	if away := supervise.SinceStart() - time.Duration(at); away > mayStayAway {
 		return away
 	}
 	return 0
@@ -271,7 +272,7 @@ func (c *Collector) Close() error {
 		c.mu.Lock()
 		c.unsaved = c.unsaved || c.listed // until when some were not wanted
 		c.mu.Unlock()
-		if err = guard(c.save); err != nil {
+		if err = supervise.Catch(c.save); err != nil {
 			err = fmt.Errorf("option DB: saving the positions in %s: %w", c.cfg.DB, err)
 		} else {
 			err = c.db.journal.remove()

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"time"
+
+	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // listing is an answer of the Engine to the question for all containers.
@@ -18,7 +20,7 @@ type listing struct {
 
 // list asks for all containers.
 func (d *discovery) list(ctx context.Context) (l listing) {
-	l.err = guard(func() (err error) {
+	l.err = supervise.Catch(func() (err error) {
 		l.before, l.at = d.known(), d.col.engineNow()
 		l.all, err = d.col.api.list(ctx)
 		return err

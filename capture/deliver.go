@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // deliver runs f, which makes records of the stream, with the outbox locked.
@@ -20,7 +21,7 @@ func (s *stream) deliver(ctx context.Context, at *decode.Entry, f func() error) 
 	defer s.col.out.unlock()
 	defer func() {
 		if v := recover(); v != nil {
-			err = newPanicError(v)
+			err = supervise.NewPanicError(v)
 			s.undo(at)
 		}
 		s.publish()

@@ -9,6 +9,7 @@ import (
 
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
+	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // spoil makes every record of a container panic while it is made, until mend.
@@ -22,7 +23,7 @@ func (a *agent) spoil(c *dockertest.Ctr, restart time.Duration) (mend func()) {
 		s.tmpl = t
 		return old
 	}
-	s.task.restartAfter(restart)
+	s.task.RestartAfter(restart)
 	old := set(nil)
 	return func() { set(old) }
 }
@@ -58,7 +59,7 @@ func TestPanicWhileARecordIsMade(t *testing.T) {
 				a.waitTexts(sick.ID, "", 10)
 				a.waitTexts(well.ID, "", 10)
 
-				mend := a.spoil(sick, minRestart)
+				mend := a.spoil(sick, supervise.MinRestart)
 				place.write(sick)
 				a.waitLog("a panic was caught, the task is started again")
 				mend()
@@ -133,8 +134,8 @@ func TestPanicLeavesNoHalfRecord(t *testing.T) {
 		b.Buf = append(b.Buf, "half a reco"...)
 		panic("in the middle")
 	})
-	var p panicError
-	if !errors.As(err, &p) || p.value != "in the middle" || !strings.Contains(p.stack, "TestPanicLeavesNoHalfRecord") {
+	var p supervise.PanicError
+	if !errors.As(err, &p) || p.Value != "in the middle" || !strings.Contains(p.Stack, "TestPanicLeavesNoHalfRecord") {
 		t.Fatalf("the panic came back as %v", err)
 	}
 	if after := s.snapshot(); after != before {
@@ -178,7 +179,7 @@ func TestHealthzKnowsThatFluentBitStaysAway(t *testing.T) {
 	a := startAgent(t, e.Host(), map[string]string{"Metrics_Listen": addr})
 	a.show("docker_logs.0")
 	healthz := func() (int, string) { return ask(t, "GET", "http://"+addr+"/healthz") }
-	longAgo := int64(sinceStart() - mayStayAway - time.Second)
+	longAgo := int64(supervise.SinceStart() - mayStayAway - time.Second)
 	a.col.cameAt.Store(longAgo)
 	if code, body := healthz(); code != 200 {
 		t.Errorf("with nothing to take: %d %s", code, body)

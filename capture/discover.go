@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // discovery turns the Engine's list and events into streams: it subscribes
@@ -24,7 +26,7 @@ import (
 type discovery struct {
 	col   *Collector
 	log   *slog.Logger
-	task  *task
+	task  *supervise.Task
 	start func(c *container)   // Collector.start, for the time of Run
 	begin func(c *container)   // the same where the list is all that is known
 	look  func(id string) bool // Collector.look, for the time of Run
@@ -52,7 +54,7 @@ type mute struct {
 func newDiscovery(c *Collector) *discovery {
 	d := &discovery{col: c, log: c.log, created: make(map[string]*container), unwanted: make(map[string]*container), mute: make(map[string]mute)}
 	d.asking.byID = make(map[string]*inquiry)
-	d.task = newTask(taskDiscovery, c.log, d.run)
+	d.task = supervise.NewTask(taskDiscovery, c.log, d.run)
 	return d
 }
 
@@ -73,7 +75,7 @@ func (d *discovery) run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		began := time.Now()
 		err := d.session(ctx)
-		var p panicError
+		var p supervise.PanicError
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -91,8 +93,8 @@ func (d *discovery) run(ctx context.Context) error {
 			}
 			d.say(slog.LevelWarn, "the Engine does not answer, it is tried again until it does", "docker_host", d.col.cfg.DockerHost, "error", err)
 		}
-		d.task.beat()
-		sleep(ctx, retry.NextBackOff())
+		d.task.Beat()
+		supervise.Sleep(ctx, retry.NextBackOff())
 	}
 	return nil
 }
@@ -124,7 +126,7 @@ func (d *discovery) session(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	d.task.beat()
+	d.task.Beat()
 	d.col.noteClock(info.Clock)
 	onOurClock := strings.HasPrefix(d.col.cfg.DockerHost, "unix://")
 	d.col.engine.Store(&info)
@@ -134,7 +136,7 @@ func (d *discovery) session(ctx context.Context) (err error) {
 	var wg sync.WaitGroup
 	watch := d.col.api.watch(ctx, time.Now().Add(info.Clock-lookBack))
 	wg.Go(func() {
-		err := guard(func() error {
+		err := supervise.Catch(func() error {
 			return watch(func(a action) {
 				d.col.metrics.events.WithLabelValues(a.name).Inc()
 				news.put(a)
@@ -148,7 +150,7 @@ func (d *discovery) session(ctx context.Context) (err error) {
 		}
 		cancel(fmt.Errorf("%w: %w", errEventsEnded, err))
 	})
-	wg.Go(func() { cancel(guard(func() error { return d.probe(ctx) })) })
+	wg.Go(func() { cancel(supervise.Catch(func() error { return d.probe(ctx) })) })
 	defer wg.Wait()
 	defer d.asking.wait(&d.mu)
 	defer func() {
@@ -160,7 +162,7 @@ func (d *discovery) session(ctx context.Context) (err error) {
 	if first.err != nil {
 		return first.err
 	}
-	d.task.beat()
+	d.task.Beat()
 	d.compare(ctx, first, true)
 	d.settle(ctx)
 	d.col.conn.set(true)
@@ -181,7 +183,7 @@ func (d *discovery) session(ctx context.Context) (err error) {
 	beat := time.NewTicker(d.col.cfg.HeartbeatInterval)
 	defer beat.Stop()
 	for {
-		d.task.beat()
+		d.task.Beat()
 		select {
 		case <-beat.C:
 		case <-news.ready:
@@ -226,7 +228,7 @@ func (d *discovery) session(ctx context.Context) (err error) {
 // probe asks again and again whether the Engine answers, until it does not: the
 // event stream of one that hangs looks like that of one without news.
 func (d *discovery) probe(ctx context.Context) error {
-	for sleep(ctx, d.col.cfg.HeartbeatInterval) {
+	for supervise.Sleep(ctx, d.col.cfg.HeartbeatInterval) {
 		if err := d.col.api.probe(ctx); err != nil {
 			return fmt.Errorf("%w: %w", errMute, err)
 		}

@@ -19,7 +19,7 @@
 // Around it: discovery (discover.go, compare.go, inquire.go) turns the Engine's
 // list and events into the desired set of containers, streams.go keeps a stream for each of them.
 // Discovery, the streams, the writer of the checkpoint and the guard of file
-// descriptors are tasks of one supervisor (supervise.go), which starts again
+// descriptors are tasks of one supervisor (package supervise), which starts again
 // what panics or gives no heartbeat. While a log is open, pulse.go sends the
 // stream's heartbeats and rotates it.
 //

@@ -170,7 +170,7 @@ func (l *fileLog) run(ctx context.Context, follow bool) error {
 		if err := l.drain(ctx); err != nil {
 			return err
 		}
-		l.s.task.beat()
+		l.s.task.Beat()
 		l.lookedAt = time.Now()
 		newer, err := l.extend()
 		switch {
@@ -328,7 +328,7 @@ func (l *fileLog) waitRoom(ctx context.Context) error {
 		if !errors.Is(err, errBackpressure) {
 			return err
 		}
-		l.s.task.beat()
+		l.s.task.Beat()
 		if _, err := l.extend(); err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // extend opens the files that log rotation has begun since the newest one.
@@ -284,7 +285,7 @@ func (l *fileLog) stopped(ctx context.Context) bool {
 // rotate implements openReader: the file is opened anew when it has been read
 // to its end.
 func (f *fileReader) rotate(context.Context, *stream) error {
-	poke(f.turn)
+	supervise.Poke(f.turn)
 	return nil
 }
 

@@ -204,7 +204,7 @@ func (f *followReader) attempt(ctx context.Context, s *stream, limit int) (err e
 	if f.depth > 0 {
 		r.depth = f.depth
 	}
-	s.task.beat()
+	s.task.Beat()
 	log.w.Expect(&target.anchor)
 	err = f.records(ctx, s, log, r, func(e *decode.Entry) error {
 		switch deliver, short := r.feed(e); {
@@ -347,6 +347,6 @@ func (s *stream) deliverWindow(ctx context.Context, w *decode.Window, eof bool, 
 		s.noteDamage(w, before)
 		return err
 	})
-	s.task.beat()
+	s.task.Beat()
 	return err
 }

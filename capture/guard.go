@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fluent-bit-docker-logs/capture/say"
+	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // fdGuard watches the open file descriptors of the process. Above FD_Limit it
@@ -19,7 +20,7 @@ import (
 // others have open it can neither close nor make up for.
 type fdGuard struct {
 	col  *Collector
-	task *task
+	task *supervise.Task
 	log  *slog.Logger
 	fds  fdCount
 
@@ -65,21 +66,21 @@ var errRecycled = errors.New("all logs are opened anew, too many file descriptor
 
 func newFDGuard(c *Collector) *fdGuard {
 	g := &fdGuard{col: c, log: c.log, trouble: say.Trouble{What: "counting the open file descriptors"}}
-	g.task = newTask(taskGuard, c.log, g.run)
+	g.task = supervise.NewTask(taskGuard, c.log, g.run)
 	return g
 }
 
 // run guards until ctx is done.
 func (g *fdGuard) run(ctx context.Context) error {
 	for {
-		g.task.beat()
+		g.task.Beat()
 		wait := g.col.cfg.HeartbeatInterval / guardLooks
 		if g.check() {
 			wait /= guardStep
 		}
 		g.looks.Add(1)
-		g.task.rest()
-		if !sleep(ctx, wait) {
+		g.task.Rest()
+		if !supervise.Sleep(ctx, wait) {
 			return nil
 		}
 	}

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"runtime"
 	"time"
-
-	"fluent-bit-docker-logs/capture/say"
 )
 
 // Health is how the capture of one instance is at a moment.
@@ -62,7 +60,7 @@ func (c *Collector) Health() Health {
 	if e := c.engine.Load(); e != nil {
 		h.Engine.Version, h.Engine.API = e.Version, e.API
 	}
-	h.Tasks.Stalled, h.Tasks.Leaked = c.sup.state()
+	h.Tasks.Stalled, h.Tasks.Leaked = c.sup.State()
 	h.Tasks.Heartbeats = make(map[string]float64)
 	for kind, age := range c.heartbeatAges() {
 		h.Tasks.Heartbeats[kind] = age.Seconds()

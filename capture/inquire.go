@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"fluent-bit-docker-logs/capture/say"
+	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // inquiries are the containers that are to be inspected. Some goroutines do so,
@@ -83,13 +84,13 @@ func (d *discovery) work(ctx context.Context) {
 					d.employ(ctx)
 				}
 			})
-			err := guard(func() error { d.refresh(ctx, seen, ran, listed); return nil })
+			err := supervise.Catch(func() error { d.refresh(ctx, seen, ran, listed); return nil })
 			late.Stop()
 			d.mu.Lock()
-			var p panicError
+			var p supervise.PanicError
 			if errors.As(err, &p) {
 				d.col.metrics.panics.Inc()
-				d.log.Error("a panic was caught, the task is started again", "task", taskDiscovery, "panic", p.value, "stack", p.stack)
+				d.log.Error("a panic was caught, the task is started again", "task", taskDiscovery, "panic", p.Value, "stack", p.Stack)
 			}
 		}
 		delete(a.byID, q.seen.ID)

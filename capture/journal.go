@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // journal holds the positions that were committed since the checkpoint was
@@ -200,7 +202,7 @@ func (c *Collector) journalCommits() {
 	if len(entries) == 0 {
 		return
 	}
-	if err := guard(func() error { return c.db.write(entries) }); err != nil {
+	if err := supervise.Catch(func() error { return c.db.write(entries) }); err != nil {
 		c.metrics.checkpointErrors.Inc()
 		c.db.trouble.Report(c.log, fmt.Errorf("option DB: %s: %w", c.db.journal.path, err))
 	}

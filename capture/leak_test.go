@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"fluent-bit-docker-logs/capture/dockertest"
+	"fluent-bit-docker-logs/capture/supervise"
 	"fluent-bit-docker-logs/docker/enginetest"
 )
 
@@ -245,7 +246,7 @@ func TestNoBodyIsLost(t *testing.T) {
 		},
 		"a panic": func(t *testing.T, _ *dockertest.Engine, _ *dockertest.Ctr, s *stream) error {
 			f := newReaders(s.col).follow
-			return guard(func() error {
+			return supervise.Catch(func() error {
 				log, err := f.request(t.Context(), s, false, everything)
 				must(t, err)
 				defer log.close()

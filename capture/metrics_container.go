@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // The values of the option Metrics_Per_Container.
@@ -51,7 +53,7 @@ func (s *containerSeries) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector; see reading.
 func (s *containerSeries) Collect(ch chan<- prometheus.Metric) {
-	if err := guard(func() error { s.collect(ch); return nil }); err != nil {
+	if err := supervise.Catch(func() error { s.collect(ch); return nil }); err != nil {
 		ch <- prometheus.NewInvalidMetric(s.lines, err)
 	}
 }

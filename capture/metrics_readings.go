@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // The kinds of tasks, for metrics.
@@ -34,7 +36,7 @@ func (r *reading) Describe(ch chan<- *prometheus.Desc) { ch <- r.desc }
 // Collect implements prometheus.Collector. It runs on a goroutine of the
 // registry, where a panic would end Fluent Bit.
 func (r *reading) Collect(ch chan<- prometheus.Metric) {
-	if err := guard(func() error {
+	if err := supervise.Catch(func() error {
 		r.read(func(v float64, label ...string) { ch <- constMetric(r.desc, r.kind, v, label...) })
 		return nil
 	}); err != nil {
@@ -86,7 +88,7 @@ func readings(c *Collector) (all []prometheus.Collector) {
 		}
 	}, "task")
 	value("tasks_leaked", "Runs of tasks that did not return after they were cancelled.", func() float64 {
-		_, leaked := c.sup.state()
+		_, leaked := c.sup.State()
 		return float64(leaked)
 	})
 	gauge("open_fds", "File descriptors of the capture, by kind.", func(set setValue) {
@@ -129,7 +131,7 @@ func number(b bool) float64 {
 
 // heartbeatAges is the greatest age of a heartbeat for each kind of task.
 func (c *Collector) heartbeatAges() map[string]time.Duration {
-	ages := c.sup.ages()
+	ages := c.sup.Ages()
 	for _, kind := range taskKinds {
 		ages[kind] += 0 // there whether one runs or not
 	}

@@ -1,6 +1,10 @@
 package capture
 
-import "sync"
+import (
+	"sync"
+
+	"fluent-bit-docker-logs/capture/supervise"
+)
 
 // newsbox holds the events until the discovery gets at them, so that a burst
 // never holds up the event stream: a subscriber that is slow loses events.
@@ -26,7 +30,7 @@ func (n *newsbox) put(a action) {
 		n.lost = true
 	}
 	n.mu.Unlock()
-	poke(n.ready)
+	supervise.Poke(n.ready)
 }
 
 // take returns what came since the last call; all is false if that is not

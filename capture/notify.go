@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // watcher wakes readers of log files: one inotify instance for all files of a
@@ -181,7 +183,7 @@ func (w *watcher) pass(b []byte) {
 		if mask&unix.IN_Q_OVERFLOW != 0 {
 			for wd, wake := range w.wake {
 				delete(w.wake, wd)
-				poke(wake)
+				supervise.Poke(wake)
 			}
 			continue
 		}
@@ -190,7 +192,7 @@ func (w *watcher) pass(b []byte) {
 				if mask&unix.IN_CREATE != 0 {
 					c.n.Add(1)
 				}
-				poke(c.wake)
+				supervise.Poke(c.wake)
 			}
 			continue
 		}
@@ -199,7 +201,7 @@ func (w *watcher) pass(b []byte) {
 		// then it says that the new one went too.
 		if wake := w.wake[wd]; wake != nil {
 			delete(w.wake, wd)
-			poke(wake)
+			supervise.Poke(wake)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // openLog is a request for a log that the Engine has answered. Whoever has it
@@ -162,7 +163,7 @@ const restStep = 20 * time.Millisecond
 // and at the end of a record. A busy stream is, between two of its reads.
 func (f *followReader) atRest(ctx context.Context, open *openLog) bool {
 	for left := turnTime; open.midway.Load() && f.current() == open; left -= restStep {
-		if left <= 0 || !sleep(ctx, restStep) {
+		if left <= 0 || !supervise.Sleep(ctx, restStep) {
 			return false
 		}
 	}
@@ -187,7 +188,7 @@ func (f *followReader) reach(ctx context.Context, s *stream, open *openLog, begi
 		if begins == decode.Undated || target.anchor.time() >= begins || f.current() != open {
 			return true
 		}
-		if !sleep(ctx, turnStep) {
+		if !supervise.Sleep(ctx, turnStep) {
 			return true
 		}
 		n := s.consumed()

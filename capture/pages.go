@@ -14,6 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	dto "github.com/prometheus/client_model/go"
+
+	"fluent-bit-docker-logs/capture/supervise"
 )
 
 //go:embed page.html
@@ -103,7 +105,7 @@ func (e *endpoint) guarded(h http.Handler) http.Handler {
 			http.Error(w, "this is not the machine of that name", http.StatusMisdirectedRequest)
 			return
 		}
-		err := guard(func() error { h.ServeHTTP(w, r); return nil })
+		err := supervise.Catch(func() error { h.ServeHTTP(w, r); return nil })
 		if err == nil {
 			return
 		}

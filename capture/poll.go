@@ -3,6 +3,8 @@ package capture
 import (
 	"context"
 	"time"
+
+	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // pollReader reads a log through the Engine's API now and then, and keeps
@@ -28,7 +30,7 @@ func (p *pollReader) read(ctx context.Context, s *stream, follow bool) error {
 	t := time.NewTimer(0)
 	defer t.Stop()
 	for {
-		s.task.rest() // until it is its turn
+		s.task.Rest() // until it is its turn
 		select {
 		case <-t.C:
 		case <-s.poke:
@@ -38,7 +40,7 @@ func (p *pollReader) read(ctx context.Context, s *stream, follow bool) error {
 		}
 		var wait time.Duration
 		if err := s.col.pollers.do(ctx, func() (err error) {
-			s.task.beat()
+			s.task.Beat()
 			wait, err = p.poll(ctx, s, plan)
 			return err
 		}); err != nil {
@@ -67,7 +69,7 @@ func (p *pollReader) poll(ctx context.Context, s *stream, plan *pollPlan) (time.
 	if s.consumed() > before {
 		plan.moved = time.Now()
 	}
-	s.task.beat()
+	s.task.Beat()
 	s.polledAt(time.Now())
 	// One late answer is an Engine that was busy, two are how it is.
 	slow := min(f.firstByte, plan.firstByte)
@@ -152,7 +154,7 @@ func onGrid(d time.Duration) time.Duration {
 	if grid <= 0 {
 		return d
 	}
-	end := sinceStart() + d
+	end := supervise.SinceStart() + d
 	return d - end%grid
 }
 
@@ -163,6 +165,6 @@ func nearGrid(d time.Duration) time.Duration {
 	if grid <= 0 {
 		return d
 	}
-	end := sinceStart() + d + grid/2
+	end := supervise.SinceStart() + d + grid/2
 	return d + grid/2 - end%grid
 }

@@ -3,6 +3,8 @@ package capture
 import (
 	"context"
 	"time"
+
+	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // pollers are goroutines that do the polls of all streams, by turns. A stream
@@ -59,7 +61,7 @@ func (p *pollers) work(j poll) {
 	idle := time.NewTimer(idleTimeout)
 	defer idle.Stop()
 	for {
-		j.done <- guard(j.f)
+		j.done <- supervise.Catch(j.f)
 		idle.Reset(idleTimeout)
 		select {
 		case j = <-p.polls:
@@ -90,6 +92,6 @@ func (p *pollers) wait() {
 // goroutine that seldom does so.
 func apart(f func() error) error {
 	done := make(chan error, 1)
-	go func() { done <- guard(f) }()
+	go func() { done <- supervise.Catch(f) }()
 	return <-done
 }

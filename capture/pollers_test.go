@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // occupied makes pollers that are all busy until release is called.
@@ -59,7 +61,7 @@ func TestPollers(t *testing.T) {
 	go func() { waits <- p.do(t.Context(), func() error { return boom }) }()
 	go func() { waits <- p.do(t.Context(), func() error { panic(boom) }) }()
 	release()
-	var caught panicError
+	var caught supervise.PanicError
 	if err := errors.Join(<-waits, <-waits); !errors.Is(err, boom) || !errors.As(err, &caught) {
 		t.Errorf("errors: %v", err)
 	}
@@ -71,7 +73,7 @@ func TestOnGrid(t *testing.T) {
 	for _, d := range []time.Duration{time.Nanosecond, 100 * time.Millisecond, 15 * time.Second, time.Hour} {
 		ends := map[time.Duration]bool{}
 		for range 100 {
-			before := sinceStart()
+			before := supervise.SinceStart()
 			wait := onGrid(d)
 			if wait > d || wait < d*9/10 {
 				t.Fatalf("%v became %v", d, wait)

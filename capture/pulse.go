@@ -5,6 +5,8 @@ import (
 	"errors"
 	"hash/fnv"
 	"time"
+
+	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // openReader is a reader that keeps the log open while it follows it. What it
@@ -41,7 +43,7 @@ func (s *stream) readOpen(ctx context.Context, r openReader) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := guard(func() error { s.pulse(ctx, r); return nil }); err != nil {
+		if err := supervise.Catch(func() error { s.pulse(ctx, r); return nil }); err != nil {
 			s.cut(err)
 		}
 	}()
@@ -94,7 +96,7 @@ func (s *stream) spread(d time.Duration) time.Duration {
 func (s *stream) heartbeat(ctx context.Context, r openReader, before uint64) (now uint64) {
 	now = s.consumed()
 	if now != before || s.col.out.full() {
-		s.task.beat()
+		s.task.Beat()
 		return now
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, probeTimeout, errStalled)
@@ -105,13 +107,13 @@ func (s *stream) heartbeat(ctx context.Context, r openReader, before uint64) (no
 		// No heartbeat then: the Engine does not answer, or not for this log.
 		s.log.Debug("the heartbeat's probe failed", "error", err)
 		return now
-	case behind && sleep(ctx, min(settleTime, s.col.cfg.HeartbeatInterval)) && s.stuck(now):
+	case behind && supervise.Sleep(ctx, min(settleTime, s.col.cfg.HeartbeatInterval)) && s.stuck(now):
 		s.col.metrics.stalls.Inc()
 		s.log.Warn("the stream is silent while its log grows, it is opened again")
 		s.cut(errSilent)
 		return now
 	}
-	s.task.beat()
+	s.task.Beat()
 	return s.consumed()
 }
 

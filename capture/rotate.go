@@ -52,7 +52,7 @@ func (s *stream) rotated() {
 	s.turns, s.ages = s.turns+1, s.ages+age.Seconds()
 	s.meta.Unlock()
 	s.col.metrics.ages.Observe(age.Seconds())
-	s.task.beat()
+	s.task.Beat()
 	s.col.metrics.rotations.Inc()
 	s.col.turns.note(s, age)
 }

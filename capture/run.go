@@ -9,6 +9,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // Bounds of the wait between two attempts to read a log.
@@ -36,7 +37,7 @@ func (s *stream) run(ctx context.Context) error {
 		began, before := time.Now(), s.consumed()
 		done, err := s.readOnce(ctx, r)
 		s.rough.Store(errors.Is(err, decode.ErrBadFrame) && s.consumed() == before)
-		var p panicError
+		var p supervise.PanicError
 		if done || ctx.Err() != nil || errors.As(err, &p) {
 			return err
 		}
@@ -79,24 +80,24 @@ func (s *stream) waitEngine(ctx context.Context) error {
 		s.failsNot()
 		s.is(streamWaiting)
 	}
-	defer s.task.beat()
-	s.task.rest()
+	defer s.task.Beat()
+	s.task.Rest()
 	return s.col.conn.waitUp(ctx)
 }
 
 // waitSink waits until the outbox has room again.
 func (s *stream) waitSink(ctx context.Context) error {
 	s.is(streamBlocked)
-	defer s.task.beat()
-	s.task.rest()
+	defer s.task.Beat()
+	s.task.Rest()
 	return s.col.out.waitRoom(ctx)
 }
 
 // pause waits before the next attempt, less when there is news.
 func (s *stream) pause(ctx context.Context, d time.Duration) error {
 	s.is(streamRetrying)
-	defer s.task.beat()
-	s.task.rest()
+	defer s.task.Beat()
+	s.task.Rest()
 	_, changed := s.col.conn.get()
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -114,7 +115,7 @@ func (s *stream) pause(ctx context.Context, d time.Duration) error {
 // done says that there is no more to read.
 func (s *stream) readOnce(ctx context.Context, r *readers) (done bool, err error) {
 	c, err := s.inspect(ctx)
-	s.task.beat() // each answer is given its own time
+	s.task.Beat() // each answer is given its own time
 	if err == nil && s.isOver(c) {
 		return true, nil
 	}
@@ -167,9 +168,9 @@ func (s *stream) inspect(ctx context.Context) (c *container, err error) {
 	if fresh {
 		return c, nil
 	}
-	s.task.rest()
+	s.task.Rest()
 	release, err := s.col.looks.acquire(ctx)
-	s.task.beat()
+	s.task.Beat()
 	if err != nil {
 		return nil, err
 	}

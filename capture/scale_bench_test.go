@@ -17,6 +17,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
+
+	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // lateness takes what a Collector delivers and keeps how late each record
@@ -30,7 +32,7 @@ type lateness struct {
 func (l *lateness) run(tb testing.TB, cfg Config) (col *Collector, stop func()) {
 	l.late = map[string][]time.Duration{}
 	wake := make(chan struct{}, 1)
-	col, err := New(cfg, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), func() { poke(wake) })
+	col, err := New(cfg, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), func() { supervise.Poke(wake) })
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // endpoint is the HTTP server of one address, shared by all instances of the
@@ -101,10 +103,10 @@ func newEndpoint(addr string, log *slog.Logger) *endpoint {
 		defer close(e.ended)
 		for ; ctx.Err() == nil; l = e.listen(l != nil) {
 			if l == nil {
-				sleep(ctx, listenAgain)
+				supervise.Sleep(ctx, listenAgain)
 				continue
 			}
-			_ = guard(func() error { return e.server.Serve(l) }) // until close
+			_ = supervise.Catch(func() error { return e.server.Serve(l) }) // until close
 		}
 		if l != nil {
 			_ = l.Close() // as Serve has done, unless it was never called

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // What a stream is doing.
@@ -115,7 +117,7 @@ func (s *stream) status(state string) StreamStatus {
 	case !synced.IsZero():
 		st.Age = now.Sub(synced).Seconds()
 		if part := s.partSince.Load(); part != 0 { // a record that is sent slowly
-			waits = max(waits, sinceStart()-time.Duration(part))
+			waits = max(waits, supervise.SinceStart()-time.Duration(part))
 		}
 	case st.Reader != readerPoll:
 		st.State = streamOpening

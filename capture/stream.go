@@ -11,6 +11,7 @@ import (
 
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/say"
+	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // reader is a way in which a stream gets at the log of its container. It is
@@ -32,7 +33,7 @@ var errBackpressure = errors.New("Fluent Bit takes no records at the moment")
 type stream struct {
 	id      string
 	col     *Collector
-	task    *task // keeps it running
+	task    *supervise.Task // keeps it running
 	log     *slog.Logger
 	poke    chan struct{} // capacity 1: look at the container again now
 	trouble say.Trouble
@@ -127,7 +128,7 @@ func newStream(col *Collector, c *container, pos position) *stream {
 		trouble: say.Trouble{What: "reading the log"},
 	}
 	s.log = s.last.Remember(col.log.With("container", c.Name, "id", shortID(c.ID)))
-	s.task = newTask(taskStream, s.log, nil)
+	s.task = supervise.NewTask(taskStream, s.log, nil)
 	s.goOn(pos)
 	s.committed = s.snapshot()
 	s.describe(c)
@@ -224,7 +225,7 @@ func (s *stream) sentPart(part, moved bool) {
 	case !part:
 		s.partSince.Store(0)
 	case moved || s.partSince.Load() == 0:
-		s.partSince.Store(int64(sinceStart()))
+		s.partSince.Store(int64(supervise.SinceStart()))
 	}
 }
 

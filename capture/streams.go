@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // streamSet is the streams of all containers that are captured, each with a
@@ -47,8 +49,8 @@ func (c *Collector) start(ctx context.Context, ctr *container, fresh bool) {
 	t := c.streams.byID[ctr.ID]
 	if t == nil {
 		t = &streamTask{stream: newStream(c, ctr, c.startPosition(ctr))}
-		t.stream.task.do = func(ctx context.Context) error { return c.runStream(ctx, t) }
-		t.stream.task.dropped = func() { c.dropped(t) }
+		t.stream.task.Do = func(ctx context.Context) error { return c.runStream(ctx, t) }
+		t.stream.task.Dropped = func() { c.dropped(t) }
 		c.streams.byID[ctr.ID] = t
 		delete(c.loaded, ctr.ID)
 		delete(c.others, ctr.ID)
@@ -91,7 +93,7 @@ func (c *Collector) runTask(ctx context.Context, t *streamTask) {
 			run, t.cancel = context.WithCancel(ctx)
 			t.ending = run.Done()
 			c.streams.running.Add(1)
-			c.sup.start(run, t.stream.task)
+			c.sup.Start(run, t.stream.task)
 		}
 	}
 	t.launch()
@@ -101,8 +103,8 @@ func (c *Collector) runTask(ctx context.Context, t *streamTask) {
 func (c *Collector) runStream(ctx context.Context, t *streamTask) error {
 	for {
 		err := t.stream.run(ctx)
-		var p panicError
-		if errors.Is(context.Cause(ctx), errTaskStalled) || errors.As(err, &p) {
+		var p supervise.PanicError
+		if errors.Is(context.Cause(ctx), supervise.ErrStalled) || errors.As(err, &p) {
 			return err // the supervisor starts another run, or has done so
 		}
 		t.stream.log.Debug("the stream ended", "reason", err)

@@ -9,21 +9,22 @@ import (
 
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
+	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // A run that has been replaced delivers nothing any more.
 func TestReplacedRunIsFenced(t *testing.T) {
 	s := benchStream(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(errTaskStalled)
+	cancel(supervise.ErrStalled)
 	w := decode.NewWindow(nil, false)
 	_, err := w.Fill(bytes.NewReader(bytes.Repeat(benchFrame, 10)))
 	must(t, err)
 	err = s.deliverWindow(ctx, w, false, func(e *decode.Entry) error { s.accept(e); return nil })
-	if !errors.Is(err, errTaskStalled) || s.consumed() != 0 {
+	if !errors.Is(err, supervise.ErrStalled) || s.consumed() != 0 {
 		t.Errorf("%d records were consumed, error %v", s.consumed(), err)
 	}
-	if err := s.endRun(ctx, false); !errors.Is(err, errTaskStalled) {
+	if err := s.endRun(ctx, false); !errors.Is(err, supervise.ErrStalled) {
 		t.Errorf("endRun: %v", err)
 	}
 	if err := s.deliverWindow(t.Context(), w, false, func(e *decode.Entry) error { s.accept(e); return nil }); err != nil || s.consumed() == 0 {
@@ -43,7 +44,7 @@ func TestStreamStoppedInItsRestartPause(t *testing.T) {
 	mend := a.spoil(c, time.Hour)
 	c.Stdout("two")
 	a.waitFor("the pause", func() bool {
-		n, _ := a.col.sup.running(taskStream)
+		n, _ := a.col.sup.Running(taskStream)
 		return n == 0
 	})
 	mend()
@@ -67,7 +68,7 @@ func TestPlannedWaitsRest(t *testing.T) {
 	a.waitRecords(1)
 	for _, kind := range []string{taskStream, taskCheckpoint, taskGuard} {
 		a.waitFor("a "+kind+" that rests", func() bool {
-			_, rest := a.col.sup.running(kind)
+			_, rest := a.col.sup.Running(kind)
 			return rest > 0
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // trace is a stack trace of one std stream that is joined line by line, and may
@@ -209,7 +210,7 @@ func (s *stream) endIdleTraces(late bool) {
 	defer func() {
 		if v := recover(); v != nil { // the next record will meet it again, where that is dealt with
 			s.col.metrics.panics.Inc()
-			s.log.Error("a panic was caught while a stack trace was emitted, it is tried again with the next line", "error", newPanicError(v))
+			s.log.Error("a panic was caught while a stack trace was emitted, it is tried again with the next line", "error", supervise.NewPanicError(v))
 			if s.inBatch != nil {
 				s.inBatch.cutBack()
 			}

@@ -1,4 +1,4 @@
-package capture
+package supervise
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ import (
 
 // supervised runs tasks in a bubble of time until the test's end.
 type supervised struct {
-	*supervisor
+	*Supervisor
 	t    *testing.T
 	ctx  context.Context //nolint:containedctx // of the test
 	stop context.CancelFunc
@@ -29,15 +29,15 @@ type supervised struct {
 func supervise(t *testing.T, timeout time.Duration) *supervised {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	s := &supervised{supervisor: newSupervisor(timeout, counts{
-		panics:   prometheus.NewCounter(prometheus.CounterOpts{}),
-		stalls:   prometheus.NewCounterVec(prometheus.CounterOpts{}, []string{"task"}),
-		restarts: prometheus.NewCounterVec(prometheus.CounterOpts{}, []string{"task"}),
+	s := &supervised{Supervisor: New(timeout, Counts{
+		Panics:   prometheus.NewCounter(prometheus.CounterOpts{}),
+		Stalls:   prometheus.NewCounterVec(prometheus.CounterOpts{}, []string{"task"}),
+		Restarts: prometheus.NewCounterVec(prometheus.CounterOpts{}, []string{"task"}),
 	}), t: t, ctx: ctx, stop: cancel, done: make(chan struct{}), text: &bytes.Buffer{}}
 	s.log = slog.New(slog.NewTextHandler(s.text, nil))
 	go func() {
 		defer close(s.done)
-		s.watch(ctx)
+		s.Watch(ctx)
 	}()
 	return s
 }
@@ -50,32 +50,32 @@ func (s *supervised) end() {
 
 // restarts and stalls are what was counted of the tasks of kind test.
 func (s *supervised) restarts() float64 {
-	return testutil.ToFloat64(s.counts.restarts.WithLabelValues("test"))
+	return testutil.ToFloat64(s.counts.Restarts.WithLabelValues("test"))
 }
 
 func (s *supervised) stalls() float64 {
-	return testutil.ToFloat64(s.counts.stalls.WithLabelValues("test"))
+	return testutil.ToFloat64(s.counts.Stalls.WithLabelValues("test"))
 }
 
 // A task that beats lives for ever; one that rests needs no beats.
 func TestTaskThatBeatsIsLeftAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := supervise(t, time.Minute)
-		var beating *task
-		beating = newTask("test", s.log, func(ctx context.Context) error {
-			for sleep(ctx, 50*time.Second) {
-				beating.beat()
+		var beating *Task
+		beating = NewTask("test", s.log, func(ctx context.Context) error {
+			for Sleep(ctx, 50*time.Second) {
+				beating.Beat()
 			}
 			return nil
 		})
-		var idle *task
-		idle = newTask("test", s.log, func(ctx context.Context) error {
-			idle.rest()
+		var idle *Task
+		idle = NewTask("test", s.log, func(ctx context.Context) error {
+			idle.Rest()
 			<-ctx.Done()
 			return nil
 		})
-		s.start(s.ctx, beating)
-		s.start(s.ctx, idle)
+		s.Start(s.ctx, beating)
+		s.Start(s.ctx, idle)
 		time.Sleep(24 * time.Hour)
 		if s.stalls() != 0 || s.restarts() != 0 {
 			t.Errorf("%v stalls, %v restarts", s.stalls(), s.restarts())
@@ -90,7 +90,7 @@ func TestSilentTaskIsStartedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := supervise(t, time.Minute)
 		var runs, together atomic.Int32
-		s.start(s.ctx, newTask("test", s.log, func(ctx context.Context) error {
+		s.Start(s.ctx, NewTask("test", s.log, func(ctx context.Context) error {
 			runs.Add(1)
 			if together.Add(1) > 1 {
 				t.Error("two runs at the same time")
@@ -101,7 +101,7 @@ func TestSilentTaskIsStartedAgain(t *testing.T) {
 			return context.Cause(ctx)
 		}))
 		other := 0
-		s.start(s.ctx, newTask("other", s.log, func(context.Context) error {
+		s.Start(s.ctx, NewTask("other", s.log, func(context.Context) error {
 			if other++; other == 3 {
 				return nil
 			}
@@ -118,7 +118,7 @@ func TestSilentTaskIsStartedAgain(t *testing.T) {
 		if other != 3 {
 			t.Errorf("the other task ran %d times", other)
 		}
-		if stalled, leaked := s.state(); stalled > 1 || leaked != 0 {
+		if stalled, leaked := s.State(); stalled > 1 || leaked != 0 {
 			t.Errorf("%d stalled, %d leaked", stalled, leaked)
 		}
 		s.end()
@@ -135,7 +135,7 @@ func TestTaskThatHangsIsLeftBehind(t *testing.T) {
 		s := supervise(t, time.Minute)
 		release := make(chan struct{})
 		var runs atomic.Int32
-		s.start(s.ctx, newTask("test", s.log, func(ctx context.Context) error {
+		s.Start(s.ctx, NewTask("test", s.log, func(ctx context.Context) error {
 			if n := runs.Add(1); n > maxLeft {
 				<-ctx.Done() // well behaved from now on
 				return context.Cause(ctx)
@@ -144,12 +144,12 @@ func TestTaskThatHangsIsLeftBehind(t *testing.T) {
 			return errors.New("late")
 		}))
 		time.Sleep(time.Hour)
-		if _, leaked := s.state(); leaked != maxLeft || runs.Load() != maxLeft {
+		if _, leaked := s.State(); leaked != maxLeft || runs.Load() != maxLeft {
 			t.Errorf("%d left behind after %d runs, not %d", leaked, runs.Load(), maxLeft)
 		}
 		close(release)
 		synctest.Wait()
-		if _, leaked := s.state(); leaked != 0 {
+		if _, leaked := s.State(); leaked != 0 {
 			t.Errorf("%d are still counted as left behind", leaked)
 		}
 		time.Sleep(time.Second)
@@ -165,7 +165,7 @@ func TestEndDoesNotWaitForever(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := supervise(t, time.Minute)
 		release := make(chan struct{})
-		s.start(s.ctx, newTask("test", s.log, func(context.Context) error {
+		s.Start(s.ctx, NewTask("test", s.log, func(context.Context) error {
 			<-release
 			return nil
 		}))
@@ -175,7 +175,7 @@ func TestEndDoesNotWaitForever(t *testing.T) {
 		if d := time.Since(began); d < stopGrace || d > 2*stopGrace {
 			t.Errorf("the end took %v", d)
 		}
-		if _, leaked := s.state(); leaked != 1 {
+		if _, leaked := s.State(); leaked != 1 {
 			t.Errorf("%d left behind", leaked)
 		}
 		close(release)
@@ -191,12 +191,12 @@ func TestDroppedTaskIsTold(t *testing.T) {
 		ctx, stop := context.WithCancel(s.ctx)
 		release := make(chan struct{})
 		var panicked, hung atomic.Int32
-		panics := newTask("test", s.log, func(context.Context) error { panic("at once") })
-		panics.dropped = func() { panicked.Add(1) }
-		hangs := newTask("test", s.log, func(context.Context) error { <-release; return nil }) // maxLeft times
-		hangs.dropped = func() { hung.Add(1) }
-		s.start(ctx, panics)
-		s.start(ctx, hangs)
+		panics := NewTask("test", s.log, func(context.Context) error { panic("at once") })
+		panics.Dropped = func() { panicked.Add(1) }
+		hangs := NewTask("test", s.log, func(context.Context) error { <-release; return nil }) // maxLeft times
+		hangs.Dropped = func() { hung.Add(1) }
+		s.Start(ctx, panics)
+		s.Start(ctx, hangs)
 		time.Sleep(time.Hour)
 		if panicked.Load()+hung.Load() != 0 {
 			t.Error("told before they were stopped")

@@ -1,12 +1,10 @@
-package capture
+package supervise
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// supervisor keeps tasks running until the capture ends.
+// Supervisor keeps tasks running until the capture ends.
 //
 // A task is a function that works until it is done or its context is, and
 // gives a heartbeat whenever it has proof that it can move. One that panics is
@@ -25,9 +23,9 @@ import (
 // not return is left behind: counted, reported for as long as it is away, and
 // replaced by another run, which is why what a task shares with others must be
 // of use only to a run whose context is not done.
-type supervisor struct {
+type Supervisor struct {
 	timeout time.Duration // Task_Timeout
-	counts  counts
+	counts  Counts
 
 	mu     sync.Mutex
 	runs   map[*taskRun]struct{} // that have not returned; guarded by mu
@@ -36,20 +34,20 @@ type supervisor struct {
 	back   chan struct{}         // capacity 1: one of keep ended
 }
 
-// counts is what a supervisor counts; the vectors by the kind of the task.
-type counts struct {
-	panics           prometheus.Counter
-	stalls, restarts *prometheus.CounterVec
+// Counts is what a supervisor counts; the vectors by the kind of the task.
+type Counts struct {
+	Panics           prometheus.Counter
+	Stalls, Restarts *prometheus.CounterVec
 }
 
-// task is what the supervisor keeps running.
-type task struct {
+// Task is what the supervisor keeps running.
+type Task struct {
 	kind string
 	log  *slog.Logger
-	do   func(ctx context.Context) error
-	// dropped is called, if it is set, when the task was to be started again
+	Do   func(ctx context.Context) error
+	// Dropped is called, if it is set, when the task was to be started again
 	// after a panic or a stall and will not, because its context is done.
-	dropped func()
+	Dropped func()
 
 	beatAt atomic.Int64 // when the last heartbeat was, on the clock of sinceStart; resting while none is due
 	retry  backoff.ExponentialBackOff
@@ -58,21 +56,21 @@ type task struct {
 
 // taskRun is one run of a task.
 type taskRun struct {
-	task    *task
+	task    *Task
 	ctx     context.Context //nolint:containedctx // the parent's, for the run that may take its place
 	cancel  context.CancelCauseFunc
 	stalled time.Time // when it was cancelled for its silence, zero if it was not
 	left    bool
 }
 
-// errTaskStalled is why a run was cancelled that was silent for too long.
-var errTaskStalled = errors.New("the task gave no sign of progress for Task_Timeout")
+// ErrStalled is why a run was cancelled that was silent for too long.
+var ErrStalled = errors.New("the task gave no sign of progress for Task_Timeout")
 
 const (
 	resting = math.MaxInt64
-	// minRestart and maxRestart bound the pause before a task that panicked or
+	// MinRestart and maxRestart bound the pause before a task that panicked or
 	// stalled runs again.
-	minRestart = time.Second
+	MinRestart = time.Second
 	maxRestart = 5 * time.Minute
 	// looksPerTimeout is how often the supervisor looks at its tasks within
 	// Task_Timeout: with thousands of them it shows in what an idle agent uses.
@@ -88,61 +86,61 @@ const (
 
 var processStart = time.Now()
 
-// sinceStart is a clock that never steps.
-func sinceStart() time.Duration { return time.Since(processStart) }
+// SinceStart is a clock that never steps.
+func SinceStart() time.Duration { return time.Since(processStart) }
 
-// newSupervisor makes one whose tasks may be silent for timeout.
-func newSupervisor(timeout time.Duration, c counts) *supervisor {
-	return &supervisor{timeout: timeout, counts: c, runs: make(map[*taskRun]struct{}), back: make(chan struct{}, 1)}
+// New makes one whose tasks may be silent for timeout.
+func New(timeout time.Duration, c Counts) *Supervisor {
+	return &Supervisor{timeout: timeout, counts: c, runs: make(map[*taskRun]struct{}), back: make(chan struct{}, 1)}
 }
 
-// newTask makes a task of a kind, which metrics name, that runs do.
-func newTask(kind string, log *slog.Logger, do func(ctx context.Context) error) *task {
-	t := &task{kind: kind, log: log, do: do, retry: backoff.ExponentialBackOff{
-		InitialInterval: minRestart, Multiplier: 2, RandomizationFactor: 0.3, MaxInterval: maxRestart,
+// NewTask makes a task of a kind, which metrics name, that runs do.
+func NewTask(kind string, log *slog.Logger, do func(ctx context.Context) error) *Task {
+	t := &Task{kind: kind, log: log, Do: do, retry: backoff.ExponentialBackOff{
+		InitialInterval: MinRestart, Multiplier: 2, RandomizationFactor: 0.3, MaxInterval: maxRestart,
 	}}
 	t.retry.Reset()
 	return t
 }
 
-// beat is a heartbeat: the task can move.
-func (t *task) beat() { t.beatAt.Store(int64(sinceStart())) }
+// Beat is a heartbeat: the task can move.
+func (t *Task) Beat() { t.beatAt.Store(int64(SinceStart())) }
 
-// rest says that the task waits for something of its own process, so that no
+// Rest says that the task waits for something of its own process, so that no
 // heartbeat is due until the next beat.
-func (t *task) rest() { t.beatAt.Store(resting) }
+func (t *Task) Rest() { t.beatAt.Store(resting) }
 
 // age is the time since the last heartbeat, 0 while none is due.
-func (t *task) age() time.Duration {
+func (t *Task) age() time.Duration {
 	at := t.beatAt.Load()
 	if at == resting {
 		return 0
 	}
-	return sinceStart() - time.Duration(at)
+	return SinceStart() - time.Duration(at)
 }
 
-// restartAfter sets the first pause before it runs again.
-func (t *task) restartAfter(d time.Duration) {
+// RestartAfter sets the first pause before it runs again.
+func (t *Task) RestartAfter(d time.Duration) {
 	t.retry.InitialInterval, t.retry.MaxInterval = d, max(d, maxRestart)
 	t.retry.Reset()
 }
 
-func (t *task) drop() {
-	if t.dropped != nil {
-		t.dropped()
+func (t *Task) drop() {
+	if t.Dropped != nil {
+		t.Dropped()
 	}
 }
 
-// start keeps t running in a goroutine of its own until it is done or ctx is.
-func (v *supervisor) start(ctx context.Context, t *task) {
+// Start keeps t running in a goroutine of its own until it is done or ctx is.
+func (v *Supervisor) Start(ctx context.Context, t *Task) {
 	v.mu.Lock()
 	v.keep++
 	v.mu.Unlock()
 	go v.keepRunning(ctx, t)
 }
 
-func (v *supervisor) keepRunning(ctx context.Context, t *task) {
-	defer poke(v.back)
+func (v *Supervisor) keepRunning(ctx context.Context, t *Task) {
+	defer Poke(v.back)
 	for {
 		began := time.Now()
 		again, left := v.runOnce(ctx, t)
@@ -152,12 +150,12 @@ func (v *supervisor) keepRunning(ctx context.Context, t *task) {
 		if !again {
 			break
 		}
-		v.counts.restarts.WithLabelValues(t.kind).Inc()
+		v.counts.Restarts.WithLabelValues(t.kind).Inc()
 		if time.Since(began) > maxRestart {
 			t.retry.Reset()
 		}
-		t.rest()
-		if !sleep(ctx, t.retry.NextBackOff()) {
+		t.Rest()
+		if !Sleep(ctx, t.retry.NextBackOff()) {
 			t.drop()
 			break
 		}
@@ -169,20 +167,20 @@ func (v *supervisor) keepRunning(ctx context.Context, t *task) {
 
 // runOnce runs the task once. again says that it did not end as it should;
 // left, that another run has taken its place meanwhile.
-func (v *supervisor) runOnce(parent context.Context, t *task) (again, left bool) {
+func (v *Supervisor) runOnce(parent context.Context, t *Task) (again, left bool) {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
 	r := &taskRun{task: t, ctx: parent, cancel: cancel}
-	t.beat()
+	t.Beat()
 	v.mu.Lock()
 	v.runs[r] = struct{}{}
 	v.mu.Unlock()
 
-	return v.ended(r, guard(func() error { return t.do(ctx) }), errors.Is(context.Cause(ctx), errTaskStalled))
+	return v.ended(r, Catch(func() error { return t.Do(ctx) }), errors.Is(context.Cause(ctx), ErrStalled))
 }
 
 // ended takes note of the end of a run.
-func (v *supervisor) ended(r *taskRun, err error, stalled bool) (again, left bool) {
+func (v *Supervisor) ended(r *taskRun, err error, stalled bool) (again, left bool) {
 	v.mu.Lock()
 	delete(v.runs, r)
 	dropped := r.left && v.cameBack(r)
@@ -190,10 +188,10 @@ func (v *supervisor) ended(r *taskRun, err error, stalled bool) (again, left boo
 	if dropped {
 		r.task.drop()
 	}
-	var p panicError
+	var p PanicError
 	if errors.As(err, &p) {
-		v.counts.panics.Inc()
-		r.task.log.Error("a panic was caught, the task is started again", "task", r.task.kind, "panic", p.value, "stack", p.stack)
+		v.counts.Panics.Inc()
+		r.task.log.Error("a panic was caught, the task is started again", "task", r.task.kind, "panic", p.Value, "stack", p.Stack)
 		return true, r.left
 	}
 	return stalled, r.left
@@ -201,7 +199,7 @@ func (v *supervisor) ended(r *taskRun, err error, stalled bool) (again, left boo
 
 // cameBack takes a run that was left behind off the account. dropped says that
 // no other has taken its place, and none will. v.mu is held.
-func (v *supervisor) cameBack(r *taskRun) (dropped bool) {
+func (v *Supervisor) cameBack(r *taskRun) (dropped bool) {
 	v.leaked--
 	if r.task.left--; r.task.left == maxLeft-1 {
 		if dropped = r.ctx.Err() != nil; !dropped {
@@ -213,9 +211,9 @@ func (v *supervisor) cameBack(r *taskRun) (dropped bool) {
 	return dropped
 }
 
-// watch looks after the tasks until ctx is done and all of them have returned
+// Watch looks after the tasks until ctx is done and all of them have returned
 // or are left behind.
-func (v *supervisor) watch(ctx context.Context) {
+func (v *Supervisor) Watch(ctx context.Context) {
 	tick := time.NewTicker(v.timeout / looksPerTimeout)
 	defer tick.Stop()
 	done, ended := ctx.Done(), time.Time{}
@@ -237,7 +235,7 @@ func (v *supervisor) watch(ctx context.Context) {
 
 // check cancels the runs that are silent for too long, and leaves those behind
 // that do not return.
-func (v *supervisor) check() {
+func (v *Supervisor) check() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for r := range v.runs {
@@ -245,9 +243,9 @@ func (v *supervisor) check() {
 		case r.left:
 		case r.stalled.IsZero() && r.task.age() > v.timeout:
 			r.stalled = time.Now()
-			v.counts.stalls.WithLabelValues(r.task.kind).Inc()
+			v.counts.Stalls.WithLabelValues(r.task.kind).Inc()
 			r.task.log.Error("a task gives no sign of progress, it is cancelled and started again", "task", r.task.kind, "silent", r.task.age().Round(time.Millisecond))
-			r.cancel(errTaskStalled)
+			r.cancel(ErrStalled)
 		case !r.stalled.IsZero() && time.Since(r.stalled) > returnGrace:
 			v.leave(r)
 			if r.task.left < maxLeft {
@@ -259,7 +257,7 @@ func (v *supervisor) check() {
 }
 
 // leave leaves a run behind. v.mu is held.
-func (v *supervisor) leave(r *taskRun) {
+func (v *Supervisor) leave(r *taskRun) {
 	r.left = true
 	r.task.left++
 	v.leaked++
@@ -270,7 +268,7 @@ func (v *supervisor) leave(r *taskRun) {
 
 // returned says whether all tasks are back after the end of the capture; in the
 // end those that are not are left behind.
-func (v *supervisor) returned(ended time.Time) bool {
+func (v *Supervisor) returned(ended time.Time) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.keep > 0 && time.Since(ended) > stopGrace {
@@ -283,8 +281,8 @@ func (v *supervisor) returned(ended time.Time) bool {
 	return v.keep == 0
 }
 
-// state counts the runs that are silent for too long and those left behind.
-func (v *supervisor) state() (stalled, leaked int) {
+// State counts the runs that are silent for too long and those left behind.
+func (v *Supervisor) State() (stalled, leaked int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for r := range v.runs {
@@ -295,8 +293,8 @@ func (v *supervisor) state() (stalled, leaked int) {
 	return stalled, v.leaked
 }
 
-// ages is the greatest age of a heartbeat for each kind of task that runs.
-func (v *supervisor) ages() map[string]time.Duration {
+// Ages is the greatest age of a heartbeat for each kind of task that runs.
+func (v *Supervisor) Ages() map[string]time.Duration {
 	ages := make(map[string]time.Duration)
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -308,8 +306,8 @@ func (v *supervisor) ages() map[string]time.Duration {
 	return ages
 }
 
-// running is how many tasks of a kind run, and how many of these rest.
-func (v *supervisor) running(kind string) (n, rest int) {
+// Running is how many tasks of a kind run, and how many of these rest.
+func (v *Supervisor) Running(kind string) (n, rest int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for r := range v.runs {
@@ -321,45 +319,4 @@ func (v *supervisor) running(kind string) (n, rest int) {
 		}
 	}
 	return n, rest
-}
-
-// panicError is a panic turned into an error.
-type panicError struct {
-	value any
-	stack string
-}
-
-// newPanicError is called where the panic was recovered, on its stack.
-func newPanicError(value any) panicError { return panicError{value, string(debug.Stack())} }
-
-func (p panicError) Error() string { return fmt.Sprintf("panic: %v", p.value) }
-
-// guard turns a panic of f into a panicError.
-func guard(f func() error) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = newPanicError(v)
-		}
-	}()
-	return f()
-}
-
-// sleep waits and says whether ctx is not done.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// poke sends to c if there is room.
-func poke(c chan<- struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
 }
