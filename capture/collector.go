@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"fluent-bit-docker-logs/capture/inotify"
 	"fluent-bit-docker-logs/capture/say"
 	"fluent-bit-docker-logs/capture/supervise"
 )
@@ -40,7 +41,7 @@ type Collector struct {
 	engine  atomic.Pointer[engineInfo] // as of the last connect
 	ahead   atomic.Int64               // by how many nanoseconds the Engine's clock is ahead of ours
 
-	watch       atomic.Pointer[watcher] // of log files; nil outside of Run and where there is no inotify
+	watch       atomic.Pointer[inotify.Watcher] // of log files; nil outside of Run and where there is no inotify
 	saidNoWatch sync.Once
 	logDir      atomic.Pointer[string] // where the Engine keeps its log files, once one was opened
 
@@ -189,7 +190,7 @@ func (c *Collector) watchFiles() (stop func()) {
 	if c.cfg.Reader == readerFollow || c.cfg.Reader == readerPoll || c.cfg.dial != nil {
 		return func() {}
 	}
-	w, err := newWatcher()
+	w, err := inotify.New()
 	if err != nil {
 		c.sayUnwatched(err)
 		return func() {}
@@ -198,19 +199,19 @@ func (c *Collector) watchFiles() (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		w.run()
+		w.Run()
 	}()
 	return func() {
-		w.close()
+		w.Close()
 		<-done
 	}
 }
 
-func (c *Collector) filesWatch() *watcher { return c.watch.Load() }
+func (c *Collector) filesWatch() *inotify.Watcher { return c.watch.Load() }
 
 // sayUnwatched says that some log files are not watched.
 func (c *Collector) sayUnwatched(err error) {
-	if errors.Is(err, errNoWatch) {
+	if errors.Is(err, inotify.ErrClosed) {
 		return
 	}
 	c.saidNoWatch.Do(func() {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/inotify"
 )
 
 // fileReader reads the files of the json-file driver themselves: nothing is
@@ -17,8 +18,8 @@ import (
 // an open file can be read to its end whatever happens to its name, and the
 // Engine has no work with it.
 type fileReader struct {
-	watch func() *watcher // nil where there is no inotify
-	turn  chan struct{}   // capacity 1: a stream rotation is due
+	watch func() *inotify.Watcher // nil where there is no inotify
+	turn  chan struct{}           // capacity 1: a stream rotation is due
 }
 
 const (
@@ -55,13 +56,13 @@ type fileLog struct {
 
 	wake      chan struct{}
 	turn      <-chan struct{}
-	watch     *watcher // nil: poll
-	armed     bool     // all files are watched
+	watch     *inotify.Watcher // nil: poll
+	armed     bool             // all files are watched
 	known     heads
-	created   *creations // of the current file; nil where they are not counted
-	opened    int64      // files of these
-	counted   int        // files, in Collector.files
-	missed    int64      // files of these that were removed before they could be opened
+	created   *inotify.Creations // of the current file; nil where they are not counted
+	opened    int64              // files of these
+	counted   int                // files, in Collector.files
+	missed    int64              // files of these that were removed before they could be opened
 	timer     *time.Timer
 	poll      time.Duration
 	lookedAt  time.Time
@@ -120,7 +121,7 @@ func (l *fileLog) open() error {
 		before, _ := inodeOf(l.path)
 		if l.watch != nil {
 			// Without it the reader polls, which needs no saying twice.
-			l.created, _ = l.watch.count(l.path, l.wake)
+			l.created, _ = l.watch.Count(l.path, l.wake)
 		}
 		files, _, err := logFiles(l.path, nil)
 		if err == nil {
@@ -145,7 +146,7 @@ func (l *fileLog) release() {
 	l.moved = nil
 	l.drop(0, len(l.files))
 	if l.created != nil {
-		l.watch.endCount(l.created)
+		l.watch.EndCount(l.created)
 		l.created = nil
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
+	"fluent-bit-docker-logs/capture/inotify"
 )
 
 var viaFile = readerCase{name: "file", file: true}
@@ -286,9 +287,9 @@ func TestFilesRemovedBehindTheEnd(t *testing.T) {
 	s := benchStream(t)
 	path := jsonFile(t, 100)
 	s.describe(&container{ID: s.id, Name: "shop-web-1", Driver: "json-file", LogPath: path})
-	w, err := newWatcher()
+	w, err := inotify.New()
 	must(t, err)
-	defer w.close()
+	defer w.Close()
 	l := &fileLog{s: s, path: path, wake: make(chan struct{}, 1), watch: w, timer: time.NewTimer(watchedPoll), poll: fastPoll}
 	l.deliver = l.accept
 	defer l.close()
@@ -361,7 +362,7 @@ func TestFilesArePolledWithoutInotify(t *testing.T) {
 	a := viaFile.agent(t, e, nil)
 	a.connected()
 	a.waitFor("the watcher", func() bool { return a.col.watch.Load() != nil })
-	a.col.watch.Swap(nil).close()
+	a.col.watch.Swap(nil).Close()
 	c := viaFile.run(t, e, dockertest.Container{Name: "web", MaxSize: 10000, MaxFile: 2})
 	for i := range 5 {
 		c.Stdout(sequence("out", 10*i, 10*i+10)...)

@@ -25,7 +25,7 @@ func (l *fileLog) extend() (newer bool, err error) {
 	}
 	var created int64
 	if l.created != nil {
-		created = l.created.n.Load() // before looking at the files: what is counted here is there or was
+		created = l.created.N.Load() // before looking at the files: what is counted here is there or was
 	}
 	last := l.files[len(l.files)-1]
 	inode, err := inodeOf(l.path)
@@ -123,8 +123,8 @@ func (l *fileLog) checkMissed(created int64) {
 // createdUntil is how many files were created up to newest: at least those that
 // were counted, of which the last events may not have been passed on.
 func (l *fileLog) createdUntil(newest *logFile, counted int64) int64 {
-	l.watch.catchUp()
-	n := l.created.n.Load()
+	l.watch.CatchUp()
+	n := l.created.N.Load()
 	if inode, err := inodeOf(l.path); err != nil || inode != newest.inode {
 		return counted // there are newer ones, which are not open yet
 	}
@@ -140,8 +140,8 @@ func (l *fileLog) checkGone() {
 	switch {
 	case err == nil && !errors.Is(l.result, errGone):
 	case l.created != nil:
-		l.watch.catchUp()
-		l.checkMissed(l.created.n.Load())
+		l.watch.CatchUp()
+		l.checkMissed(l.created.N.Load())
 	case l.s.col.cfg.follows != nil && !l.s.col.cfg.follows(l.s.id, last.inode, 0):
 		l.lost(slog.LevelError, removedUnread, nil)
 	}
@@ -246,7 +246,7 @@ func (l *fileLog) rewatch() bool {
 		return false
 	}
 	for _, f := range l.files {
-		wd, err := l.watch.arm(f.f, l.wake)
+		wd, err := l.watch.Arm(f.f, l.wake)
 		if err != nil {
 			l.s.col.sayUnwatched(err)
 			return false
@@ -259,7 +259,7 @@ func (l *fileLog) rewatch() bool {
 
 func (l *fileLog) unwatch(f *logFile) {
 	if f.wd != 0 {
-		l.watch.disarm(f.wd)
+		l.watch.Disarm(f.wd)
 		f.wd, l.armed = 0, false
 	}
 }

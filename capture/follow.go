@@ -84,6 +84,10 @@ const (
 // longestTail, then everything, some of them twice.
 const maxTries = 30
 
+// followDoublesBelow is the first API version whose follow sends nothing
+// twice (Engine 23).
+const followDoublesBelow = "1.42"
+
 // read implements reader.
 func (f *followReader) read(ctx context.Context, s *stream, follow bool) error {
 	if !follow {

@@ -48,7 +48,7 @@ func oddCase(t *testing.T, spec dockertest.Container, run func(t *testing.T, o *
 			a.connected()
 			if !watched {
 				a.waitFor("the watcher", func() bool { return a.col.watch.Load() != nil })
-				a.col.watch.Swap(nil).close()
+				a.col.watch.Swap(nil).Close()
 			}
 			spec := spec
 			spec.Name = "web"

@@ -44,10 +44,6 @@ const (
 	recordOverhead = 85
 )
 
-// followDoublesBelow is the first API version whose follow sends nothing
-// twice (Engine 23).
-const followDoublesBelow = "1.42"
-
 // start forgets all, unless the trail leads to p.
 func (t *trail) start(p *position) {
 	a := &p.anchor

@@ -1,4 +1,4 @@
-package capture
+package inotify
 
 import (
 	"bytes"
@@ -16,44 +16,44 @@ import (
 	"fluent-bit-docker-logs/capture/supervise"
 )
 
-// watcher wakes readers of log files: one inotify instance for all files of a
+// Watcher wakes readers of log files: one inotify instance for all files of a
 // Collector.
 //
 // It watches open files, each for one write only: who is busy reading is told
 // nothing, however much is written meanwhile. And it watches their directories
 // to count the files that log rotation creates, so that a reader knows when it
 // has missed one.
-type watcher struct {
+type Watcher struct {
 	f *os.File
 
 	mu     sync.Mutex
 	closed bool
 	wake   map[int32]chan<- struct{} // of files; by watch descriptor; guarded by mu
-	dirs   map[int32]*creations      // by watch descriptor; guarded by mu
+	dirs   map[int32]*Creations      // by watch descriptor; guarded by mu
 }
 
-// creations counts how often a file of one name was created.
-type creations struct {
+// Creations counts how often a file of one name was created.
+type Creations struct {
 	name string
 	wake chan<- struct{}
-	n    atomic.Int64
+	N    atomic.Int64
 	wd   int32
 }
 
-var errNoWatch = errors.New("inotify is closed")
+var ErrClosed = errors.New("inotify is closed")
 
-func newWatcher() (*watcher, error) {
+func New() (*Watcher, error) {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		return nil, fmt.Errorf("inotify: %w", err)
 	}
-	return &watcher{f: os.NewFile(uintptr(fd), "inotify"), wake: make(map[int32]chan<- struct{}), dirs: make(map[int32]*creations)}, nil
+	return &Watcher{f: os.NewFile(uintptr(fd), "inotify"), wake: make(map[int32]chan<- struct{}), dirs: make(map[int32]*Creations)}, nil
 }
 
-// arm makes the next write to the file, or its truncation, send to wake, which
+// Arm makes the next write to the file, or its truncation, send to wake, which
 // must have room for one. What was written since the file was last read may be
 // missed: read it once more afterwards.
-func (w *watcher) arm(f *os.File, wake chan<- struct{}) (wd int32, err error) {
+func (w *Watcher) Arm(f *os.File, wake chan<- struct{}) (wd int32, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	err = withFd(f, func(fd int) (err error) {
@@ -66,8 +66,8 @@ func (w *watcher) arm(f *os.File, wake chan<- struct{}) (wd int32, err error) {
 	return wd, err
 }
 
-// disarm takes back an arm whose event did not come yet.
-func (w *watcher) disarm(wd int32) {
+// Disarm takes back an arm whose event did not come yet.
+func (w *Watcher) Disarm(wd int32) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if _, ok := w.wake[wd]; ok {
@@ -76,9 +76,9 @@ func (w *watcher) disarm(wd int32) {
 	}
 }
 
-// count begins to count how often a file of that path is created, and sends
+// Count begins to count how often a file of that path is created, and sends
 // to wake each time, and when one is moved there.
-func (w *watcher) count(path string, wake chan<- struct{}) (*creations, error) {
+func (w *Watcher) Count(path string, wake chan<- struct{}) (*Creations, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	// The moves and deletions are asked for so that the kernel does not merge
@@ -87,13 +87,13 @@ func (w *watcher) count(path string, wake chan<- struct{}) (*creations, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &creations{name: filepath.Base(path), wake: wake, wd: wd}
+	c := &Creations{name: filepath.Base(path), wake: wake, wd: wd}
 	w.dirs[wd] = c
 	return c, nil
 }
 
-// endCount ends what count began.
-func (w *watcher) endCount(c *creations) {
+// EndCount ends what count began.
+func (w *Watcher) EndCount(c *Creations) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.dirs[c.wd] == c {
@@ -103,9 +103,9 @@ func (w *watcher) endCount(c *creations) {
 }
 
 // add adds a watch. w.mu is held.
-func (w *watcher) add(path string, events uint32) (wd int32, err error) {
+func (w *Watcher) add(path string, events uint32) (wd int32, err error) {
 	if w.closed {
-		return 0, errNoWatch
+		return 0, ErrClosed
 	}
 	err = withFd(w.f, func(in int) error {
 		n, err := unix.InotifyAddWatch(in, path, events)
@@ -119,7 +119,7 @@ func (w *watcher) add(path string, events uint32) (wd int32, err error) {
 }
 
 // remove removes a watch. w.mu is held.
-func (w *watcher) remove(wd int32) {
+func (w *Watcher) remove(wd int32) {
 	if w.closed {
 		return
 	}
@@ -143,8 +143,8 @@ func withFd(file *os.File, f func(fd int) error) error {
 	return inner
 }
 
-// run passes events on until close.
-func (w *watcher) run() {
+// Run passes events on until close.
+func (w *Watcher) Run() {
 	buf := make([]byte, 16<<10)
 	for {
 		n, err := w.f.Read(buf)
@@ -155,8 +155,8 @@ func (w *watcher) run() {
 	}
 }
 
-// catchUp passes on what the kernel has told by now: run may be late.
-func (w *watcher) catchUp() {
+// CatchUp passes on what the kernel has told by now: run may be late.
+func (w *Watcher) CatchUp() {
 	buf := make([]byte, 16<<10)
 	for {
 		n := 0
@@ -171,7 +171,7 @@ func (w *watcher) catchUp() {
 }
 
 // pass wakes whom the events are for.
-func (w *watcher) pass(b []byte) {
+func (w *Watcher) pass(b []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for len(b) >= unix.SizeofInotifyEvent {
@@ -190,7 +190,7 @@ func (w *watcher) pass(b []byte) {
 		if c := w.dirs[wd]; c != nil {
 			if mask&(unix.IN_CREATE|unix.IN_MOVED_TO) != 0 && string(name) == c.name {
 				if mask&unix.IN_CREATE != 0 {
-					c.n.Add(1)
+					c.N.Add(1)
 				}
 				supervise.Poke(c.wake)
 			}
@@ -206,8 +206,8 @@ func (w *watcher) pass(b []byte) {
 	}
 }
 
-// close ends run and frees every watch.
-func (w *watcher) close() {
+// Close ends run and frees every watch.
+func (w *Watcher) Close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.closed = true
