@@ -4,14 +4,15 @@ import (
 	"slices"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/position"
 )
 
 // audit compares a read with an end, which shows the log as it is, with what
 // was delivered behind the last confirmed place. What the trail does not hold
 // is delivered: what lies before its end late, the rest in its turn.
 type audit struct {
-	*resync
-	trail *trail
+	*position.Resync
+	trail *position.Trail
 	blind bool // the log as it was opened begins behind the confirmed place
 	holes bool // a read of this log may leave records out in its middle
 	next  int  // index of the record of the trail that comes next in the log
@@ -24,16 +25,16 @@ type audit struct {
 	lost bool
 	// from is the record that a log has to begin with that does not reach back, for
 	// all to be read that can be; the zero mark: any.
-	from trailMark
+	from position.TrailMark
 
-	first trailMark
+	first position.TrailMark
 	begun [3]bool  // records of the std stream were seen
 	open  [3]int64 // the time of a line, by std, whose beginning was delivered
 
-	shown  []trailMark // what a read shows whose beginning is too late
-	expect []trailMark // what such a read has shown before
-	passed int         // of expect
-	last   []trailMark // the last record of the log, which must be shown; empty where that is not known
+	shown  []position.TrailMark // what a read shows whose beginning is too late
+	expect []position.TrailMark // what such a read has shown before
+	passed int                  // of expect
+	last   []position.TrailMark // the last record of the log, which must be shown; empty where that is not known
 }
 
 type verdict uint8
@@ -46,58 +47,58 @@ const (
 	behindHole // records of the trail that come before it were not shown
 )
 
-func newAudit(target *position, t *trail, limit int, blind bool) *audit {
-	return &audit{resync: newResync(target, limit), trail: t, blind: blind, next: t.verified}
+func newAudit(target *position.Position, t *position.Trail, limit int, blind bool) *audit {
+	return &audit{Resync: position.NewResync(target, limit), trail: t, blind: blind, next: t.Verified}
 }
 
 // judge says what is to be done with the next record of the log.
 func (a *audit) judge(e *decode.Entry) verdict {
-	if a.seen == 0 {
-		m := markOf(e)
-		a.first = m.single()
+	if a.Seen == 0 {
+		m := position.MarkOf(e)
+		a.first = m.Single()
 		a.expect = stillHeld(a.expect, a.first)
-		if a.from.ts != 0 && a.from != a.first {
+		if a.from.TS != 0 && a.from != a.first {
 			return tooShort
 		}
 	}
-	if a.passed < len(a.expect) && a.expect[a.passed].ts == e.TS {
-		if m := markOf(e); a.expect[a.passed] == m.single() {
+	if a.passed < len(a.expect) && a.expect[a.passed].TS == e.TS {
+		if m := position.MarkOf(e); a.expect[a.passed] == m.Single() {
 			a.passed++
 		}
 	}
-	if len(a.last) > 0 && a.last[0].ts == e.TS {
-		if m := markOf(e); a.last[0] == m.single() {
+	if len(a.last) > 0 && a.last[0].TS == e.TS {
+		if m := position.MarkOf(e); a.last[0] == m.Single() {
 			a.last = nil
 		}
 	}
 	switch {
-	case a.found || a.blind:
-		a.seen++
+	case a.Found || a.blind:
+		a.Seen++
 	default:
-		switch deliver, short := a.feed(e); {
-		case short && a.seen < a.limit && a.trail.unconfirmed() > 0:
+		switch deliver, short := a.Feed(e); {
+		case short && a.Seen < a.Limit && a.trail.Unconfirmed() > 0:
 			return skipRecord // what was delivered may still come
 		case short:
 			a.show(e)
 			return tooShort
 		case deliver:
 			a.live = true
-		case a.found:
+		case a.Found:
 			a.shown = nil
 			return skipRecord
 		default:
 			a.show(e)
-			if i := a.trail.place(a.first); a.seen == 1 && i >= 0 {
-				a.found, a.next = true, i+1 // the log begins within what was delivered
+			if i := a.trail.Place(a.first); a.Seen == 1 && i >= 0 {
+				a.Found, a.next = true, i+1 // the log begins within what was delivered
 			}
 			return skipRecord
 		}
 	}
-	if a.live = a.live || a.next == len(a.trail.marks); a.live {
+	if a.live = a.live || a.next == len(a.trail.Marks); a.live {
 		return newInTurn
 	}
-	m := markOf(e)
-	if i := a.trail.find(m.single(), a.next); i >= 0 {
+	m := position.MarkOf(e)
+	if i := a.trail.Find(m.Single(), a.next); i >= 0 {
 		a.next = i + 1
 		a.open[e.Std] = 0
 		if !e.Newline && len(e.Text) >= decode.ChunkSize {
@@ -105,11 +106,11 @@ func (a *audit) judge(e *decode.Entry) verdict {
 		}
 		return skipRecord
 	}
-	if a.holes && !a.stepped && e.TS != decode.Undated && e.TS > a.trail.lastTS[e.Std] {
+	if a.holes && !a.Stepped && e.TS != decode.Undated && e.TS > a.trail.LastTS[e.Std] {
 		return behindHole
 	}
-	a.lost = a.lost || a.blind && a.seen == 1
-	a.trail.insert(a.next, &m)
+	a.lost = a.lost || a.blind && a.Seen == 1
+	a.trail.Insert(a.next, &m)
 	a.next++
 	a.late++
 	return newLate
@@ -125,10 +126,10 @@ func (a *audit) headless(s *stream, e *decode.Entry) bool {
 
 // show notes a record before the confirmed place is found.
 func (a *audit) show(e *decode.Entry) {
-	full := markOf(e)
-	m := full.single()
-	a.met = a.met || a.trail.find(m, a.trail.verified) >= 0
-	if len(a.shown) < firstTail {
+	full := position.MarkOf(e)
+	m := full.Single()
+	a.met = a.met || a.trail.Find(m, a.trail.Verified) >= 0
+	if len(a.shown) < position.FirstTail {
 		a.shown = append(a.shown, m)
 	}
 }
@@ -136,14 +137,14 @@ func (a *audit) show(e *decode.Entry) {
 // beginsBehind says whether what was read begins behind the place that was looked
 // for, as far as times tell.
 func (a *audit) beginsBehind() bool {
-	if a.found || a.blind || a.first.ts == 0 || a.first.ts == decode.Undated {
+	if a.Found || a.blind || a.first.TS == 0 || a.first.TS == decode.Undated {
 		return false
 	}
-	switch a.target.kind {
-	case fromAnchor:
-		return a.first.ts > a.target.anchor.time()
-	case fromTime:
-		return a.first.ts > a.target.ts
+	switch a.Target.Kind {
+	case position.FromAnchor:
+		return a.first.TS > a.Target.Anchor.Time()
+	case position.FromTime:
+		return a.first.TS > a.Target.TS
 	}
 	return false
 }
@@ -151,16 +152,16 @@ func (a *audit) beginsBehind() bool {
 // complete says whether a read that has ended held all that was known to be
 // in the log.
 func (a *audit) complete() bool {
-	return a.passed == len(a.expect) && len(a.last) == 0 && (a.blind || !a.found || a.live || a.next == len(a.trail.marks))
+	return a.passed == len(a.expect) && len(a.last) == 0 && (a.blind || !a.Found || a.live || a.next == len(a.trail.Marks))
 }
 
 // stillHeld is the part of what a log has shown that it holds still if it begins with
 // first: the rest was rotated away.
-func stillHeld(shown []trailMark, first trailMark) []trailMark {
+func stillHeld(shown []position.TrailMark, first position.TrailMark) []position.TrailMark {
 	if i := slices.Index(shown, first); i >= 0 {
 		return shown[i:]
 	}
-	for len(shown) > 0 && shown[0].ts < first.ts {
+	for len(shown) > 0 && shown[0].TS < first.TS {
 		shown = shown[1:]
 	}
 	return shown
@@ -168,7 +169,7 @@ func stillHeld(shown []trailMark, first trailMark) []trailMark {
 
 // before is what a longer tail has shown of its beginning and then what a
 // shorter one has, each record once.
-func before(longer, shorter []trailMark) []trailMark {
+func before(longer, shorter []position.TrailMark) []position.TrailMark {
 	if len(longer) > 0 {
 		shorter = stillHeld(shorter, longer[0])
 	}

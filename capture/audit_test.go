@@ -4,20 +4,22 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+
+	"fluent-bit-docker-logs/capture/position"
 )
 
 // What reads of a log that is rotated meanwhile have shown of it is put in order,
 // without what is gone.
 func TestShownOfALogThatGoesOn(t *testing.T) {
-	marks := func(from, to int) (ms []trailMark) {
+	marks := func(from, to int) (ms []position.TrailMark) {
 		for i := from; i < to; i++ {
-			ms = append(ms, trailMark{ts: int64(i/3 + 1), hash: uint64(i), size: 5}) // three pieces of a line have one time
+			ms = append(ms, position.TrailMark{TS: int64(i/3 + 1), Hash: uint64(i), Size: 5}) // three pieces of a line have one time
 		}
 		return ms
 	}
 	for _, c := range []struct {
 		name                  string
-		longer, shorter, want []trailMark
+		longer, shorter, want []position.TrailMark
 	}{
 		{"nothing before", marks(0, 5), nil, marks(0, 5)},
 		{"further back", marks(0, 5), marks(20, 25), append(marks(0, 5), marks(20, 25)...)},
@@ -35,9 +37,9 @@ func TestShownOfALogThatGoesOn(t *testing.T) {
 	}
 }
 
-func hashes(ms []trailMark) (s string) {
+func hashes(ms []position.TrailMark) (s string) {
 	for i := range ms {
-		s += fmt.Sprint(ms[i].hash, " ")
+		s += fmt.Sprint(ms[i].Hash, " ")
 	}
 	return s
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/position"
 )
 
 // firstLook finds where a capture begins among the records that a log holds
@@ -16,7 +17,7 @@ import (
 // is new, whatever a clock says. So the place becomes the anchor of the record
 // before it, or the beginning of the log.
 type firstLook struct {
-	target *position
+	target *position.Position
 	whole  bool // what is fed begins with the first record of the log
 	// now is the Engine's present, in nanoseconds since 1970. Where all that was
 	// written before it is to be left out, so are records from the future: the
@@ -24,22 +25,22 @@ type firstLook struct {
 	now func() int64
 
 	seen  int
-	first mark     // the oldest record fed
-	past  position // behind the newest record fed
-	open  [3]int64 // by std: the time of the line whose end was not fed yet, 0 if there is none
-	at    position // where the capture begins, once found or at the end
+	first position.Mark     // the oldest record fed
+	past  position.Position // behind the newest record fed
+	open  [3]int64          // by std: the time of the line whose end was not fed yet, 0 if there is none
+	at    position.Position // where the capture begins, once found or at the end
 	found bool
 
 	heads []head // fromTail: the first records fed
 	piece [3]int // fromTail: by std, the first piece of the open line
 
 	known, timed bool // after a gap: at is behind a record that was delivered; before the first by time
-	byTime       position
+	byTime       position.Position
 }
 
 // head is one of the first records fed.
 type head struct {
-	mark  mark
+	mark  position.Mark
 	spot  decode.Place
 	first int // which of them its line begins with
 	open  bool
@@ -53,11 +54,11 @@ const future = int64(10 * time.Second)
 // the beginning of a long line among them.
 const moreHeads = 64
 
-func (s *stream) firstLook(target *position, whole bool) *firstLook {
+func (s *stream) firstLook(target *position.Position, whole bool) *firstLook {
 	l := &firstLook{target: target, whole: whole}
 	s.col.mu.Lock()
 	defer s.col.mu.Unlock()
-	if target.kind == fromTime && !target.lost && target.ts >= s.col.nowAt {
+	if target.Kind == position.FromTime && !target.Lost && target.TS >= s.col.nowAt {
 		l.now = func() int64 { return time.Now().UnixNano() + s.col.ahead.Load() }
 	}
 	return l
@@ -69,41 +70,41 @@ func (l *firstLook) complete() bool { return l.found && l.now == nil }
 // feed takes the next record. short says that the log must be read from further
 // back.
 func (l *firstLook) feed(e *decode.Entry) (short bool) {
-	m := markOf(e)
+	m := position.MarkOf(e)
 	if l.seen++; l.seen == 1 {
 		l.first = m
 	}
 	switch {
-	case l.target.kind == fromTail:
+	case l.target.Kind == position.FromTail:
 		l.remember(e, m)
 		return false
-	case l.target.lost:
-		if l.target.anchor.holds(&m) {
+	case l.target.Lost:
+		if l.target.Anchor.Holds(&m) {
 			l.pass(e, m)
 			l.known, l.at = true, l.past
 			return false
 		}
-		if !l.timed && e.TS >= l.target.ts {
+		if !l.timed && e.TS >= l.target.TS {
 			l.timed, l.byTime = true, l.past
 		}
-	case l.now != nil && e.TS > l.target.ts+future && e.TS > l.now()+future:
+	case l.now != nil && e.TS > l.target.TS+future && e.TS > l.now()+future:
 		l.found = false // all before it is older still
-	case !l.found && e.TS >= l.target.ts:
+	case !l.found && e.TS >= l.target.TS:
 		// Only a record before it, one with a time, proves that none in between
 		// is missing.
-		if l.past.anchor.time() == 0 && !l.whole {
+		if l.past.Anchor.Time() == 0 && !l.whole {
 			return true
 		}
-		l.found, l.at, l.at.cutTS = true, l.past, l.open
+		l.found, l.at, l.at.CutTS = true, l.past, l.open
 	}
 	l.pass(e, m)
 	return false
 }
 
 // pass moves on behind a record.
-func (l *firstLook) pass(e *decode.Entry, m mark) {
-	l.past.advance(m)
-	l.past.spot = e.Place
+func (l *firstLook) pass(e *decode.Entry, m position.Mark) {
+	l.past.Advance(m)
+	l.past.Place = e.Place
 	l.open[e.Std] = 0
 	if !e.Newline && len(e.Text) >= decode.ChunkSize {
 		l.open[e.Std] = e.TS
@@ -114,24 +115,24 @@ func (l *firstLook) pass(e *decode.Entry, m mark) {
 func (l *firstLook) end() {
 	switch {
 	case l.found:
-	case l.target.kind == fromTail:
+	case l.target.Kind == position.FromTail:
 		l.at = l.fromEnd()
-	case !l.target.lost:
-		l.at, l.at.cutTS = l.past, l.open
+	case !l.target.Lost:
+		l.at, l.at.CutTS = l.past, l.open
 	case l.known:
 	case l.timed:
 		l.at = l.byTime
 	default:
 		// All is older than the last record that was delivered, and none of it
 		// was: the clock has stepped back.
-		l.at = position{}
+		l.at = position.Position{}
 	}
-	if l.at.kind == fromBeginning {
-		l.at.next = l.first // it may be rotated away before it is read
+	if l.at.Kind == position.FromBeginning {
+		l.at.Next = l.first // it may be rotated away before it is read
 	}
 }
 
-func (l *firstLook) remember(e *decode.Entry, m mark) {
+func (l *firstLook) remember(e *decode.Entry, m position.Mark) {
 	if len(l.heads) > moreHeads {
 		return
 	}
@@ -149,8 +150,8 @@ func (l *firstLook) remember(e *decode.Entry, m mark) {
 
 // fromEnd is the position before the last records that target asks for, and
 // before the beginning of a line that they would begin in the middle of.
-func (l *firstLook) fromEnd() (p position) {
-	start := min(max(0, l.seen-l.target.tail), len(l.heads))
+func (l *firstLook) fromEnd() (p position.Position) {
+	start := min(max(0, l.seen-l.target.Tail), len(l.heads))
 	for again := true; again; {
 		open := [3]int{-1, -1, -1}
 		for _, h := range l.heads[:start] {
@@ -170,22 +171,19 @@ func (l *firstLook) fromEnd() (p position) {
 		start = min(1, len(l.heads))
 	}
 	for _, h := range l.heads[:start] {
-		p.advance(h.mark)
-		p.spot = h.spot
-		p.cutTS[h.mark.Std] = 0
+		p.Advance(h.mark)
+		p.Place = h.spot
+		p.CutTS[h.mark.Std] = 0
 		if h.open {
-			p.cutTS[h.mark.Std] = h.mark.TS
+			p.CutTS[h.mark.Std] = h.mark.TS
 		}
 	}
 	return p
 }
 
-// toBegin says whether the position is still to be found by a first look.
-func (p *position) toBegin() bool { return p.kind == fromTime || p.kind == fromTail }
-
 func (s *stream) toBegin() bool {
 	p := s.position()
-	return p.toBegin()
+	return p.ToBegin()
 }
 
 // begin moves the stream to where its capture begins.
@@ -207,20 +205,20 @@ func (s *stream) begin(ctx context.Context, l *firstLook) error {
 // is damaged that is left to the reader.
 func (f *followReader) begin(ctx context.Context, s *stream) error {
 	target := s.position()
-	limit := firstTail
+	limit := position.FirstTail
 	switch {
-	case !target.toBegin():
+	case !target.ToBegin():
 		return nil
-	case target.kind == fromTail:
-		limit = target.tail + moreHeads
-	case target.lost:
-		limit = everything
+	case target.Kind == position.FromTail:
+		limit = target.Tail + moreHeads
+	case target.Lost:
+		limit = position.Everything
 	}
 	for {
-		r := newResync(&target, limit)
-		l := s.firstLook(&target, limit == everything)
+		r := position.NewResync(&target, limit)
+		l := s.firstLook(&target, limit == position.Everything)
 		err := f.stored(ctx, s, limit, func(e *decode.Entry) error {
-			r.feed(e)
+			r.Feed(e)
 			if l.feed(e) {
 				return errTooShort
 			}
@@ -271,16 +269,16 @@ func (f *followReader) stored(ctx context.Context, s *stream, limit int, each fu
 // begin finds in the files where the capture begins, if that is not known yet.
 func (l *fileLog) begin(ctx context.Context) error {
 	target := l.s.position()
-	if !target.toBegin() {
+	if !target.ToBegin() {
 		return nil
 	}
-	for window := int64(firstWindow); ; window *= further {
+	for window := int64(firstWindow); ; window *= position.Further {
 		from := place{}
 		var err error
 		switch {
-		case target.kind == fromTail:
-			from, err = l.tail(target.tail + moreHeads)
-		case !target.lost:
+		case target.Kind == position.FromTail:
+			from, err = l.tail(target.Tail + moreHeads)
+		case !target.Lost:
 			from = l.back(window)
 		}
 		if err != nil {

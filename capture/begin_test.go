@@ -93,7 +93,7 @@ func TestNoGapOfARemovedContainer(t *testing.T) {
 	s := a.col.captured(c.ID)
 	c.Remove()
 	p := s.position()
-	if err := s.reportGap(testContext(t), &p.anchor); !errors.Is(err, errGone) {
+	if err := s.reportGap(testContext(t), &p.Anchor); !errors.Is(err, errGone) {
 		t.Error(err)
 	}
 	if n := testutil.ToFloat64(a.col.metrics.gaps); n != 0 {

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/testkit"
 )
 
@@ -32,7 +33,7 @@ func benchStream(tb testing.TB) *stream {
 	}
 	tb.Cleanup(func() { _ = c.Close() })
 	return newStream(c, &container{ID: string(bytes.Repeat([]byte("ab"), 32)), Name: "shop-web-1", Image: "nginx:1.27",
-		Labels: map[string]string{labelComposeProject: "shop", labelComposeService: "web"}}, position{})
+		Labels: map[string]string{labelComposeProject: "shop", labelComposeService: "web"}}, position.Position{})
 }
 
 func drainOutbox(o *outbox) {
@@ -64,13 +65,13 @@ func BenchmarkRecord(b *testing.B) {
 }
 
 func BenchmarkAnchor(b *testing.B) {
-	var a anchor
+	var a position.Anchor
 	e := decode.Entry{Std: decode.Stdout, Text: benchText}
 	b.SetBytes(int64(len(benchText) + 1))
 	b.ReportAllocs()
 	for b.Loop() {
 		e.TS++
-		a.push(markOf(&e))
+		a.Push(position.MarkOf(&e))
 	}
 }
 
@@ -124,7 +125,7 @@ func TestLinesDoNotAllocate(t *testing.T) {
 	if n := testing.AllocsPerRun(1000, func() {
 		e, _, _ := decode.CutFrame(benchFrame)
 		buf = s.tmpl.append(buf[:0], e.TS, e.Std, e.Text, false)
-		s.pos.advance(markOf(&e))
+		s.pos.Advance(position.MarkOf(&e))
 	}); n != 0 {
 		t.Errorf("%v allocations a line", n)
 	}

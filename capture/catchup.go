@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/position"
 )
 
 // maxSoundings is how often one catchUp looks for what can be read of a damaged
@@ -43,22 +44,22 @@ type catchingUp struct {
 	// preceded says that the log holds something before the first record that was
 	// consumed, which was to be that of the log.
 	preceded bool
-	wholly   bool        // all of the log was asked for that can be read
-	hole     bool        // something in the log cannot be read
-	holed    bool        // a read had it in its middle
-	refused  bool        // the Engine has reported an error
-	again    bool        // it was read once more, because it may have grown
-	sounded  int         // how often it was looked for what can be read of the log
-	shown    []trailMark // what a read is to show, for it to be whole
-	last     []trailMark // of the log, if it was asked for
-	first    trailMark   // of the longest tail
+	wholly   bool                 // all of the log was asked for that can be read
+	hole     bool                 // something in the log cannot be read
+	holed    bool                 // a read had it in its middle
+	refused  bool                 // the Engine has reported an error
+	again    bool                 // it was read once more, because it may have grown
+	sounded  int                  // how often it was looked for what can be read of the log
+	shown    []position.TrailMark // what a read is to show, for it to be whole
+	last     []position.TrailMark // of the log, if it was asked for
+	first    position.TrailMark   // of the longest tail
 }
 
 // read reads once; done says that nothing is left to be read.
 func (c *catchingUp) read(ctx context.Context) (done bool, err error) {
 	a := c.aim()
 	err = c.f.compare(ctx, c.s, a)
-	c.f.stepped = c.f.stepped || a.stepped
+	c.f.stepped = c.f.stepped || a.Stepped
 	var refusal decode.SystemError
 	switch {
 	case errors.Is(err, errHole):
@@ -74,7 +75,7 @@ func (c *catchingUp) read(ctx context.Context) (done bool, err error) {
 	case err != nil && !errors.Is(err, errNotInView):
 		return false, err
 	}
-	if c.f.trail.untold() && !c.preceded && a.before > 0 {
+	if c.f.trail.Untold() && !c.preceded && a.Before > 0 {
 		c.preceded = true
 		return false, nil
 	}
@@ -86,9 +87,9 @@ func (c *catchingUp) read(ctx context.Context) (done bool, err error) {
 		c.again = true // the log may have grown since it was read
 		return false, nil
 	case broken:
-		c.hole = c.hole || a.found && a.taken > 0
+		c.hole = c.hole || a.Found && a.taken > 0
 		return false, c.shorten(ctx, a, errStalled)
-	case !a.found && !a.blind && (a.seen > 0 || a.target.kind == fromAnchor):
+	case !a.Found && !a.blind && (a.Seen > 0 || a.Target.Kind == position.FromAnchor):
 		return c.lookElsewhere(ctx, a)
 	}
 	if c.hole && !a.blind && a.late == 0 {
@@ -103,27 +104,27 @@ func (c *catchingUp) read(ctx context.Context) (done bool, err error) {
 // aim is what the next read is to find.
 func (c *catchingUp) aim() *audit {
 	target := c.f.aim(c.s)
-	untold := c.f.trail.untold()
+	untold := c.f.trail.Untold()
 	if untold && c.preceded {
-		target = position{}
+		target = position.Position{}
 	}
 	c.capped = false
-	switch target.kind {
-	case fromBeginning:
-		c.limit, c.capped = c.f.readable(c.s, everything)
-	case fromTail:
-		c.limit = target.tail
-	case fromTime:
+	switch target.Kind {
+	case position.FromBeginning:
+		c.limit, c.capped = c.f.readable(c.s, position.Everything)
+	case position.FromTail:
+		c.limit = target.Tail
+	case position.FromTime:
 		c.limit, c.capped = c.f.readable(c.s, c.limit)
-	case fromAnchor:
-		if n := c.f.trail.unconfirmed(); n > 0 {
-			if target.anchor = c.f.trail.confirmed(); untold {
-				target.anchor = c.f.trail.upTo(1)
+	case position.FromAnchor:
+		if n := c.f.trail.Unconfirmed(); n > 0 {
+			if target.Anchor = c.f.trail.Confirmed(); untold {
+				target.Anchor = c.f.trail.UpTo(1)
 			}
-			c.limit = max(c.limit, min(n+firstTail, maxTurnTail))
+			c.limit = max(c.limit, min(n+position.FirstTail, maxTurnTail))
 		}
 		if c.sounded > 0 {
-			c.limit = everything // that can be read
+			c.limit = position.Everything // that can be read
 		}
 		c.limit, c.capped = c.f.readable(c.s, c.limit)
 	}
@@ -131,13 +132,13 @@ func (c *catchingUp) aim() *audit {
 	if untold && !c.preceded {
 		a.next = 1
 	}
-	a.expect, a.last, a.stepped, a.holes = c.shown, c.last, c.f.stepped, !c.holed && c.f.repeats
-	a.longest = c.capped
-	if c.capped && c.sounded < maxSoundings && (c.blind || target.kind == fromBeginning) {
+	a.expect, a.last, a.Stepped, a.holes = c.shown, c.last, c.f.stepped, !c.holed && c.f.repeats
+	a.Longest = c.capped
+	if c.capped && c.sounded < maxSoundings && (c.blind || target.Kind == position.FromBeginning) {
 		a.from = c.f.soundFrom
 	}
 	if c.depth > 0 {
-		a.depth = c.depth
+		a.Depth = c.depth
 	}
 	return a
 }
@@ -146,15 +147,15 @@ func (c *catchingUp) aim() *audit {
 // read. But first a tail that begins before the position is: it shows what stands
 // before the damage. It fails with reason where there is nothing.
 func (c *catchingUp) shorten(ctx context.Context, a *audit, reason error) error {
-	switch within := !a.found && a.best > 0; {
+	switch within := !a.Found && a.Best > 0; {
 	case c.capped: // there is more damage
 		c.f.sound = 0
 		return reason
-	case c.limit != everything && (within || a.beginsBehind()):
-		c.limit, c.f.checked = longer(c.limit, a.resync), false
+	case c.limit != position.Everything && (within || a.beginsBehind()):
+		c.limit, c.f.checked = longer(c.limit, a.Resync), false
 		return nil
-	case within && a.best < a.depth: // the log begins behind the oldest marks of the anchor
-		c.depth, c.f.checked = a.best, false
+	case within && a.Best < a.Depth: // the log begins behind the oldest marks of the anchor
+		c.depth, c.f.checked = a.Best, false
 		return nil
 	}
 	if err := c.f.findSound(ctx, c.s, 0, c.limit); err != nil {
@@ -164,42 +165,42 @@ func (c *catchingUp) shorten(ctx context.Context, a *audit, reason error) error 
 		return reason
 	}
 	p := c.s.position()
-	c.shown, c.last, c.hole = nil, nil, c.hole || p.kind == fromBeginning
+	c.shown, c.last, c.hole = nil, nil, c.hole || p.Kind == position.FromBeginning
 	return nil
 }
 
 // lengthen follows a read that did not reach back to the confirmed place.
 func (c *catchingUp) lengthen(ctx context.Context, a *audit) error {
 	switch {
-	case c.capped && a.best > 0 && a.best < a.depth:
-		c.depth = a.best // the oldest marks lie before the damage
+	case c.capped && a.Best > 0 && a.Best < a.Depth:
+		c.depth = a.Best // the oldest marks lie before the damage
 	case c.capped:
 		// There may be more new records than the sound tail had when it was
 		// looked for.
 		known := c.f.sound
 		if c.sounded++; c.sounded <= maxSoundings {
-			if err := c.f.findSound(ctx, c.s, known, everything); err != nil {
+			if err := c.f.findSound(ctx, c.s, known, position.Everything); err != nil {
 				return err
 			}
 		}
-		if c.f.sound > known && c.sounded <= maxSoundings || c.blind || a.target.kind == fromBeginning {
+		if c.f.sound > known && c.sounded <= maxSoundings || c.blind || a.Target.Kind == position.FromBeginning {
 			return nil
 		}
 		if err := c.s.reportDamage(ctx); err != nil {
 			return err
 		}
-		c.f.trail.passOver(a.met)
+		c.f.trail.PassOver(a.met)
 		c.blind = true
 	case a.met:
 		// The Engine left out more than there is room for in this tail.
-		if c.blind = c.limit == everything; !c.blind {
-			c.limit = longer(c.limit, a.resync)
+		if c.blind = c.limit == position.Everything; !c.blind {
+			c.limit = longer(c.limit, a.Resync)
 		}
 	default:
-		whole := c.first.ts != 0 && a.first.ts >= c.first.ts // a longer tail does not begin earlier
+		whole := c.first.TS != 0 && a.first.TS >= c.first.TS // a longer tail does not begin earlier
 		c.shown, c.first = before(a.shown, c.shown), a.first
-		if c.limit = longer(c.limit, a.resync); whole {
-			c.limit = everything
+		if c.limit = longer(c.limit, a.Resync); whole {
+			c.limit = position.Everything
 		}
 	}
 	return nil
@@ -209,57 +210,57 @@ func (c *catchingUp) lengthen(ctx context.Context, a *audit) error {
 // of the log, and did not show the confirmed place.
 func (c *catchingUp) lookElsewhere(ctx context.Context, a *audit) (done bool, err error) {
 	switch {
-	case a.best > 0 && (a.best < a.depth || c.limit != everything):
+	case a.Best > 0 && (a.Best < a.Depth || c.limit != position.Everything):
 		// The log begins behind the oldest marks of the anchor, or within a run
 		// of equal records that only the whole log can tell the length of.
-		c.limit, c.wholly, c.depth = everything, true, min(a.best, a.depth)
+		c.limit, c.wholly, c.depth = position.Everything, true, min(a.Best, a.Depth)
 	case a.met:
 		c.blind = true // the log begins within what was left out
-	case a.target.kind == fromAnchor && !c.asked:
+	case a.Target.Kind == position.FromAnchor && !c.asked:
 		// A log that is broken off does not show its last record.
 		c.asked = true
 		c.last, err = c.f.last(ctx, c.s)
-	case a.target.kind == fromTime:
+	case a.Target.Kind == position.FromTime:
 		return true, c.f.settle(ctx, c.s, a) // nothing is as new as that
 	case c.f.opened():
 		// What was opened for the rotation holds the position still, but of what
 		// was sent before the log shows nothing any more.
 		c.s.sayOutrun()
-		c.f.trail.confirm()
+		c.f.trail.Confirm()
 		return true, nil
 	case !c.wholly:
 		// The log is shorter than what was asked for; or a part of that was left out.
-		c.limit, c.wholly = everything, true
+		c.limit, c.wholly = position.Everything, true
 	case c.capped:
 		return false, c.lengthen(ctx, a)
 	default:
-		return true, c.s.reportGap(ctx, &a.target.anchor)
+		return true, c.s.reportGap(ctx, &a.Target.Anchor)
 	}
 	return false, err
 }
 
 // longer is the tail to ask for after limit did not reach far enough: what the
 // rate of the records seen suggests, within bounds.
-func longer(limit int, r *resync) int {
-	next := limit * further
-	if guess := r.estimate(); guess > next {
-		next = min(guess, limit*furthest)
+func longer(limit int, r *position.Resync) int {
+	next := limit * position.Further
+	if guess := r.Estimate(); guess > next {
+		next = min(guess, limit*position.Furthest)
 	}
-	if next > longestTail {
-		return everything
+	if next > position.LongestTail {
+		return position.Everything
 	}
 	return next
 }
 
 // compare reads a log that is not followed, and delivers what is new in it.
 func (f *followReader) compare(ctx context.Context, s *stream, a *audit) error {
-	log, err := f.request(ctx, s, false, a.limit)
+	log, err := f.request(ctx, s, false, a.Limit)
 	if err != nil {
 		return err
 	}
 	defer log.close()
 	s.task.Beat()
-	log.w.Expect(&a.target.anchor)
+	log.w.Expect(&a.Target.Anchor)
 	err = f.untilEnd(log, func(eof bool) error {
 		err := s.deliverWindow(log.ctx, log.w, eof, func(e *decode.Entry) error {
 			switch a.judge(e) {
@@ -285,8 +286,8 @@ func (f *followReader) compare(ctx context.Context, s *stream, a *audit) error {
 	if err == nil {
 		s.tailWasEmpty(log.ctx)
 		switch {
-		case a.found || a.blind || a.target.kind != fromAnchor:
-		case a.seen+log.w.Damaged >= a.limit: // which the tail has, too
+		case a.Found || a.blind || a.Target.Kind != position.FromAnchor:
+		case a.Seen+log.w.Damaged >= a.Limit: // which the tail has, too
 			return errTooShort
 		default:
 			return errNotInView
@@ -320,12 +321,12 @@ func (f *followReader) untilEnd(log *openLog, each func(eof bool) error) error {
 func (f *followReader) settle(ctx context.Context, s *stream, a *audit) error {
 	if a.late > 0 {
 		s.col.metrics.late.Add(float64(a.late))
-		if !a.live && a.next < len(f.trail.marks) {
+		if !a.live && a.next < len(f.trail.Marks) {
 			// What was delivered before is older than all that the log holds.
-			f.trail.marks = f.trail.marks[:a.next]
+			f.trail.Marks = f.trail.Marks[:a.next]
 			a.lost = true
 		}
-		if err := s.endLate(ctx, f.trail.end()); err != nil {
+		if err := s.endLate(ctx, f.trail.End()); err != nil {
 			return err
 		}
 		s.log.Warn("the Engine had left out records while the log was followed, they were delivered late", "records", a.late)
@@ -336,15 +337,15 @@ func (f *followReader) settle(ctx context.Context, s *stream, a *audit) error {
 	}
 	if a.blind && a.late == 0 && a.taken > 0 {
 		// What lies before cannot be read together with what comes behind.
-		f.trail.forget(a.taken)
-		if err := s.goOnBehind(ctx, f.trail.end()); err != nil {
+		f.trail.Forget(a.taken)
+		if err := s.goOnBehind(ctx, f.trail.End()); err != nil {
 			return err
 		}
 	}
-	if f.sound > 0 && a.limit != everything {
-		f.sound, f.soundAt = max(f.sound, a.seen), s.consumed()
+	if f.sound > 0 && a.Limit != position.Everything {
+		f.sound, f.soundAt = max(f.sound, a.Seen), s.consumed()
 	}
-	f.trail.confirm()
-	f.all = a.limit == everything && a.target.kind == fromAnchor
+	f.trail.Confirm()
+	f.all = a.Limit == position.Everything && a.Target.Kind == position.FromAnchor
 	return nil
 }

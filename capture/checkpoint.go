@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/say"
 	"fluent-bit-docker-logs/capture/supervise"
 )
@@ -58,50 +59,50 @@ type savedContainer struct {
 
 // savedPosition is a position in the file's form.
 type savedPosition struct {
-	From  string       `json:"from"` // beginning, time, tail or anchor
-	Time  int64        `json:"time,omitempty"`
-	Tail  int          `json:"tail,omitempty"`
-	Marks []mark       `json:"anchor,omitempty"` // oldest first
-	Lost  bool         `json:"lost,omitempty"`   // time is that of the last record delivered
-	Skip  [2]uint32    `json:"skip,omitzero"`    // stdout, stderr
-	Next  mark         `json:"next,omitzero"`
-	Cut   [2]int64     `json:"cut,omitzero"` // stdout, stderr
-	File  decode.Place `json:"file,omitzero"`
+	From  string          `json:"from"` // beginning, time, tail or anchor
+	Time  int64           `json:"time,omitempty"`
+	Tail  int             `json:"tail,omitempty"`
+	Marks []position.Mark `json:"anchor,omitempty"` // oldest first
+	Lost  bool            `json:"lost,omitempty"`   // time is that of the last record delivered
+	Skip  [2]uint32       `json:"skip,omitzero"`    // stdout, stderr
+	Next  position.Mark   `json:"next,omitzero"`
+	Cut   [2]int64        `json:"cut,omitzero"` // stdout, stderr
+	File  decode.Place    `json:"file,omitzero"`
 }
 
 // savedMarks is how many marks of an anchor are saved: fewer than in memory,
 // because equal records that follow each other count as one.
 const savedMarks = 4
 
-var posNames = map[posKind]string{fromBeginning: "beginning", fromTime: "time", fromTail: "tail", fromAnchor: "anchor"}
+var posNames = map[position.Kind]string{position.FromBeginning: "beginning", position.FromTime: "time", position.FromTail: "tail", position.FromAnchor: "anchor"}
 
-func (p *position) saved() savedPosition {
+func saved(p *position.Position) savedPosition {
 	s := savedPosition{
-		From: posNames[p.kind],
-		Time: p.ts,
-		Tail: p.tail,
-		Lost: p.lost && p.kind == fromTime,
-		Skip: [2]uint32(p.skip[decode.Stdout:]),
-		Next: p.next,
-		Cut:  [2]int64(p.cutTS[decode.Stdout:]),
-		File: p.spot,
+		From: posNames[p.Kind],
+		Time: p.TS,
+		Tail: p.Tail,
+		Lost: p.Lost && p.Kind == position.FromTime,
+		Skip: [2]uint32(p.Skip[decode.Stdout:]),
+		Next: p.Next,
+		Cut:  [2]int64(p.CutTS[decode.Stdout:]),
+		File: p.Place,
 	}
-	for i := min(p.anchor.n, savedMarks); i > 0 && p.kind == fromAnchor; i-- {
-		s.Marks = append(s.Marks, *p.anchor.at(i - 1))
+	for i := min(p.Anchor.N, savedMarks); i > 0 && p.Kind == position.FromAnchor; i-- {
+		s.Marks = append(s.Marks, *p.Anchor.At(i - 1))
 	}
 	return s
 }
 
-func (s *savedPosition) position() (p position, err error) {
+func (s *savedPosition) position() (p position.Position, err error) {
 	for kind, name := range posNames {
 		if name == s.From {
-			p = position{kind: kind, ts: s.Time, tail: s.Tail, lost: s.Lost, spot: s.File, next: s.Next}
+			p = position.Position{Kind: kind, TS: s.Time, Tail: s.Tail, Lost: s.Lost, Place: s.File, Next: s.Next}
 			for _, m := range s.Marks {
-				p.anchor.restore(m)
+				p.Anchor.Restore(m)
 			}
-			copy(p.skip[decode.Stdout:], s.Skip[:])
-			copy(p.cutTS[decode.Stdout:], s.Cut[:])
-			if (kind == fromAnchor) != (p.anchor.n > 0) || (kind == fromTail && p.tail < 1) || p.next.Std > decode.Stderr {
+			copy(p.Skip[decode.Stdout:], s.Skip[:])
+			copy(p.CutTS[decode.Stdout:], s.Cut[:])
+			if (kind == position.FromAnchor) != (p.Anchor.N > 0) || (kind == position.FromTail && p.Tail < 1) || p.Next.Std > decode.Stderr {
 				break
 			}
 			return p, nil
@@ -378,7 +379,7 @@ func (c *Collector) snapshot() *checkpoint {
 		if t.stream.batches == 0 { // what was consumed since was not for delivery
 			t.stream.committed = t.stream.snapshot()
 		}
-		cp.Containers[id] = savedContainer{Name: t.stream.container().Name, Position: t.stream.committed.saved()}
+		cp.Containers[id] = savedContainer{Name: t.stream.container().Name, Position: saved(&t.stream.committed)}
 	}
 	return cp
 }

@@ -134,8 +134,8 @@ func testGapByDamage(t *testing.T, r readerCase) {
 	a.pauseReading()
 	s := a.col.captured(c.ID)
 	a.col.out.mu.Lock()
-	s.pos.anchor.marks[s.pos.anchor.last].Hash++ // as if the log held another
-	s.pos.spot = decode.Place{}
+	s.pos.Anchor.Marks[s.pos.Anchor.Last].Hash++ // as if the log held another
+	s.pos.Place = decode.Place{}
 	a.col.out.mu.Unlock()
 	c.Stdout(sequence("new", 0, 20)...)
 	a.resumeReading()

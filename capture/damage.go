@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/position"
 )
 
 // A log may have places that hold no record: a crash or a full disk leaves half
@@ -21,15 +22,15 @@ func (f *followReader) broken(ctx context.Context, s *stream, a *audit, doubted 
 	switch {
 	case !a.complete():
 		return true, nil
-	case doubted && a.found && (a.target.kind == fromAnchor || a.target.kind == fromBeginning):
+	case doubted && a.Found && (a.Target.Kind == position.FromAnchor || a.Target.Kind == position.FromBeginning):
 		return f.behind(ctx, s)
 	}
-	look := !f.checked && f.api.olderThan(followDoublesBelow) && a.target.kind == fromAnchor
+	look := !f.checked && f.api.olderThan(followDoublesBelow) && a.Target.Kind == position.FromAnchor
 	f.checked = true
 	if !look {
 		return false, nil
 	}
-	return f.hasHole(ctx, s, a.seen, a.limit, a.first)
+	return f.hasHole(ctx, s, a.Seen, a.Limit, a.first)
 }
 
 // hasHole says whether a log that has shown n records, fewer than limit, from
@@ -37,7 +38,7 @@ func (f *followReader) broken(ctx context.Context, s *stream, a *audit, doubted 
 // first: a tail of n records does so too, and a longer one does not begin
 // earlier, unless the log has grown or was rotated in between. That may be asked
 // again.
-func (f *followReader) hasHole(ctx context.Context, s *stream, n, limit int, first trailMark) (bool, error) {
+func (f *followReader) hasHole(ctx context.Context, s *stream, n, limit int, first position.TrailMark) (bool, error) {
 	shorter := 0
 	for range 3 {
 		if n == 0 || n >= limit {
@@ -51,13 +52,13 @@ func (f *followReader) hasHole(ctx context.Context, s *stream, n, limit int, fir
 			shorter++
 		}
 		if limit <= maxTurnTail {
-			limit *= further
+			limit *= position.Further
 		}
 		again, begins, err := f.count(ctx, s, limit)
 		switch {
 		case err != nil:
 			return false, err
-		case begins.ts < first.ts && !f.stepped:
+		case begins.TS < first.TS && !f.stepped:
 			return true, nil
 		case begins == first:
 			return got < n || again == n, nil
@@ -71,7 +72,7 @@ func (f *followReader) hasHole(ctx context.Context, s *stream, n, limit int, fir
 
 // count reads the last n records of the log, and returns how many the Engine
 // gives, with what is none and left out, and the first of them.
-func (f *followReader) count(ctx context.Context, s *stream, n int) (seen int, first trailMark, err error) {
+func (f *followReader) count(ctx context.Context, s *stream, n int) (seen int, first position.TrailMark, err error) {
 	log, err := f.request(ctx, s, false, n)
 	if err != nil {
 		return 0, first, err
@@ -80,8 +81,8 @@ func (f *followReader) count(ctx context.Context, s *stream, n int) (seen int, f
 	err = f.untilEnd(log, func(eof bool) error {
 		return log.w.Each(eof, func(e *decode.Entry) error {
 			if seen++; seen == 1 {
-				m := markOf(e)
-				first = m.single()
+				m := position.MarkOf(e)
+				first = m.Single()
 			}
 			return nil
 		})
@@ -105,11 +106,11 @@ func (f *followReader) whole(ctx context.Context, s *stream, n int) (bool, error
 }
 
 // last is the last record of the log, none if there is none.
-func (f *followReader) last(ctx context.Context, s *stream) ([]trailMark, error) {
-	var all []trailMark
+func (f *followReader) last(ctx context.Context, s *stream) ([]position.TrailMark, error) {
+	var all []position.TrailMark
 	err := f.atEnd(ctx, s, func(e *decode.Entry) {
-		m := markOf(e)
-		all = append(all[:0], m.single())
+		m := position.MarkOf(e)
+		all = append(all[:0], m.Single())
 	})
 	var refusal decode.SystemError
 	if errors.As(err, &refusal) {
@@ -122,7 +123,7 @@ func (f *followReader) last(ctx context.Context, s *stream) ([]trailMark, error)
 // and bad cannot, 0 if not even one.
 func (f *followReader) findSound(ctx context.Context, s *stream, good, bad int) error {
 	f.sound = 0
-	for n, step := good+1, 1; n < bad && n <= longestTail; n += step {
+	for n, step := good+1, 1; n < bad && n <= position.LongestTail; n += step {
 		whole, err := f.whole(ctx, s, n)
 		if err != nil {
 			return err
@@ -131,7 +132,7 @@ func (f *followReader) findSound(ctx context.Context, s *stream, good, bad int) 
 			bad = n
 			break
 		}
-		good, step = n, step*further
+		good, step = n, step*position.Further
 	}
 	for range maxTries {
 		if bad-good <= 1 {

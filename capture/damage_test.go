@@ -13,6 +13,7 @@ import (
 
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
+	"fluent-bit-docker-logs/capture/position"
 )
 
 // apis are the versions whose ways with a log differ: Engine 20.10, 25 and 28.
@@ -43,7 +44,7 @@ func TestDamagedLog(t *testing.T) {
 					c.Stdout("is glued to the damage")
 					c.Stdout(sequence("new", 0, behind)...)
 					b := startAgent(t, e.Host(), opts, quick)
-					if api == "1.41" && behind > trailLength {
+					if api == "1.41" && behind > position.TrailLength {
 						b.waitRecords(behind - 27) // the others are further back than what can be compared
 						b.waitLog("gap: ")
 						return
@@ -379,8 +380,8 @@ func TestGapFoundAgain(t *testing.T) {
 	c := e.Run(dockertest.Container{Name: "web"})
 	a := startAgent(t, e.Host(), map[string]string{"Include": "name=nothing"})
 	a.connected()
-	s := newStream(a.col, &container{ID: c.ID, Name: "web"}, position{})
-	at := anchor{n: 1, marks: [anchorDepth]mark{{TS: 5, Std: decode.Stdout, Count: 1}}}
+	s := newStream(a.col, &container{ID: c.ID, Name: "web"}, position.Position{})
+	at := position.Anchor{N: 1, Marks: [position.AnchorDepth]position.Mark{{TS: 5, Std: decode.Stdout, Count: 1}}}
 	count := func() float64 { return testutil.ToFloat64(a.col.metrics.gaps) }
 	for i := range 3 {
 		want := errMoved

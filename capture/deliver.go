@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/supervise"
 )
 
@@ -31,7 +32,7 @@ func (s *stream) deliver(ctx context.Context, at *decode.Entry, f func() error) 
 
 // poison is a record that caused a panic, by itself and the one before it.
 type poison struct {
-	behind, record mark
+	behind, record position.Mark
 	panics         int
 }
 
@@ -46,9 +47,9 @@ func (s *stream) undo(at *decode.Entry) {
 		s.inBatch.cutBack()
 	}
 	if s.half {
-		bad := poison{behind: s.pos.anchor.newest()}
+		bad := poison{behind: s.pos.Anchor.Newest()}
 		if at != nil {
-			bad.record = markOf(at)
+			bad.record = position.MarkOf(at)
 		}
 		if p := s.poison; p != nil && p.behind == bad.behind && p.record == bad.record {
 			bad.panics = p.panics
@@ -63,7 +64,7 @@ func (s *stream) undo(at *decode.Entry) {
 
 // leaveOut drops a record and the incomplete line and trace that it belongs to, or
 // at the end of a run (nil) all that are. out.mu is held.
-func (s *stream) leaveOut(at *decode.Entry, m mark) {
+func (s *stream) leaveOut(at *decode.Entry, m position.Mark) {
 	for std := range uint8(len(s.lines)) {
 		if at == nil || at.Std == std {
 			s.lines[std] = line{}
@@ -75,12 +76,12 @@ func (s *stream) leaveOut(at *decode.Entry, m mark) {
 	}
 	s.settle()
 	s.col.metrics.gaps.Inc()
-	s.log.Error("gap: a record was left out, it made the capture panic each time it was read", "at", time.Unix(0, s.pos.anchor.time()).UTC())
+	s.log.Error("gap: a record was left out, it made the capture panic each time it was read", "at", time.Unix(0, s.pos.Anchor.Time()).UTC())
 }
 
 // goOn makes p the place from which the stream reads next. out.mu is held.
-func (s *stream) goOn(p position) {
-	s.skip, p.skip = p.skip, [3]uint32{}
+func (s *stream) goOn(p position.Position) {
+	s.skip, p.Skip = p.Skip, [3]uint32{}
 	s.pos, s.based, s.lines = p, false, [3]line{}
 	for std := range uint8(len(s.lines)) {
 		s.dropTrace(std)

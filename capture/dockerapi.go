@@ -20,6 +20,8 @@ import (
 	"github.com/docker/docker/api/types/versions"
 	"github.com/docker/docker/client"
 	"github.com/docker/go-units"
+
+	"fluent-bit-docker-logs/capture/position"
 )
 
 // This file alone speaks to the Engine's client library.
@@ -304,7 +306,7 @@ func parseEngineTime(s string) int64 {
 // closes the body, also after an error of a read.
 func (a *dockerAPI) logs(ctx context.Context, id string, follow bool, tail int) (io.ReadCloser, error) {
 	opts := containertypes.LogsOptions{ShowStdout: true, ShowStderr: true, Timestamps: true, Follow: follow, Tail: "all"}
-	if tail != everything {
+	if tail != position.Everything {
 		opts.Tail = strconv.Itoa(tail)
 	}
 	body, err := a.openLogs(ctx, id, opts)

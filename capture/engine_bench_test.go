@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/docker/enginetest"
 )
 
@@ -68,7 +69,7 @@ func stoppedContainer(b *testing.B, e *enginetest.Engine, n, size int) *enginete
 	return c
 }
 
-func engineStream(b *testing.B, e *enginetest.Engine, id string, pos position) *stream {
+func engineStream(b *testing.B, e *enginetest.Engine, id string, pos position.Position) *stream {
 	col, err := New(testConfig(b, e.Host, nil), slog.New(slog.DiscardHandler), prometheus.NewRegistry(), func() {})
 	if err != nil {
 		b.Fatal(err)
@@ -114,20 +115,20 @@ func BenchmarkEngineResume(b *testing.B) {
 	for _, e := range enginetest.All(b) {
 		const lines, fresh = 1_000_000, 100
 		c := stoppedContainer(b, e, lines, 120) // some 205 MB on disk
-		s := engineStream(b, e, c.ID, position{kind: fromTail, tail: fresh + 50})
+		s := engineStream(b, e, c.ID, position.Position{Kind: position.FromTail, Tail: fresh + 50})
 		pid := enginePID(b, e.Host)
 
 		// The position: behind all but the last lines.
-		var anchor position
+		var anchor position.Position
 		n := 0
 		f := &followReader{api: s.col.api}
 		log, err := f.request(b.Context(), s, false, fresh+50)
 		if err != nil {
 			b.Fatal(err)
 		}
-		err = f.records(b.Context(), s, log, newResync(&s.pos, fresh+50), func(e *decode.Entry) error {
+		err = f.records(b.Context(), s, log, position.NewResync(&s.pos, fresh+50), func(e *decode.Entry) error {
 			if n++; n <= 50 {
-				anchor.advance(markOf(e))
+				anchor.Advance(position.MarkOf(e))
 			}
 			return nil
 		})
@@ -146,7 +147,7 @@ func BenchmarkEngineResume(b *testing.B) {
 			b.ReportMetric(float64(cpuOf(b, pid)-before)/1e6/float64(b.N), "engine-ms/op")
 		})
 		b.Run("since/Engine "+e.Version, func(b *testing.B) {
-			since := time.Unix(0, anchor.anchor.newest().TS)
+			since := time.Unix(0, anchor.Anchor.Newest().TS)
 			before := cpuOf(b, pid)
 			for b.Loop() {
 				body, err := e.ContainerLogs(b.Context(), c.ID, containertypes.LogsOptions{ShowStdout: true, ShowStderr: true, Timestamps: true,

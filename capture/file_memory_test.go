@@ -11,6 +11,7 @@ import (
 
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
+	"fluent-bit-docker-logs/capture/position"
 )
 
 // heap is how many bytes are in use.
@@ -78,7 +79,7 @@ func TestLongLinesLeaveNoMemory(t *testing.T) {
 	o := s.col.out
 	piece := []byte(strings.Repeat("x", decode.ChunkSize))
 	for i := range 20 {
-		one := newStream(s.col, &container{ID: fmt.Sprint(i)}, position{})
+		one := newStream(s.col, &container{ID: fmt.Sprint(i)}, position.Position{})
 		o.mu.Lock()
 		for std := range uint8(3) {
 			for range 2 {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/position"
 )
 
 // followReader reads a log through the Engine's API: one request that stays
@@ -22,30 +23,30 @@ import (
 // sooner where the log is short-lived: see trail.
 type followReader struct {
 	api   *dockerAPI
-	trail trail
+	trail position.Trail
 	rate  rateMeter // of rotate alone
 
-	repeats   bool          // the Engine's follow sends records twice
-	suspect   bool          // the log is known to hold more than a read has shown
-	stepped   bool          // the clock has stepped back in the log: times say nothing of places
-	all       bool          // it takes the whole log to find the position
-	checked   bool          // the first read of this run was looked at for damage
-	sound     int           // records at the end of the log that can be read, 0: all
-	soundAt   uint64        // records consumed when that was found
-	soundFrom trailMark     // the first of them
-	depth     uint8         // marks of the anchor that the log holds still, 0: all
-	unplaced  bool          // the last record that came may be new: the position was not found
-	firstByte time.Duration // that the Engine needed at most, of late
-	patience  time.Duration // that a follow is given in addition, because it needed it
-	doubted   time.Time     // when the log was last asked about a line's beginning
-	compared  time.Time     // when the log was last compared because it is short-lived, or thought to be
-	measured  time.Time     // when it was last seen how fast the log is replaced
-	measuredC int64         // of came, then
-	outruns   bool          // it was replaced within minTurnover then
-	alone     bool          // the log does not hold any more what it would be asked about the next record
-	silences  int           // of the follow, since it has delivered anything
-	came      int64         // bytes, about as many as the log needed for them
-	slow      bool          // a follow is of no use here
+	repeats   bool               // the Engine's follow sends records twice
+	suspect   bool               // the log is known to hold more than a read has shown
+	stepped   bool               // the clock has stepped back in the log: times say nothing of places
+	all       bool               // it takes the whole log to find the position
+	checked   bool               // the first read of this run was looked at for damage
+	sound     int                // records at the end of the log that can be read, 0: all
+	soundAt   uint64             // records consumed when that was found
+	soundFrom position.TrailMark // the first of them
+	depth     uint8              // marks of the anchor that the log holds still, 0: all
+	unplaced  bool               // the last record that came may be new: the position was not found
+	firstByte time.Duration      // that the Engine needed at most, of late
+	patience  time.Duration      // that a follow is given in addition, because it needed it
+	doubted   time.Time          // when the log was last asked about a line's beginning
+	compared  time.Time          // when the log was last compared because it is short-lived, or thought to be
+	measured  time.Time          // when it was last seen how fast the log is replaced
+	measuredC int64              // of came, then
+	outruns   bool               // it was replaced within minTurnover then
+	alone     bool               // the log does not hold any more what it would be asked about the next record
+	silences  int                // of the follow, since it has delivered anything
+	came      int64              // bytes, about as many as the log needed for them
+	slow      bool               // a follow is of no use here
 
 	mu   sync.Mutex
 	open *openLog // the one that is followed; guarded by mu
@@ -92,9 +93,9 @@ const followDoublesBelow = "1.42"
 func (f *followReader) read(ctx context.Context, s *stream, follow bool) error {
 	if !follow {
 		f.suspect = true // it is the last look
-		return f.catchUp(ctx, s, firstTail)
+		return f.catchUp(ctx, s, position.FirstTail)
 	}
-	err := f.follow(ctx, s, firstTail)
+	err := f.follow(ctx, s, position.FirstTail)
 	switch {
 	case !errors.Is(err, errSilent):
 	case f.silences >= maxSilences:
@@ -110,7 +111,7 @@ func (f *followReader) read(ctx context.Context, s *stream, follow bool) error {
 func (f *followReader) follow(ctx context.Context, s *stream, tail int) error {
 	defer f.dropNext()
 	f.aim(s)
-	limit, behind, doubtful := tail, f.suspect || f.trail.unconfirmed() > 0, false
+	limit, behind, doubtful := tail, f.suspect || f.trail.Unconfirmed() > 0, false
 	f.depth = 0
 	for tries := 0; tries < maxTries; tries++ {
 		if behind {
@@ -121,7 +122,7 @@ func (f *followReader) follow(ctx context.Context, s *stream, tail int) error {
 				return err
 			}
 			if f.all {
-				limit = everything
+				limit = position.Everything
 			}
 		}
 		err := f.attempt(ctx, s, limit)
@@ -129,11 +130,11 @@ func (f *followReader) follow(ctx context.Context, s *stream, tail int) error {
 		switch {
 		case errors.Is(err, errRotated):
 			s.rotated()
-			tries, limit, behind = -1, tail, f.trail.unconfirmed() > 0 && !f.outrun()
+			tries, limit, behind = -1, tail, f.trail.Unconfirmed() > 0 && !f.outrun()
 		case errors.Is(err, errCompare), errors.Is(err, errDoubtful), errors.Is(err, errTorn):
 			tries, limit, behind = -1, tail, true
 		case errors.Is(err, errTooShort):
-			limit, behind = min(limit*further, maxTurnTail), true
+			limit, behind = min(limit*position.Further, maxTurnTail), true
 		case errors.Is(err, errNotInView):
 			if behind { // and so it should have been in view
 				if err := f.bePatient(s); err != nil {
@@ -146,18 +147,18 @@ func (f *followReader) follow(ctx context.Context, s *stream, tail int) error {
 			f.suspect = errors.As(err, &refusal) // and next time it begins with a look at the log
 			return err
 		}
-		if behind && s.position().kind == fromTime {
-			limit = everything // it begins with what is yet to come
+		if behind && s.position().Kind == position.FromTime {
+			limit = position.Everything // it begins with what is yet to come
 		}
 	}
 	return errStalled
 }
 
 // aim has the trail lead to the position.
-func (f *followReader) aim(s *stream) (target position) {
+func (f *followReader) aim(s *stream) (target position.Position) {
 	target = s.position()
 	f.repeats = f.api.olderThan(followDoublesBelow)
-	f.trail.start(&target)
+	f.trail.Start(&target)
 	return target
 }
 
@@ -186,11 +187,11 @@ func (f *followReader) attempt(ctx context.Context, s *stream, limit int) (err e
 		limit = log.limit + int(s.consumed()-log.had) // it goes on being read while the other is opened
 	} else {
 		capped := false
-		switch target.kind {
-		case fromBeginning:
-			limit, capped = f.readable(s, everything)
-		case fromTail:
-			limit = target.tail
+		switch target.Kind {
+		case position.FromBeginning:
+			limit, capped = f.readable(s, position.Everything)
+		case position.FromTail:
+			limit = target.Tail
 		default:
 			limit, capped = f.readable(s, limit)
 		}
@@ -203,31 +204,31 @@ func (f *followReader) attempt(ctx context.Context, s *stream, limit int) (err e
 	f.setOpen(log)
 	defer f.setOpen(nil)
 	defer s.sentPart(false, false)
-	r := newResync(&target, limit)
-	r.stepped, r.longest = f.stepped, log.capped
+	r := position.NewResync(&target, limit)
+	r.Stepped, r.Longest = f.stepped, log.capped
 	if f.depth > 0 {
-		r.depth = f.depth
+		r.Depth = f.depth
 	}
 	s.task.Beat()
-	log.w.Expect(&target.anchor)
+	log.w.Expect(&target.Anchor)
 	err = f.records(ctx, s, log, r, func(e *decode.Entry) error {
-		switch deliver, short := r.feed(e); {
+		switch deliver, short := r.Feed(e); {
 		case short:
 			return errTooShort
 		case !deliver:
 			return nil
 		}
 		if f.repeats {
-			switch f.trail.see(e) {
-			case doubledRecord:
+			switch f.trail.See(e) {
+			case position.DoubledRecord:
 				s.count.doubles++
 				return nil
-			case pieceOfLine:
+			case position.PieceOfLine:
 				// Where the Engine has left a piece out, the log tells.
 				if !f.alone && f.mayDoubt(s) {
 					return errDoubtful
 				}
-			case doubtfulRecord:
+			case position.DoubtfulRecord:
 				if !f.alone {
 					return errDoubtful
 				}
@@ -249,10 +250,10 @@ func (f *followReader) attempt(ctx context.Context, s *stream, limit int) (err e
 		s.tailWasEmpty(log.ctx)
 	}
 	f.unplaced = false
-	if !r.found && target.kind == fromAnchor {
-		last := r.replay.newest()
-		newest := target.anchor.newest()
-		f.unplaced = r.seen > 0 && !last.same(&newest)
+	if !r.Found && target.Kind == position.FromAnchor {
+		last := r.Replay.Newest()
+		newest := target.Anchor.Newest()
+		f.unplaced = r.Seen > 0 && !last.Same(&newest)
 		if err == nil {
 			return errNotInView // it has ended, and who knows what it has sent
 		}
@@ -263,21 +264,21 @@ func (f *followReader) attempt(ctx context.Context, s *stream, limit int) (err e
 // accept has a record delivered that is new.
 func (f *followReader) accept(s *stream, e *decode.Entry) {
 	s.accept(e)
-	m := s.pos.anchor.newest()
-	f.trail.push(&m)
-	f.came += int64(m.Size) + recordOverhead
+	m := s.pos.Anchor.Newest()
+	f.trail.Push(&m)
+	f.came += int64(m.Size) + position.RecordOverhead
 }
 
 // records calls each for the records of a log that is followed, with the outbox
 // locked. It ends with errNotInView when the Engine has sent what it had and
 // the position was not in it, with errCompare when that is due.
-func (f *followReader) records(ctx context.Context, s *stream, log *openLog, r *resync, each func(*decode.Entry) error) error {
+func (f *followReader) records(ctx context.Context, s *stream, log *openLog, r *position.Resync, each func(*decode.Entry) error) error {
 	patience := max(quiet, f.patience)
 	silence := time.AfterFunc(patience, func() { log.cut(errNotInView) })
 	defer silence.Stop()
 	synced := false
 	for {
-		if !synced && r.inView() {
+		if !synced && r.InView() {
 			synced = true
 			silence.Stop()
 			s.inSync()
@@ -303,7 +304,7 @@ func (f *followReader) records(ctx context.Context, s *stream, log *openLog, r *
 			s.opened() // not before: the Engine may answer and then find no log
 			part := log.w.Rest() > 0
 			s.sentPart(part, s.consumed() > before)
-			log.midway.Store(!synced && !r.inView() || part)
+			log.midway.Store(!synced && !r.InView() || part)
 		}
 		switch {
 		case eof:

@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/supervise"
 )
 
@@ -38,7 +39,7 @@ type journalLine struct {
 // journalEntry is a position that was committed.
 type journalEntry struct {
 	id, name string
-	pos      position
+	pos      position.Position
 }
 
 func appendJournalLine(dst []byte, l *journalLine) ([]byte, error) {
@@ -147,7 +148,7 @@ func (j *journal) add(entries []journalEntry) (err error) {
 	var lines []byte
 	for i := range entries {
 		e := &entries[i]
-		if lines, err = appendJournalLine(lines, &journalLine{ID: e.id, Entry: &savedContainer{Name: e.name, Position: e.pos.saved()}}); err != nil {
+		if lines, err = appendJournalLine(lines, &journalLine{ID: e.id, Entry: &savedContainer{Name: e.name, Position: saved(&e.pos)}}); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
+	"fluent-bit-docker-logs/capture/position"
 )
 
 func journalOf(t *testing.T) (*journal, *checkpoint) {
@@ -22,9 +23,9 @@ func journalOf(t *testing.T) (*journal, *checkpoint) {
 	return j, cp
 }
 
-func at(ts int64) position {
-	p := position{kind: fromAnchor}
-	p.anchor.push(mark{TS: ts, Size: 1, Std: decode.Stdout, Count: 1})
+func at(ts int64) position.Position {
+	p := position.Position{Kind: position.FromAnchor}
+	p.Anchor.Push(position.Mark{TS: ts, Size: 1, Std: decode.Stdout, Count: 1})
 	return p
 }
 
@@ -51,7 +52,7 @@ func TestJournalTorn(t *testing.T) {
 			}
 			var ts int64
 			if p, err := savedPositionOf(got, "a"); err == nil {
-				ts = p.anchor.newest().TS
+				ts = p.Anchor.Newest().TS
 			}
 			if cut < len(whole) && ts > last {
 				t.Fatalf("cut at %d: %d, more than with less cut off, %d", cut, ts, last)
@@ -69,17 +70,17 @@ func TestJournalTorn(t *testing.T) {
 			if _, err := again.replay(&got); err != nil {
 				t.Fatal(err)
 			}
-			if p, err := savedPositionOf(got, "c"); err != nil || p.anchor.newest().TS != 7 {
+			if p, err := savedPositionOf(got, "c"); err != nil || p.Anchor.Newest().TS != 7 {
 				t.Fatalf("cut at %d: what was added behind it is not found", cut)
 			}
 		}
 	}
 }
 
-func savedPositionOf(cp checkpoint, id string) (position, error) {
+func savedPositionOf(cp checkpoint, id string) (position.Position, error) {
 	c, ok := cp.Containers[id]
 	if !ok {
-		return position{}, os.ErrNotExist
+		return position.Position{}, os.ErrNotExist
 	}
 	return c.Position.position()
 }
@@ -139,7 +140,7 @@ func TestKilledWithJournal(t *testing.T) {
 		}
 		p, err := savedPositionOf(*cp, c.ID)
 		here := a.col.captured(c.ID).position()
-		return err == nil && p.anchor.n > 0 && here.anchor.newest() == p.anchor.newest()
+		return err == nil && p.Anchor.N > 0 && here.Anchor.Newest() == p.Anchor.Newest()
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/position"
 )
 
 // acceptLate takes a record that is older than others that were consumed: the
@@ -48,7 +49,7 @@ func (s *stream) passedBy(e *decode.Entry) {
 
 // endLate ends the delivery of late records, after which the position is behind
 // the last record of the log.
-func (s *stream) endLate(ctx context.Context, end anchor) error {
+func (s *stream) endLate(ctx context.Context, end position.Anchor) error {
 	return s.deliver(ctx, nil, func() error {
 		if s.late != nil {
 			for std := range uint8(len(s.late)) {
@@ -64,12 +65,12 @@ func (s *stream) endLate(ctx context.Context, end anchor) error {
 }
 
 // goOnBehind has a position found again by these records alone.
-func (s *stream) goOnBehind(ctx context.Context, end anchor) error {
+func (s *stream) goOnBehind(ctx context.Context, end position.Anchor) error {
 	return s.deliver(ctx, nil, func() error { s.setAnchor(end); return nil })
 }
 
 // setAnchor moves the position. out.mu is held.
-func (s *stream) setAnchor(a anchor) {
-	s.pos.kind, s.pos.anchor, s.pos.spot = fromAnchor, a, decode.Place{}
+func (s *stream) setAnchor(a position.Anchor) {
+	s.pos.Kind, s.pos.Anchor, s.pos.Place = position.FromAnchor, a, decode.Place{}
 	s.col.out.moved = true
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"fluent-bit-docker-logs/capture/dockertest"
+	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/supervise"
 	"fluent-bit-docker-logs/docker/enginetest"
 )
@@ -239,7 +240,7 @@ func TestNoBodyIsLost(t *testing.T) {
 		},
 		"too short a tail": func(t *testing.T, _ *dockertest.Engine, c *dockertest.Ctr, s *stream) error {
 			s.col.out.mu.Lock()
-			s.pos = position{kind: fromTime, ts: 1}
+			s.pos = position.Position{Kind: position.FromTime, TS: 1}
 			s.col.out.mu.Unlock()
 			c.Stdout(sequence("more", 0, 5000)...)
 			return newReaders(s.col).follow.read(t.Context(), s, false)
@@ -247,7 +248,7 @@ func TestNoBodyIsLost(t *testing.T) {
 		"a panic": func(t *testing.T, _ *dockertest.Engine, _ *dockertest.Ctr, s *stream) error {
 			f := newReaders(s.col).follow
 			return supervise.Catch(func() error {
-				log, err := f.request(t.Context(), s, false, everything)
+				log, err := f.request(t.Context(), s, false, position.Everything)
 				must(t, err)
 				defer log.close()
 				panic("in the middle")
@@ -269,7 +270,7 @@ func TestNoBodyIsLost(t *testing.T) {
 			c.Stdout(sequence("out", 0, 2000)...)
 			a := startAgent(t, e.Host(), map[string]string{"Include": "name=nothing"})
 			a.connected()
-			s := newStream(a.col, &container{ID: c.ID, Name: "web"}, position{})
+			s := newStream(a.col, &container{ID: c.ID, Name: "web"}, position.Position{})
 			before := a.settled(0)
 			connections := a.col.api.connections()
 			for range 5 {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/position"
 )
 
 // line is an incomplete line of one std stream.
@@ -21,7 +22,7 @@ type line struct {
 // base is a place that is to be read from again after a restart, because
 // something behind it is not delivered yet: an incomplete line, or a trace.
 type base struct {
-	pos  position
+	pos  position.Position
 	seen [3]uint32 // records consumed behind it, by std
 }
 
@@ -32,7 +33,7 @@ func (s *stream) accept(e *decode.Entry) {
 	s.half = true
 	std := e.Std
 	s.seen++
-	if s.pos.kind != fromAnchor && s.pos.next != (mark{}) {
+	if s.pos.Kind != position.FromAnchor && s.pos.Next != (position.Mark{}) {
 		s.begins(e)
 	}
 	if s.skip[std] > 0 {
@@ -41,7 +42,7 @@ func (s *stream) accept(e *decode.Entry) {
 		s.half = false
 		return
 	}
-	l, cutTS := &s.lines[std], &s.pos.cutTS[std]
+	l, cutTS := &s.lines[std], &s.pos.CutTS[std]
 	if s.lineTimes {
 		// A container that exits in the middle of a line leaves it without an
 		// end; the next line has a timestamp of its own.
@@ -74,11 +75,11 @@ func (s *stream) accept(e *decode.Entry) {
 // begins looks at the first record of a log that no anchor was found in: if it is
 // not the one that is known to be, all that was to be skipped is gone. out.mu is held.
 func (s *stream) begins(e *decode.Entry) {
-	m, next := markOf(e), s.pos.next
+	m, next := position.MarkOf(e), s.pos.Next
 	if s.tty && m.TS == next.TS { // what has no end yet may be cut elsewhere
 		return
 	}
-	if !m.same(&next) {
+	if !m.Same(&next) {
 		s.skip, s.longs[next.Std] = [3]uint32{}, s.longs[next.Std] || next.Size >= decode.ChunkSize
 		s.settle()
 		s.mayBeHeadless()
@@ -117,8 +118,8 @@ func (s *stream) joinPartial(e *decode.Entry, ends bool) {
 	l := &s.lines[e.Std]
 	if !l.pending {
 		s.setBase(e.Std, s.pos)
-		if s.pos.kind != fromAnchor {
-			s.bases[e.Std].pos.next = markOf(e)
+		if s.pos.Kind != position.FromAnchor {
+			s.bases[e.Std].pos.Next = position.MarkOf(e)
 		}
 		l.pending, l.ts, l.text, l.breaks = true, e.TS, s.col.out.lineBuffer(), s.breaks
 	}
@@ -129,9 +130,9 @@ func (s *stream) joinPartial(e *decode.Entry, ends bool) {
 	case len(e.Text) > room:
 		s.endLine(e.Std, true)
 		if !ends {
-			s.pos.cutTS[e.Std] = e.TS
+			s.pos.CutTS[e.Std] = e.TS
 			if e.TS == 0 {
-				s.pos.cutTS[e.Std] = 1
+				s.pos.CutTS[e.Std] = 1
 			}
 		}
 	case ends:
@@ -165,7 +166,7 @@ const restored = 0
 
 // setBase notes the place before an incomplete line of a std stream, or the
 // place of a restart.
-func (s *stream) setBase(i uint8, p position) {
+func (s *stream) setBase(i uint8, p position.Position) {
 	if s.bases[i] == nil { // most containers never need it
 		s.bases[i] = new(base)
 	}
@@ -208,14 +209,14 @@ func (s *stream) oldest() (b *base) {
 }
 
 func (s *stream) advance(e *decode.Entry) {
-	m := markOf(e)
+	m := position.MarkOf(e)
 	s.pass(&m)
-	s.pos.spot = e.Place
+	s.pos.Place = e.Place
 }
 
 // pass moves the position behind a record that was consumed.
-func (s *stream) pass(m *mark) {
-	s.pos.advance(*m)
+func (s *stream) pass(m *position.Mark) {
+	s.pos.Advance(*m)
 	if !s.based {
 		return
 	}
@@ -270,7 +271,7 @@ func (s *stream) incomplete() bool {
 // or the present if there is none.
 func (s *stream) date() int64 {
 	s.count.undated++
-	switch at := s.pos.anchor.time(); {
+	switch at := s.pos.Anchor.Time(); {
 	case at != 0:
 		s.dated = at
 	case s.dated == 0:
@@ -291,7 +292,7 @@ func (s *stream) endRun(ctx context.Context, torn bool) error {
 			if s.lines[std].pending {
 				s.endLine(std, torn)
 			}
-			s.pos.cutTS[std] = 0
+			s.pos.CutTS[std] = 0
 		}
 		s.endTraces()
 		s.half = false

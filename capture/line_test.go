@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/position"
 )
 
 // A restart at any moment, while lines of both std streams overlap, brings each
@@ -18,7 +19,7 @@ func TestOverlappingLongLines(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	var log []decode.Entry
 	var lineOf []int // by record: the index of its line's first one
-	index := map[mark]int{}
+	index := map[position.Mark]int{}
 	var want [3][]string
 	text, first := [3]string{}, [3]int{-1, -1, -1}
 	for i := range records {
@@ -32,7 +33,7 @@ func TestOverlappingLongLines(t *testing.T) {
 			piece += strings.Repeat("x", decode.ChunkSize-len(piece))
 		}
 		e.Text = []byte(piece)
-		log, lineOf, index[markOf(&e)] = append(log, e), append(lineOf, first[std]), i
+		log, lineOf, index[position.MarkOf(&e)] = append(log, e), append(lineOf, first[std]), i
 		text[std] += piece
 		if e.Newline {
 			want[std] = append(want[std], text[std])
@@ -78,13 +79,13 @@ func TestOverlappingLongLines(t *testing.T) {
 		if s.batches == 0 {
 			p = s.snapshot()
 		}
-		saved := p.saved()
-		p, err := saved.position()
+		kept := saved(&p)
+		p, err := kept.position()
 		must(t, err)
 		s.goOn(p)
 		from := 0
-		if p.anchor.n > 0 {
-			from = index[p.anchor.newest()] + 1
+		if p.Anchor.N > 0 {
+			from = index[p.Anchor.Newest()] + 1
 		}
 		for _, o := range open {
 			if o >= 0 {

@@ -1,6 +1,10 @@
 package capture
 
-import "time"
+import (
+	"time"
+
+	"fluent-bit-docker-logs/capture/position"
+)
 
 // What a container is to the capture: known, left out, or new. Only at the
 // very first list, and with a DB that does not say, clocks decide.
@@ -120,7 +124,7 @@ func (c *Collector) ranSince(ctr *container) bool {
 //	ran already                         where Start_From says
 //
 // c.mu is held.
-func (c *Collector) startPosition(ctr *container) position {
+func (c *Collector) startPosition(ctr *container) position.Position {
 	if saved, ok := c.loaded[ctr.ID]; ok {
 		if p, err := saved.Position.position(); err == nil {
 			return p
@@ -129,9 +133,9 @@ func (c *Collector) startPosition(ctr *container) position {
 	before := c.others[ctr.ID]
 	switch {
 	case before.Unwanted != 0:
-		return position{kind: fromTime, ts: before.Unwanted}
+		return position.Position{Kind: position.FromTime, TS: before.Unwanted}
 	case c.isNew(ctr), c.cfg.StartFrom.Kind == StartBeginning, before.Stopped && before.Last.StartedAt == 0:
-		return position{kind: fromBeginning}
+		return position.Position{Kind: position.FromBeginning}
 	case before.Stopped && before.Last != ctr.lastRun:
 		// Its lines are dated by one clock; what that has done in between, a run
 		// that begins before the end of the one before tells.
@@ -139,17 +143,17 @@ func (c *Collector) startPosition(ctr *container) position {
 		if ctr.StartedAt != 0 { // which a list does not tell
 			from = min(from, ctr.StartedAt)
 		}
-		return position{kind: fromTime, ts: from}
+		return position.Position{Kind: position.FromTime, TS: from}
 	case ctr.StartedAt >= c.startAt:
-		return position{kind: fromTime, ts: c.startAt}
+		return position.Position{Kind: position.FromTime, TS: c.startAt}
 	}
 	switch from := c.cfg.StartFrom; from.Kind {
 	case StartTail:
-		return position{kind: fromTail, tail: from.Tail}
+		return position.Position{Kind: position.FromTail, Tail: from.Tail}
 	case StartSince:
-		return position{kind: fromTime, ts: c.nowAt - int64(from.Since)}
+		return position.Position{Kind: position.FromTime, TS: c.nowAt - int64(from.Since)}
 	}
-	return position{kind: fromTime, ts: c.nowAt}
+	return position.Position{Kind: position.FromTime, TS: c.nowAt}
 }
 
 // reserve notes where the capture of a container begins that is wanted, and cannot
@@ -158,8 +162,8 @@ func (c *Collector) reserve(ctr *container) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	_, ok := c.loaded[ctr.ID]
-	if p := c.startPosition(ctr); !ok && p.kind != fromTail { // the end of a log is where it is then
-		c.loaded[ctr.ID] = savedContainer{Name: ctr.Name, Position: p.saved()}
+	if p := c.startPosition(ctr); !ok && p.Kind != position.FromTail { // the end of a log is where it is then
+		c.loaded[ctr.ID] = savedContainer{Name: ctr.Name, Position: saved(&p)}
 		c.unsaved = true
 	}
 }

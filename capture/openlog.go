@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/supervise"
 )
 
@@ -185,7 +186,7 @@ const (
 func (f *followReader) reach(ctx context.Context, s *stream, open *openLog, begins int64) bool {
 	for left, before := turnTime, s.consumed(); ; left -= turnStep {
 		target := s.position()
-		if begins == decode.Undated || target.anchor.time() >= begins || f.current() != open {
+		if begins == decode.Undated || target.Anchor.Time() >= begins || f.current() != open {
 			return true
 		}
 		if !supervise.Sleep(ctx, turnStep) {
@@ -219,10 +220,10 @@ const (
 // openNext opens the log a second time; nil where no record was delivered yet,
 // since then there is none to be found again.
 func (f *followReader) openNext(ctx context.Context, s *stream) (*openLog, error) {
-	if s.position().kind != fromAnchor {
+	if s.position().Kind != position.FromAnchor {
 		return nil, nil
 	}
-	tail, capped := f.readable(s, min(firstTail+f.rate.since(s, turnTail), maxTurnTail))
+	tail, capped := f.readable(s, min(position.FirstTail+f.rate.since(s, turnTail), maxTurnTail))
 	next, err := f.request(ctx, s, true, tail)
 	if err != nil {
 		return nil, err
@@ -273,7 +274,7 @@ func (f *followReader) compareDue(s *stream) bool {
 		return false
 	}
 	f.measure(s, keeps)
-	if int64(f.trail.bytes) < keeps/4 && f.trail.unconfirmed() < trailLength*3/4 {
+	if int64(f.trail.Bytes) < keeps/4 && f.trail.Unconfirmed() < position.TrailLength*3/4 {
 		return false
 	}
 	now := time.Now()
@@ -281,10 +282,10 @@ func (f *followReader) compareDue(s *stream) bool {
 	if since < compareEvery {
 		return false
 	}
-	rate, first := float64(f.trail.bytes)/since.Seconds(), f.compared.IsZero()
+	rate, first := float64(f.trail.Bytes)/since.Seconds(), f.compared.IsZero()
 	f.compared = now
 	if first || float64(keeps)/rate > turnover.Seconds() || f.outrun() {
-		f.trail.bytes = 0
+		f.trail.Bytes = 0
 		return false
 	}
 	return true
@@ -354,7 +355,7 @@ func (f *followReader) openAnother(ctx context.Context, s *stream) error {
 		return err
 	case next == nil:
 		return errLags
-	case next.w.FirstTime() > at.anchor.time():
+	case next.w.FirstTime() > at.Anchor.Time():
 		next.close()
 		return errLags
 	}
@@ -367,7 +368,7 @@ func (f *followReader) openAnother(ctx context.Context, s *stream) error {
 // behind implements openReader: it asks for the last record.
 func (f *followReader) behind(ctx context.Context, s *stream) (behind bool, err error) {
 	target := s.position()
-	err = f.atEnd(ctx, s, func(e *decode.Entry) { behind = target.before(e) })
+	err = f.atEnd(ctx, s, func(e *decode.Entry) { behind = target.Before(e) })
 	return behind, err
 }
 
@@ -389,7 +390,7 @@ func (f *followReader) atEnd(ctx context.Context, s *stream, each func(*decode.E
 	late := time.AfterFunc(callTimeout, func() { log.cut(errStalled) })
 	defer late.Stop()
 	target := s.position()
-	log.w.Expect(&target.anchor)
+	log.w.Expect(&target.Anchor)
 	for eof := false; !eof; {
 		_, err := log.w.Fill(log.body)
 		if eof = errors.Is(err, io.EOF); err != nil && !eof {

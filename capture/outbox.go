@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"fluent-bit-docker-logs/capture/position"
 )
 
 // Batch is what Fluent Bit appends in one call: records of one tag.
@@ -26,7 +28,7 @@ type Batch struct {
 // batch.
 type positionCommit struct {
 	stream *stream
-	pos    position
+	pos    position.Position
 }
 
 // outbox holds the records between the streams and Fluent Bit: bounded in
@@ -298,7 +300,7 @@ func (o *outbox) ack(total uint64) {
 }
 
 // commit moves the position of s that a restart goes on from. o.mu is held.
-func (o *outbox) commit(s *stream, pos position) {
+func (o *outbox) commit(s *stream, pos position.Position) {
 	s.committed = pos
 	o.moved = true
 	if o.journaled != nil && !s.news {
@@ -346,7 +348,7 @@ func (o *outbox) refuse() (records uint64) {
 func (o *outbox) observe(now time.Time, commits []positionCommit) {
 	newest := int64(0)
 	for i := range commits {
-		newest = max(newest, commits[i].pos.anchor.time())
+		newest = max(newest, commits[i].pos.Anchor.Time())
 	}
 	if o.latency != nil && newest > 0 {
 		o.latency.Observe(max(0, now.Sub(time.Unix(0, newest-o.ahead.Load()))).Seconds())

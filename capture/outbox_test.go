@@ -7,6 +7,7 @@ import (
 
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
+	"fluent-bit-docker-logs/capture/position"
 )
 
 // While Fluent Bit takes nothing, memory is bounded, the log is not left open
@@ -45,7 +46,7 @@ func TestNextAppendedAck(t *testing.T) {
 	s := &stream{col: col, tmpl: newRecordTemplate(col.cfg, &container{ID: "id"}, "host")}
 	write := func(n int) {
 		for range n {
-			s.accept(&decode.Entry{Std: decode.Stdout, Newline: true, TS: s.pos.anchor.newest().TS + 1, Text: []byte("line")})
+			s.accept(&decode.Entry{Std: decode.Stdout, Newline: true, TS: s.pos.Anchor.Newest().TS + 1, Text: []byte("line")})
 		}
 	}
 	if o.next() != nil {
@@ -59,11 +60,11 @@ func TestNextAppendedAck(t *testing.T) {
 	n := uint64(first.Records)
 	o.appendedFirst()
 	o.ack(n - 1)
-	if s.committed.kind == fromAnchor {
+	if s.committed.Kind == position.FromAnchor {
 		t.Error("committed before the whole batch was acknowledged")
 	}
 	o.ack(n)
-	if got := s.committed.anchor.newest().TS; got != int64(n) {
+	if got := s.committed.Anchor.Newest().TS; got != int64(n) {
 		t.Errorf("committed up to record %d, not %d", got, n)
 	}
 	for o.next() != nil {
@@ -74,8 +75,8 @@ func TestNextAppendedAck(t *testing.T) {
 		t.Errorf("%d records, %d outstanding, %d bytes left", n, o.outstanding(), o.size())
 	}
 	o.ack(n)
-	if o.outstanding() != 0 || s.committed.anchor.newest().TS != 30 {
-		t.Errorf("%d outstanding, committed up to %d", o.outstanding(), s.committed.anchor.newest().TS)
+	if o.outstanding() != 0 || s.committed.Anchor.Newest().TS != 30 {
+		t.Errorf("%d outstanding, committed up to %d", o.outstanding(), s.committed.Anchor.Newest().TS)
 	}
 }
 
@@ -87,7 +88,7 @@ func TestRefusedComesAgain(t *testing.T) {
 	col := &Collector{cfg: &Config{Stdout: true, Stderr: true, MaxLineSize: 1 << 20, LogKey: "log"}, out: o}
 	s := &stream{col: col, tmpl: newRecordTemplate(col.cfg, &container{ID: "id"}, "host")}
 	for i := range 30 {
-		s.accept(&decode.Entry{Std: decode.Stdout, Newline: true, TS: s.pos.anchor.newest().TS + 1, Text: []byte{byte('a' + i)}})
+		s.accept(&decode.Entry{Std: decode.Stdout, Newline: true, TS: s.pos.Anchor.Newest().TS + 1, Text: []byte{byte('a' + i)}})
 	}
 	var order []string
 	var total uint64
@@ -126,4 +127,4 @@ func TestRefusedComesAgain(t *testing.T) {
 	}
 }
 
-func (s *stream) committedRecords() uint64 { return uint64(s.committed.anchor.newest().TS) }
+func (s *stream) committedRecords() uint64 { return uint64(s.committed.Anchor.Newest().TS) }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/position"
 )
 
 // What a log's files are called says little of what they hold: the Engine
@@ -63,8 +64,8 @@ func (l *fileLog) place(ctx context.Context, f *logFile) error {
 	l.known.add(head)
 	off := int64(0)
 	switch {
-	case !ok, target.kind != fromAnchor:
-	case !met && (f.trusted || first > target.anchor.time()):
+	case !ok, target.Kind != position.FromAnchor:
+	case !met && (f.trusted || first > target.Anchor.Time()):
 	case met && f.rotated > 0:
 		off = size
 	default:
@@ -76,7 +77,7 @@ func (l *fileLog) place(ctx context.Context, f *logFile) error {
 		switch {
 		case m.whole:
 			off = m.at.off
-		case !met && (first > target.anchor.time()-inversion || first == decode.Undated):
+		case !met && (first > target.Anchor.Time()-position.Inversion || first == decode.Undated):
 			// The std streams are stamped each on its own.
 		case m.isNew:
 			off = m.newer.off
@@ -128,7 +129,7 @@ const maxCopies = 16
 // copyOf opens a copy of the file in which the newest record of the anchor was
 // read, ready to be read on behind that; nil if there is none. It may have any
 // name that begins like the log's.
-func (l *fileLog) copyOf(target *position) *logFile {
+func (l *fileLog) copyOf(target *position.Position) *logFile {
 	dir, name := filepath.Split(l.path)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -150,7 +151,7 @@ func (l *fileLog) copyOf(target *position) *logFile {
 			c.zip, c.final = &unzip{}, true
 		}
 		c.rotated, c.placed = 1, true
-		if c.verify() == nil && c.size() >= target.spot.End && c.holds(target) && c.startAt(target.spot.End) == nil {
+		if c.verify() == nil && c.size() >= target.Place.End && c.holds(target) && c.startAt(target.Place.End) == nil {
 			return c
 		}
 		c.close()

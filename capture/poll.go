@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/supervise"
 )
 
@@ -15,7 +16,7 @@ type pollReader struct{ follow *followReader }
 
 // pollTail is how many records back a poll looks at first: as many as an
 // anchor has, and some that may be new.
-const pollTail = 2 * anchorDepth
+const pollTail = 2 * position.AnchorDepth
 
 // rarely is how many times the time that the Engine needs for the first byte
 // pass between two polls at least.
@@ -65,7 +66,7 @@ func (p *pollReader) poll(ctx context.Context, s *stream, plan *pollPlan) (time.
 	if err != nil {
 		return 0, err
 	}
-	f.trail.leave()
+	f.trail.Leave()
 	if s.consumed() > before {
 		plan.moved = time.Now()
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
 
+	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/supervise"
 )
 
@@ -231,7 +232,7 @@ func BenchmarkPoll(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s := newStream(col, list[0], position{})
+	s := newStream(col, list[0], position.Position{})
 	f := newReaders(col).follow
 	b.ReportAllocs()
 	cpu := ownCPU(b)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/position"
 )
 
 // firstWindow is how many bytes back a log's files are searched for a
@@ -25,7 +26,7 @@ type place struct {
 func (l *fileLog) seek(ctx context.Context) error {
 	target := l.s.position()
 	var at place
-	if target.kind != fromBeginning {
+	if target.Kind != position.FromBeginning {
 		var err error
 		var ok bool
 		if at, ok = l.spot(&target); !ok {
@@ -63,7 +64,7 @@ func (l *fileLog) choose() {
 	for _, f := range l.files {
 		f.trusted = f.rotated < keeps
 	}
-	if l.s.position().kind != fromAnchor {
+	if l.s.position().Kind != position.FromAnchor {
 		l.leaveOut(keeps)
 	}
 }
@@ -91,19 +92,19 @@ func (l *fileLog) leaveOut(keeps int) {
 
 // spot looks where the newest record of the anchor was read, for it to be
 // there still.
-func (l *fileLog) spot(target *position) (place, bool) {
+func (l *fileLog) spot(target *position.Position) (place, bool) {
 	for i, f := range l.files {
-		if f.inode == target.spot.Inode && f.zip == nil {
-			return place{i, target.spot.End}, f.holds(target)
+		if f.inode == target.Place.Inode && f.zip == nil {
+			return place{i, target.Place.End}, f.holds(target)
 		}
 	}
 	return place{}, false
 }
 
 // holds says whether the newest record of the anchor is where it was read.
-func (l *logFile) holds(target *position) bool {
-	at := target.spot
-	if target.kind != fromAnchor || at.Inode == 0 || at.Size > decode.MaxFrame || int64(at.Size) > at.End {
+func (l *logFile) holds(target *position.Position) bool {
+	at := target.Place
+	if target.Kind != position.FromAnchor || at.Inode == 0 || at.Size > decode.MaxFrame || int64(at.Size) > at.End {
 		return false
 	}
 	line := make([]byte, at.Size)
@@ -122,14 +123,14 @@ func (l *logFile) holds(target *position) bool {
 	if _, err := io.ReadFull(from, line); err != nil || !c.Parse(bytes.TrimSuffix(line, []byte("\n"))) {
 		return false
 	}
-	m, newest := markOf(&c.Entry), target.anchor.newest()
-	return m.same(&newest)
+	m, newest := position.MarkOf(&c.Entry), target.Anchor.Newest()
+	return m.Same(&newest)
 }
 
 // search looks for the anchor in more and more of the files. It takes the
 // newest place that agrees: a copy of a file holds it too.
-func (l *fileLog) search(ctx context.Context, target *position) (place, error) {
-	for window := int64(firstWindow); ; window *= further {
+func (l *fileLog) search(ctx context.Context, target *position.Position) (place, error) {
+	for window := int64(firstWindow); ; window *= position.Further {
 		from := l.back(window)
 		whole := from == place{}
 		m := match{target: target}
@@ -137,14 +138,14 @@ func (l *fileLog) search(ctx context.Context, target *position) (place, error) {
 			return place{}, err
 		}
 		switch {
-		case m.best == target.anchor.n, whole && m.best > 0: // or the log begins behind the anchor's oldest marks
+		case m.best == target.Anchor.N, whole && m.best > 0: // or the log begins behind the anchor's oldest marks
 			return m.at, nil
 		case !whole:
 			continue
 		}
 		c := l.copyOf(target)
 		if c == nil {
-			return place{}, l.s.reportGap(ctx, &target.anchor)
+			return place{}, l.s.reportGap(ctx, &target.Anchor)
 		}
 		l.lost(slog.LevelWarn, truncatedUnread, nil)
 		for _, f := range l.files {
@@ -157,22 +158,22 @@ func (l *fileLog) search(ctx context.Context, target *position) (place, error) {
 
 // match finds the newest place in a log behind an anchor.
 type match struct {
-	target *position
-	replay anchor // what was fed
-	best   uint8  // marks that agreed at most
-	at     place  // where they did
-	whole  bool   // they are all that there are
-	newer  place  // of the first record whose time is after the anchor's
-	isNew  bool   // there is one
+	target *position.Position
+	replay position.Anchor // what was fed
+	best   uint8           // marks that agreed at most
+	at     place           // where they did
+	whole  bool            // they are all that there are
+	newer  place           // of the first record whose time is after the anchor's
+	isNew  bool            // there is one
 }
 
 func (m *match) feed(p place, e *decode.Entry) error {
-	m.replay.push(markOf(e))
-	if agreed := m.replay.agree(&m.target.anchor); agreed > 0 && agreed >= m.best {
+	m.replay.Push(position.MarkOf(e))
+	if agreed := m.replay.Agree(&m.target.Anchor); agreed > 0 && agreed >= m.best {
 		m.best, m.at = agreed, place{p.file, e.Place.End}
-		m.whole = agreed == m.target.anchor.n || agreed == m.replay.n
+		m.whole = agreed == m.target.Anchor.N || agreed == m.replay.N
 	}
-	if !m.isNew && e.TS > m.target.anchor.time() {
+	if !m.isNew && e.TS > m.target.Anchor.Time() {
 		m.newer, m.isNew = p, true
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/position"
 )
 
 func hashText(s string) uint64 { return xxhash.Sum64String(s) }
@@ -361,7 +362,7 @@ func (x *written) leftWithin(from time.Time, d time.Duration) bool {
 func (x *written) datedBack(l *wline) bool {
 	for std := range x.lines {
 		for _, o := range x.lines[std] {
-			if o.seq < l.seq && o.isThere() && o.lo > l.hi+inversion {
+			if o.seq < l.seq && o.isThere() && o.lo > l.hi+position.Inversion {
 				return true
 			}
 		}

@@ -91,7 +91,7 @@ func (s *stream) status(state string) StreamStatus {
 	}
 	s.col.out.mu.Lock()
 	st.Lines = s.emitted
-	movedAt, last := s.movedAt, s.pos.anchor.time()
+	movedAt, last := s.movedAt, s.pos.Anchor.Time()
 	s.col.out.mu.Unlock()
 	s.meta.Lock()
 	st.Name, st.Rotations, st.ages = s.ctr.Name, s.turns, s.ages

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/say"
 	"fluent-bit-docker-logs/capture/supervise"
 )
@@ -78,28 +79,28 @@ type stream struct {
 	// The rest is guarded by col.out.mu.
 	tmpl      *recordTemplate
 	tag       string
-	pos       position  // behind the last record consumed
-	committed position  // behind the last record that Fluent Bit holds
-	news      bool      // it is in out.news
-	seen      uint64    // records consumed
-	half      bool      // one is being consumed
-	poison    *poison   // where the last panic was, nil before the first
-	inBatch   *Batch    // the open batch with records of this stream
-	batches   int       // that have records of this stream and were not acknowledged
-	lines     [3]line   // by std
-	multi     languages // whose stack traces are joined
-	traces    *[3]trace // by std; nil without multi
-	watched   bool      // it is in col.traces
-	late      *[3]line  // of records that are delivered late; nil outside of that
-	startedAt int64     // the container's present run
-	long      [3]bool   // by std: its last line was more than one record
-	longs     [3]bool   // by std: any line was
-	headless  [3]bool   // by std: the next line may lack its beginning
-	breaks    uint32    // places met where records are missing
-	gap       gapAt     // the last one behind what was delivered
-	tty       bool      // a terminal ends its lines with CR LF
-	loose     bool      // the driver may lose the newline of a long line
-	lineTimes bool      // the driver gives all partials of a line one timestamp
+	pos       position.Position // behind the last record consumed
+	committed position.Position // behind the last record that Fluent Bit holds
+	news      bool              // it is in out.news
+	seen      uint64            // records consumed
+	half      bool              // one is being consumed
+	poison    *poison           // where the last panic was, nil before the first
+	inBatch   *Batch            // the open batch with records of this stream
+	batches   int               // that have records of this stream and were not acknowledged
+	lines     [3]line           // by std
+	multi     languages         // whose stack traces are joined
+	traces    *[3]trace         // by std; nil without multi
+	watched   bool              // it is in col.traces
+	late      *[3]line          // of records that are delivered late; nil outside of that
+	startedAt int64             // the container's present run
+	long      [3]bool           // by std: its last line was more than one record
+	longs     [3]bool           // by std: any line was
+	headless  [3]bool           // by std: the next line may lack its beginning
+	breaks    uint32            // places met where records are missing
+	gap       gapAt             // the last one behind what was delivered
+	tty       bool              // a terminal ends its lines with CR LF
+	loose     bool              // the driver may lose the newline of a long line
+	lineTimes bool              // the driver gives all partials of a line one timestamp
 	// While a line or a trace is incomplete, a restart begins before its first
 	// record, at the oldest base, and skips the records behind it that need no second
 	// delivery; skip is what is left to be skipped.
@@ -115,12 +116,12 @@ type stream struct {
 // gapAt is where records are missing: behind which, and after how many that were
 // consumed.
 type gapAt struct {
-	behind mark
+	behind position.Mark
 	seen   uint64
 }
 
 // newStream makes the stream of a container that was just inspected.
-func newStream(col *Collector, c *container, pos position) *stream {
+func newStream(col *Collector, c *container, pos position.Position) *stream {
 	s := &stream{
 		id:      c.ID,
 		col:     col,
@@ -259,21 +260,21 @@ func (s *stream) lock(ctx context.Context) error {
 
 // snapshot is the position from which everything follows that was not
 // delivered yet. out.mu is held.
-func (s *stream) snapshot() position {
+func (s *stream) snapshot() position.Position {
 	if !s.based {
 		return s.pos
 	}
 	b := s.oldest()
 	p := b.pos
-	p.cutTS = s.pos.cutTS
-	for std := range p.skip {
-		p.skip[std] = b.seen[std] - s.held(uint8(std)) + s.skip[std]
+	p.CutTS = s.pos.CutTS
+	for std := range p.Skip {
+		p.Skip[std] = b.seen[std] - s.held(uint8(std)) + s.skip[std]
 	}
 	return p
 }
 
 // position returns a copy of the position behind the last record consumed.
-func (s *stream) position() position {
+func (s *stream) position() position.Position {
 	s.col.out.mu.Lock()
 	defer s.col.out.mu.Unlock()
 	return s.pos
@@ -293,8 +294,8 @@ func (s *stream) tailWasEmpty(ctx context.Context) {
 		return
 	}
 	defer s.col.out.mu.Unlock()
-	if s.pos.kind == fromTail {
-		s.pos = position{}
+	if s.pos.Kind == position.FromTail {
+		s.pos = position.Position{}
 	}
 }
 
@@ -305,7 +306,7 @@ const noLongerKept = "gap: lines were lost, the Engine no longer keeps the last 
 // returns errMoved: a first look then finds where to go on; where that was of no
 // use before, errNotInView. The log of a container that is gone by now, errGone,
 // tells nothing of what it held.
-func (s *stream) reportGap(ctx context.Context, a *anchor) error {
+func (s *stream) reportGap(ctx context.Context, a *position.Anchor) error {
 	if c, err := s.col.api.inspect(ctx, s.id); errors.Is(err, errGone) {
 		return err
 	} else if err == nil {
@@ -316,8 +317,8 @@ func (s *stream) reportGap(ctx context.Context, a *anchor) error {
 		return err
 	}
 	defer s.col.out.mu.Unlock()
-	last, why := a.time(), errNotInView
-	if gap := (gapAt{a.newest(), s.seen}); s.gap != gap { // else it is the same one, found again
+	last, why := a.Time(), errNotInView
+	if gap := (gapAt{a.Newest(), s.seen}); s.gap != gap { // else it is the same one, found again
 		s.gap, why = gap, errMoved
 		s.col.metrics.gaps.Inc()
 		s.log.Error(noLongerKept, "last_delivered", time.Unix(0, last).UTC())
@@ -328,14 +329,14 @@ func (s *stream) reportGap(ctx context.Context, a *anchor) error {
 		}
 	}
 	s.endTraces()
-	for i := range a.n { // also of a position that was loaded
-		if m := a.at(i); m.Size >= decode.ChunkSize && int(m.Std) < len(s.longs) {
+	for i := range a.N { // also of a position that was loaded
+		if m := a.At(i); m.Size >= decode.ChunkSize && int(m.Std) < len(s.longs) {
 			s.longs[m.Std] = true
 		}
 	}
 	s.mayBeHeadless()
 	s.based, s.skip = false, [3]uint32{}
-	s.pos = position{kind: fromTime, ts: last + 1, lost: true, anchor: *a}
+	s.pos = position.Position{Kind: position.FromTime, TS: last + 1, Lost: true, Anchor: *a}
 	return why
 }
 

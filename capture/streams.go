@@ -214,7 +214,7 @@ func (c *Collector) dropGone(n int) {
 			delete(c.streams.byID, t.stream.id)
 			if _, exists := c.others[t.stream.id]; exists { // and may be wanted again
 				c.out.mu.Lock()
-				c.loaded[t.stream.id] = savedContainer{Name: t.stream.container().Name, Position: t.stream.committed.saved()}
+				c.loaded[t.stream.id] = savedContainer{Name: t.stream.container().Name, Position: saved(&t.stream.committed)}
 				c.out.mu.Unlock()
 			}
 			c.unsaved = true

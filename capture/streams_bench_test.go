@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/docker/enginetest"
 )
 
@@ -23,7 +24,7 @@ func BenchmarkEngineRotation(b *testing.B) {
 		}{{"1 MB", 5_000}, {"500 MB", 2_500_000}} {
 			b.Run(size.name+"/Engine "+e.Version, func(b *testing.B) {
 				c := e.Run(b, enginetest.Options{Args: []string{"-lines", fmt.Sprint(size.lines), "-size", "120", "-hold"}})
-				s := engineStream(b, e, c.ID, position{kind: fromTail, tail: 100})
+				s := engineStream(b, e, c.ID, position.Position{Kind: position.FromTail, Tail: 100})
 				for last := int64(-1); ; time.Sleep(time.Second) { // until it is written
 					inspected, err := s.col.api.inspect(b.Context(), c.ID)
 					if err != nil {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/supervise"
 )
 
@@ -89,8 +90,8 @@ func (s *stream) beginTrace(std uint8, e *decode.Entry, ts int64, text []byte, s
 		t.records = l.partial
 	} else {
 		s.setBase(i, s.pos)
-		if s.pos.kind != fromAnchor {
-			s.bases[i].pos.next = markOf(e)
+		if s.pos.Kind != position.FromAnchor {
+			s.bases[i].pos.Next = position.MarkOf(e)
 		}
 	}
 	now := time.Now()

@@ -10,6 +10,7 @@ import (
 
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
+	"fluent-bit-docker-logs/capture/position"
 )
 
 // traceTexts are records of a container each, some of many lines, as programs
@@ -278,12 +279,12 @@ func TestRestartsWithinTraces(t *testing.T) {
 		}
 	}
 	var log []decode.Entry
-	index := map[mark]int{}
+	index := map[position.Mark]int{}
 	for len(pieces[decode.Stdout])+len(pieces[decode.Stderr]) > 0 {
 		std := decode.Stdout + rnd.IntN(2)
 		if n := min(len(pieces[std]), 1+rnd.IntN(5)); n > 0 {
 			for _, e := range pieces[std][:n] {
-				index[markOf(&e)] = len(log)
+				index[position.MarkOf(&e)] = len(log)
 				log = append(log, e)
 			}
 			pieces[std] = pieces[std][n:]
@@ -324,15 +325,15 @@ func TestRestartsWithinTraces(t *testing.T) {
 		if s.batches == 0 {
 			p = s.snapshot()
 		}
-		saved := p.saved()
-		p, err := saved.position()
+		kept := saved(&p)
+		p, err := kept.position()
 		must(t, err)
 		s = tracingStream(t, all) // another process
 		s.goOn(p)
 		s.committed = p
 		from := 0
-		if p.anchor.n > 0 {
-			from = index[p.anchor.newest()] + 1
+		if p.Anchor.N > 0 {
+			from = index[p.Anchor.Newest()] + 1
 		}
 		if from < at {
 			within++
@@ -419,8 +420,8 @@ func TestBoundsOfATrace(t *testing.T) {
 	// The first record of a log is remembered where no record is before it.
 	s = tracingStream(t, javaTraces)
 	feed(s, at, head)
-	first := markOf(&decode.Entry{Std: decode.Stdout, TS: at, Text: []byte(head), Newline: true})
-	if p := s.snapshot(); p.kind != fromBeginning || p.next != first {
+	first := position.MarkOf(&decode.Entry{Std: decode.Stdout, TS: at, Text: []byte(head), Newline: true})
+	if p := s.snapshot(); p.Kind != position.FromBeginning || p.Next != first {
 		t.Errorf("a restart begins at %+v", p)
 	}
 

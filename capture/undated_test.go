@@ -12,6 +12,7 @@ import (
 
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
+	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/docker/enginetest"
 )
 
@@ -193,7 +194,7 @@ func TestEngineRecordsThatCannotBeDated(t *testing.T) {
 // A record without a time proves nothing of where a log was opened: the first
 // one with a time may have others before it that are to be read as well.
 func TestUndatedRecordDoesNotBoundAFirstLook(t *testing.T) {
-	target := position{kind: fromTime, ts: 100}
+	target := position.Position{Kind: position.FromTime, TS: 100}
 	for _, c := range []struct {
 		times []int64
 		short bool

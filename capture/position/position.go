@@ -1,0 +1,184 @@
+package position
+
+import (
+	"math"
+	"time"
+
+	"fluent-bit-docker-logs/capture/decode"
+)
+
+// Kind says how a position is to be found in a log.
+type Kind uint8
+
+const (
+	FromBeginning Kind = iota // before the first record
+	FromTime                  // before the first record at or after a time
+	FromTail                  // before the last so many records
+	FromAnchor                // behind the anchor
+)
+
+// Position is a place in a container's log. It is a value: a copy is a
+// snapshot.
+type Position struct {
+	Kind   Kind
+	TS     int64 // fromTime: nanoseconds since 1970
+	Tail   int   // fromTail: stored records
+	Lost   bool  // fromTime: the anchor was delivered, and could not be found again
+	Anchor Anchor
+	Place  decode.Place // of the anchor's newest record, if that was read from a file
+	// Skip is how many records of each std stream behind this place were
+	// delivered already, while an older line of the other one was still
+	// incomplete; index 0 is unused.
+	Skip [3]uint32
+	// Next is the record behind this place, where no anchor tells whether the log
+	// holds it still.
+	Next Mark
+	// CutTS is the timestamp of the line of each std stream whose beginning
+	// was delivered cut and whose rest is to be discarded; 0 if none.
+	CutTS [3]int64
+}
+
+// ToBegin says whether it is still to be found by a first look at the log.
+func (p *Position) ToBegin() bool { return p.Kind == FromTime || p.Kind == FromTail }
+
+// Advance moves the position behind a record that was just consumed.
+func (p *Position) Advance(m Mark) {
+	p.Kind, p.Next = FromAnchor, Mark{}
+	p.Anchor.Push(m)
+	p.Place = decode.Place{}
+}
+
+// Before says whether a log whose last record is e has records behind p.
+func (p *Position) Before(e *decode.Entry) bool {
+	switch m, newest := MarkOf(e), p.Anchor.Newest(); p.Kind {
+	case FromAnchor:
+		return !m.Same(&newest)
+	case FromTime:
+		return e.TS >= p.TS
+	}
+	return true
+}
+
+// Everything is the tail that asks the Engine for the whole log.
+const Everything = math.MaxInt
+
+// FirstTail is how many records back a log is opened at first, further is
+// how many times more it is after that did not reach far enough. Each
+// attempt costs the Engine in proportion to its size (about 0.4 ms for 64),
+// so finding n new records back costs O(n). Beyond longestTail the whole log
+// is read.
+const (
+	FirstTail   = 64
+	Further     = 4
+	Furthest    = 1 << 10
+	LongestTail = 1 << 20
+)
+
+// Inversion is by how much a record may be older than one before it while the
+// clock does not step: std streams are stamped each on its own.
+const Inversion = int64(time.Second)
+
+// Resync finds a position in the records that an opened log begins with.
+// Records are fed to it until it is found; they are delivered from there on.
+type Resync struct {
+	Target *Position
+	Limit  int  // the tail that the log was opened with
+	whole  bool // the log was opened at its first record: there is nothing before
+	// Longest says that what is further back cannot be read: then it is read to
+	// its end, whatever its times seem to tell.
+	Longest bool
+
+	Depth  uint8  // marks of the anchor that must agree
+	Best   uint8  // marks that agreed at most so far
+	Replay Anchor // what was fed
+	runs   int    // of equal records that were fed
+	Seen   int    // records fed
+	Found  bool
+	Before int // records fed before the one by which it was found
+
+	Stepped bool // the clock is known to have stepped back in this log, or the records fed show it
+
+	firstTS, lastTS int64 // of what was fed and has a time
+}
+
+func NewResync(target *Position, limit int) *Resync {
+	r := &Resync{Target: target, Limit: limit, whole: limit == Everything, Depth: target.Anchor.N}
+	switch target.Kind {
+	case FromBeginning:
+		r.Found = true
+	case FromTail:
+		r.Found = true
+	}
+	return r
+}
+
+// Feed takes the next record and says whether it is to be delivered, or that
+// the log was opened too short for the position to be in view.
+func (r *Resync) Feed(e *decode.Entry) (deliver, short bool) {
+	r.Seen++
+	if r.Found {
+		return true, false
+	}
+	first := r.firstTS == 0
+	if e.TS != decode.Undated {
+		r.Stepped = r.Stepped || !first && e.TS < r.lastTS-Inversion
+		if r.lastTS = e.TS; first {
+			r.firstTS = e.TS
+		}
+	}
+	if r.Target.Kind == FromTime {
+		if e.TS >= r.Target.TS {
+			// Only a record before it proves that none in between is missing.
+			if first && !r.whole && !r.Longest {
+				return false, true
+			}
+			r.Found = true
+			return true, false
+		}
+		return false, false
+	}
+	m, before := MarkOf(e), r.Replay.Newest()
+	if r.runs == 0 || !m.Same(&before) {
+		r.runs++
+	}
+	r.Replay.Push(m)
+	agreed := r.Replay.Agree(&r.Target.Anchor)
+	r.Best = max(r.Best, agreed)
+	if agreed >= r.Depth && !r.begunBefore(&m) {
+		r.Found, r.Before = true, r.Seen-1
+		return false, false
+	}
+	// A log that begins well after the anchor's time does not reach back to it,
+	// unless the clock has stepped back in between.
+	at := r.Target.Anchor.Time()
+	late := r.Seen == FirstTail/2 && !r.whole && !r.Longest && !r.Stepped && at != 0 && r.firstTS > at+Inversion
+	return false, late || r.Seen >= r.Limit
+}
+
+// begunBefore says that the run of the newest record may have begun before the
+// log as it was opened: then its length proves nothing. Only the pieces of a
+// long line are equal to the last byte.
+func (r *Resync) begunBefore(m *Mark) bool {
+	return r.runs == 1 && !r.whole && !r.Longest && m.Size >= decode.ChunkSize
+}
+
+// Estimate is how many records back the position is if records came at an
+// even rate, with a margin; 0 if nothing can be said.
+func (r *Resync) Estimate() int {
+	want := r.Target.TS
+	if r.Target.Kind == FromAnchor {
+		want = r.Target.Anchor.Time()
+	}
+	span, dist := r.lastTS-r.firstTS, r.lastTS-want
+	if r.Seen < 2 || span <= 0 || dist <= 0 || want == 0 {
+		return 0
+	}
+	guess := float64(r.Seen) * float64(dist) / float64(span) * 1.25
+	return int(min(guess, LongestTail+1))
+}
+
+// InView says that the position will be found in what is still to come, or
+// was found already: the log reaches back far enough.
+func (r *Resync) InView() bool {
+	return r.Found || r.whole || (r.Target.Kind == FromTime && r.Seen > 0)
+}

@@ -1,0 +1,253 @@
+package position
+
+import "fluent-bit-docker-logs/capture/decode"
+
+// Trail is what a stream has consumed of late, in the order of the log: behind
+// an anchor that a read with an end has confirmed. What the Engine sends while
+// a log is followed is no copy of the log: Engine 20.10 sends records twice at
+// a log rotation and leaves out the rest of the file before, later ones skip
+// whole files when they are outrun. So a follow is only believed as far as the
+// next read with an end, and what that shows is compared with the trail.
+type Trail struct {
+	base     Anchor // of what lies before marks
+	Marks    []TrailMark
+	whole    bool // base is the log's beginning
+	Verified int  // so many of marks are confirmed, with everything before
+	Bytes    int  // about what the log holds of the others
+	replay   int  // which record, from 1 on, a double must equal next; 0 outside a replay
+	LastTS   [3]int64
+	highTS   [3]int64 // of what was consumed; more than lastTS since the clock stepped back
+}
+
+// TrailMark is a mark without a number.
+type TrailMark struct {
+	TS   int64
+	Hash uint64
+	Size uint32
+	std  uint8
+}
+
+func (m *Mark) Single() TrailMark {
+	return TrailMark{TS: m.TS, Hash: m.Hash, Size: m.Size, std: m.Std}
+}
+
+func (m *TrailMark) mark() Mark {
+	return Mark{TS: m.TS, Hash: m.Hash, Size: m.Size, Std: m.std, Count: 1}
+}
+
+const (
+	// TrailLength is how many records a trail holds at least, if there are so
+	// many: what can be compared with the log, and found to be sent twice.
+	TrailLength = 2048
+	trailSlack  = TrailLength / 4
+	// RecordOverhead is what a json-file record has around its text.
+	RecordOverhead = 85
+)
+
+// Start forgets all, unless the trail leads to p.
+func (t *Trail) Start(p *Position) {
+	a := &p.Anchor
+	newest := a.Newest()
+	switch n := len(t.Marks); {
+	case n > 0 && t.Marks[n-1] == newest.Single():
+		return
+	case n == 0 && t.base == *a:
+		t.whole = p.Kind == FromBeginning
+		return
+	}
+	*t = Trail{base: *a, Marks: t.Marks[:0], whole: p.Kind == FromBeginning}
+	for i := range a.N { // a double may be of any std stream, and older than the anchor
+		if ts := a.At(i).TS; ts != decode.Undated {
+			t.LastTS[decode.Stdout] = max(t.LastTS[decode.Stdout], ts)
+		}
+	}
+	t.LastTS[decode.Stderr] = t.LastTS[decode.Stdout]
+	t.highTS = t.LastTS
+}
+
+// Push adds a record that was consumed.
+func (t *Trail) Push(m *Mark) {
+	if n := len(t.Marks) - TrailLength; n >= trailSlack {
+		t.shorten(n)
+	}
+	t.Marks = append(t.Marks, m.Single())
+	if t.base.N == 0 && t.Verified == 0 && !t.whole {
+		t.Verified = 1 // the capture begins there
+	}
+	t.LastTS[m.Std], t.highTS[m.Std] = m.TS, max(t.highTS[m.Std], m.TS)
+	t.Bytes += int(m.Size) + RecordOverhead
+}
+
+// Insert adds a record at the place i that it has in the log.
+func (t *Trail) Insert(i int, m *Mark) {
+	t.Marks = append(t.Marks, TrailMark{})
+	copy(t.Marks[i+1:], t.Marks[i:])
+	t.Marks[i] = m.Single()
+}
+
+// shorten makes the first n marks part of the base. Where they were not
+// confirmed, they never will be.
+func (t *Trail) shorten(n int) {
+	for i := range t.Marks[:n] {
+		t.base.Push(t.Marks[i].mark())
+	}
+	t.whole = t.whole && n == 0
+	t.Marks = t.Marks[:copy(t.Marks, t.Marks[n:])]
+	t.Verified = max(0, t.Verified-n)
+	t.replay = max(0, t.replay-n)
+}
+
+// Untold says that nothing is confirmed since the log's beginning.
+func (t *Trail) Untold() bool { return t.whole && t.Verified == 0 && len(t.Marks) > 0 }
+
+// Unconfirmed is how many records were consumed since the last confirmation.
+func (t *Trail) Unconfirmed() int { return len(t.Marks) - t.Verified }
+
+// Confirm says that the log holds what the trail does, and nothing else.
+func (t *Trail) Confirm() { t.Verified, t.Bytes = len(t.Marks), 0 }
+
+// Forget keeps only the last n records, or as many as there are.
+func (t *Trail) Forget(n int) {
+	n = min(n, len(t.Marks))
+	*t = Trail{Marks: t.Marks[:copy(t.Marks, t.Marks[len(t.Marks)-n:])], LastTS: t.LastTS, highTS: t.highTS}
+}
+
+// PassOver gives up what could not be confirmed; in the log there may be some
+// of it still to come.
+func (t *Trail) PassOver(toCome bool) {
+	if !toCome {
+		t.Confirm()
+	}
+}
+
+// Leave is confirm where no record can be sent twice: only the end is kept.
+func (t *Trail) Leave() {
+	t.base = t.End()
+	*t = Trail{base: t.base, LastTS: t.LastTS, highTS: t.highTS}
+}
+
+// Confirmed is the anchor behind what is confirmed.
+func (t *Trail) Confirmed() Anchor { return t.UpTo(t.Verified) }
+
+// End is the anchor behind the newest record.
+func (t *Trail) End() Anchor { return t.UpTo(len(t.Marks)) }
+
+func (t *Trail) UpTo(n int) Anchor {
+	a := t.base
+	for i := range t.Marks[:n] {
+		a.Push(t.Marks[i].mark())
+	}
+	return a
+}
+
+// Find looks for a record from place i on, -1 if it is not there.
+func (t *Trail) Find(m TrailMark, i int) int {
+	for ; i < len(t.Marks); i++ {
+		if t.Marks[i] == m {
+			return i
+		}
+	}
+	return -1
+}
+
+// Place is where the trail has a record with which a log begins, the last of
+// what is confirmed or one behind it; -1 if nowhere, or if it is a piece of a line
+// that may be equal to the one before or behind.
+func (t *Trail) Place(m TrailMark) int {
+	i := t.Find(m, max(0, t.Verified-1))
+	if i < 0 || m.Size < decode.ChunkSize {
+		return i
+	}
+	next, before := i+1, i-1
+	for next < len(t.Marks) && t.Marks[next].std != m.std {
+		next++
+	}
+	for before >= 0 && t.Marks[before].std != m.std {
+		before--
+	}
+	if next == len(t.Marks) || t.Marks[next] == m || before < 0 || t.Marks[before] == m {
+		return -1
+	}
+	return i
+}
+
+// sighting is what is to be thought of a record that a follow sends.
+type sighting uint8
+
+const (
+	newRecord sighting = iota
+	DoubledRecord
+	PieceOfLine    // what is expected behind the piece of a long line that came last
+	DoubtfulRecord // only the log itself can tell
+)
+
+// See judges what the follow of an Engine sends that repeats itself: at a log
+// rotation it begins again at the beginning of a file that it has read already,
+// also between the pieces of a long line. Within one std stream timestamps
+// never run backwards but for a step of the clock, so only a record that is not
+// newer than all before is looked up. While what follows a double follows it
+// in the trail, too, it is a double. One that is not found may be older than the
+// trail, or the clock was set.
+func (t *Trail) See(e *decode.Entry) sighting {
+	if e.TS == decode.Undated { // equal ones may well be two
+		t.replay = 0
+		return newRecord
+	}
+	if t.replay == 0 && e.TS > t.highTS[e.Std] {
+		return newRecord
+	}
+	full := MarkOf(e)
+	m := full.Single()
+	if t.replay > 0 && t.Marks[t.replay-1] == m {
+		t.replayed(t.replay - 1)
+		return DoubledRecord
+	}
+	t.replay = 0
+	if e.TS > t.highTS[e.Std] {
+		return newRecord
+	}
+	i := len(t.Marks) - 1
+	for i >= 0 && t.Marks[i] != m {
+		i--
+	}
+	switch {
+	case i < 0 && e.TS > t.LastTS[e.Std]:
+		return newRecord
+	case i < 0 && t.goesOn(m):
+		return PieceOfLine
+	case i < 0:
+		return DoubtfulRecord
+	case !e.Newline && len(e.Text) >= decode.ChunkSize && t.newest(i):
+		return DoubtfulRecord // the pieces of a line may be equal
+	}
+	t.replayed(i)
+	return DoubledRecord
+}
+
+// goesOn says whether the last record of a std stream is a piece of a long line
+// that a record may go on with: all pieces have the time of the first.
+func (t *Trail) goesOn(m TrailMark) bool {
+	for i := len(t.Marks) - 1; i >= 0; i-- {
+		if last := t.Marks[i]; last.std == m.std {
+			return last.TS == m.TS && last.Size >= decode.ChunkSize
+		}
+	}
+	return false
+}
+
+// newest says whether no later record than the i-th is of its std stream.
+func (t *Trail) newest(i int) bool {
+	for _, m := range t.Marks[i+1:] {
+		if m.std == t.Marks[i].std {
+			return false
+		}
+	}
+	return true
+}
+
+// replayed follows the double of the i-th record.
+func (t *Trail) replayed(i int) {
+	if t.replay = i + 2; t.replay > len(t.Marks) {
+		t.replay = 0
+	}
+}
