@@ -34,7 +34,7 @@ const (
 // line longer than ChunkSize. text is valid until the buffer it was cut from
 // is read into again.
 type Entry struct {
-	Std     uint8 // stdout or stderr
+	Std     uint8 // Stdout or Stderr
 	Newline bool  // the record ended in a newline, which text no longer has
 	TS      int64 // nanoseconds since 1970, given by the Engine, or undated
 	Text    []byte

@@ -40,8 +40,10 @@ type Creations struct {
 	wd   int32
 }
 
+// ErrClosed is what a watcher says after Close.
 var ErrClosed = errors.New("inotify is closed")
 
+// New makes one, which passes events on once it runs.
 func New() (*Watcher, error) {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {

@@ -16,7 +16,7 @@ type Mark struct {
 	TS    int64  `json:"ts"`   // nanoseconds since 1970, or undated
 	Hash  uint64 `json:"hash"` // xxhash64 of the text without its line end
 	Size  uint32 `json:"size"` // of the text in bytes
-	Std   uint8  `json:"std"`  // stdout or stderr
+	Std   uint8  `json:"std"`  // Stdout or Stderr
 	Count uint32 `json:"run"`  // how many records the run has so far
 }
 
@@ -25,6 +25,7 @@ func (m *Mark) Same(o *Mark) bool {
 	return m.TS == o.TS && m.Hash == o.Hash && m.Size == o.Size && m.Std == o.Std
 }
 
+// MarkOf is the mark of one record.
 func MarkOf(e *decode.Entry) Mark {
 	return Mark{TS: e.TS, Hash: xxhash.Sum64(e.Text), Size: uint32(len(e.Text)), Std: e.Std, Count: 1}
 }

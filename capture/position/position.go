@@ -10,6 +10,7 @@ import (
 // Kind says how a position is to be found in a log.
 type Kind uint8
 
+// The kinds of positions.
 const (
 	FromBeginning Kind = iota // before the first record
 	FromTime                  // before the first record at or after a time
@@ -101,6 +102,7 @@ type Resync struct {
 	firstTS, lastTS int64 // of what was fed and has a time
 }
 
+// NewResync looks for target in a log of which at most limit records are sent.
 func NewResync(target *Position, limit int) *Resync {
 	r := &Resync{Target: target, Limit: limit, whole: limit == Everything, Depth: target.Anchor.N}
 	switch target.Kind {

@@ -27,6 +27,7 @@ type TrailMark struct {
 	std  uint8
 }
 
+// Single is the mark without its number.
 func (m *Mark) Single() TrailMark {
 	return TrailMark{TS: m.TS, Hash: m.Hash, Size: m.Size, std: m.Std}
 }
@@ -132,6 +133,7 @@ func (t *Trail) Confirmed() Anchor { return t.UpTo(t.Verified) }
 // End is the anchor behind the newest record.
 func (t *Trail) End() Anchor { return t.UpTo(len(t.Marks)) }
 
+// UpTo is the anchor behind the first n records.
 func (t *Trail) UpTo(n int) Anchor {
 	a := t.base
 	for i := range t.Marks[:n] {
@@ -171,11 +173,12 @@ func (t *Trail) Place(m TrailMark) int {
 	return i
 }
 
-// sighting is what is to be thought of a record that a follow sends.
-type sighting uint8
+// Sighting is what is to be thought of a record that a follow sends.
+type Sighting uint8
 
+// The judgements of See.
 const (
-	newRecord sighting = iota
+	NewRecord Sighting = iota
 	DoubledRecord
 	PieceOfLine    // what is expected behind the piece of a long line that came last
 	DoubtfulRecord // only the log itself can tell
@@ -188,13 +191,13 @@ const (
 // newer than all before is looked up. While what follows a double follows it
 // in the trail, too, it is a double. One that is not found may be older than the
 // trail, or the clock was set.
-func (t *Trail) See(e *decode.Entry) sighting {
+func (t *Trail) See(e *decode.Entry) Sighting {
 	if e.TS == decode.Undated { // equal ones may well be two
 		t.replay = 0
-		return newRecord
+		return NewRecord
 	}
 	if t.replay == 0 && e.TS > t.highTS[e.Std] {
-		return newRecord
+		return NewRecord
 	}
 	full := MarkOf(e)
 	m := full.Single()
@@ -204,7 +207,7 @@ func (t *Trail) See(e *decode.Entry) sighting {
 	}
 	t.replay = 0
 	if e.TS > t.highTS[e.Std] {
-		return newRecord
+		return NewRecord
 	}
 	i := len(t.Marks) - 1
 	for i >= 0 && t.Marks[i] != m {
@@ -212,7 +215,7 @@ func (t *Trail) See(e *decode.Entry) sighting {
 	}
 	switch {
 	case i < 0 && e.TS > t.LastTS[e.Std]:
-		return newRecord
+		return NewRecord
 	case i < 0 && t.goesOn(m):
 		return PieceOfLine
 	case i < 0:

@@ -51,7 +51,7 @@ type Task struct {
 
 	beatAt atomic.Int64 // when the last heartbeat was, on the clock of sinceStart; resting while none is due
 	retry  backoff.ExponentialBackOff
-	left   int // runs left behind; guarded by supervisor.mu
+	left   int // runs left behind; guarded by Supervisor.mu
 }
 
 // taskRun is one run of a task.
