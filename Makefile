@@ -23,7 +23,7 @@ SCRIPTS = $(shell find docker -name '*.sh') .ci/run
 export CGO_ENABLED = 1
 
 .DELETE_ON_ERROR:
-.PHONY: sim chaos help build run check test versions e2e soak lint bench up down .go .compose image-test clean
+.PHONY: sim chaos help build run check migrate test versions e2e soak lint bench up down .go .compose image-test clean
 
 help: ## list the targets (default)
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -52,6 +52,9 @@ run: build ## print the records of all containers as JSON lines until Ctrl-C, or
 
 check: | .go ## whether the values of a configuration are allowed, CONF=FILE: Fluent Bit's --dry-run does not look at them
 	@go run ./conf/check $(or $(CONF),$(error CONF=FILE says which configuration))
+
+migrate: | .go ## a DB that begins where Fluent Bit's tail has stopped in Docker's log files: TAIL=its DB, DB=FILE; CONTAINERS=DIRECTORY of the logs
+	@go run ./conf/migrate -tail $(or $(TAIL),$(error TAIL=FILE says which DB of tail)) -db $(or $(DB),$(error DB=FILE says what to write)) $(if $(CONTAINERS),-containers $(CONTAINERS))
 
 test: build ## every test with the race detector, on a real Engine and, where installed, a real Fluent Bit; ENGINE=28,29 or all
 ifdef ENGINE
