@@ -237,7 +237,7 @@ func (d *discovery) unanswered(seen *container, ran bool, err error) {
 	d.col.unanswered.Store(int64(len(d.mute)))
 	d.mu.Unlock()
 	d.col.metrics.discoveryErrors.WithLabelValues("inspect").Inc()
-	if say {
+	if tell {
 		d.log.Warn("a container could not be inspected, it is tried again", "container", c.Name, "id", shortID(c.ID), "error", err)
 	}
 	if !owed {
