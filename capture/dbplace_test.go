@@ -77,7 +77,11 @@ func TestPlaceThatCannotBeWritten(t *testing.T) {
 					return err == nil && strings.Contains(string(b), c.ID)
 				})
 				if stopped == "killed" {
-					a.waitFor("a journal", func() bool { _, err := os.Stat(opts["DB"] + ".journal"); return err == nil })
+					a.waitFor("the line to be in the journal, or in what follows it", func() bool {
+						b, _ := os.ReadFile(opts["DB"])
+						j, err := os.ReadFile(opts["DB"] + ".journal")
+						return err == nil && strings.Contains(string(b)+string(j), `"hash"`)
+					})
 					a.cancel()
 					<-a.done
 					a.stopped = true
