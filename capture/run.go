@@ -9,6 +9,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/supervise"
 )
 
@@ -28,6 +29,8 @@ func (s *stream) run(ctx context.Context) error {
 	retry := &backoff.ExponentialBackOff{InitialInterval: minRetry, Multiplier: 2, RandomizationFactor: 0.3, MaxInterval: maxRetry}
 	retry.Reset()
 	r := newReaders(s.col)
+	r.follow.trail = s.takeTrail()
+	defer func() { s.leaveTrail(r.follow.trail) }()
 	defer s.col.slots.give(s)
 	defer s.failsNot()
 	for {
@@ -51,6 +54,24 @@ func (s *stream) run(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// takeTrail is what the run before has left that was not compared with the log.
+func (s *stream) takeTrail() (t position.Trail) {
+	s.meta.Lock()
+	defer s.meta.Unlock()
+	t, s.trail = s.trail, position.Trail{}
+	return t
+}
+
+// leaveTrail leaves to the next run what was not compared with the log.
+func (s *stream) leaveTrail(t position.Trail) {
+	if t.Unconfirmed() == 0 {
+		return
+	}
+	s.meta.Lock()
+	defer s.meta.Unlock()
+	s.trail = t
 }
 
 // backOff follows a read that ended early, for a reason: it waits until it is

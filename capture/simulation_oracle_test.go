@@ -46,7 +46,7 @@ func (w *world) came(a *simAgent, r got) *wline {
 			return nil
 		}
 	case l == nil && flagged:
-		if o := &x.part[std]; strings.Contains(o.text, text) && text != "" {
+		if o := &x.part[std]; text != "" && isPart(o.text, text) {
 			o.fragment = true
 			return nil
 		}
@@ -103,11 +103,17 @@ func (x *written) find(std uint8, text string, ts int64, agent int) (found *wlin
 // whole looks for a line that a record is a part of, one that may be. mu is held.
 func (x *written) whole(std uint8, text string, ts int64, may func(*wline) bool) *wline {
 	for _, l := range x.lines[std] {
-		if (l.undated || ts >= l.lo && ts <= l.hi) && (strings.Contains(l.text, text) || withoutMiddle(l.text, text)) && may(l) {
+		if (l.undated || ts >= l.lo && ts <= l.hi) && isPart(l.text, text) && may(l) {
 			return l
 		}
 	}
 	return nil
+}
+
+// isPart says whether part is one of whole, or whole without something in its
+// middle.
+func isPart(whole, part string) bool {
+	return strings.Contains(whole, part) || withoutMiddle(whole, part)
 }
 
 // withoutMiddle says whether part is whole without something in its middle.

@@ -70,6 +70,7 @@ type stream struct {
 	perSec   float64                 // records per second as last measured; guarded by meta
 	filePath string                  // of the log file that is or was read; guarded by meta
 	fileEnd  decode.Place            // how far it was read; guarded by meta
+	trail    position.Trail          // of the run before, if there is something to be compared still; guarded by meta
 	turns    uint64                  // rotations; guarded by meta
 	ages     float64                 // seconds, at its rotations in all; guarded by meta
 	doing    string                  // guarded by meta
