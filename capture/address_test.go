@@ -160,7 +160,7 @@ func TestTLSIsAskedFor(t *testing.T) {
 			if c.TLS.On != test.on || c.TLS.Verify != test.verify || c.TLS.CA != test.ca {
 				t.Errorf("%+v", c.TLS)
 			}
-			api, err := newDockerAPI(&c)
+			api, err := newDockerAPI(engineOptions{host: c.DockerHost, tls: c.TLS})
 			must(t, err)
 			transport, err := api.transport()
 			must(t, err)

@@ -74,10 +74,6 @@ type Collector struct {
 	unsaved bool                      // guarded by mu: a save failed, or the set of containers changed
 }
 
-// maxOpens bounds how many logs are opened at the same time, so that a
-// restart does not fall upon the Engine with all streams at once.
-const maxOpens = 16
-
 // maxLooks bounds how many streams inspect their containers at the same time: at
 // a reconnect all do. It is more than maxOpens, because each that gets no answer
 // holds up one.
@@ -91,7 +87,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer, notify func())
 	if err != nil {
 		return nil, fmt.Errorf("asking for the host's name: %w", err)
 	}
-	api, err := newDockerAPI(&cfg)
+	api, err := newDockerAPI(engineOptions{host: cfg.DockerHost, tls: cfg.TLS, dial: cfg.dial, attrs: cfg.LogAttrs, timeout: cfg.callTimeout})
 	if err != nil {
 		return nil, err
 	}

@@ -61,14 +61,6 @@ type Config struct {
 	follows func(id string, old, next uint64) bool
 }
 
-// TLSConfig names the files for a tcp:// Engine that wants TLS.
-type TLSConfig struct {
-	On            bool // TLS is spoken
-	CA, Cert, Key string
-	Verify        bool
-	Skip          bool // the certificate is not verified unless the option says so
-}
-
 // Start says where the capture of a container begins that already ran when
 // the plugin was started for the first time.
 type Start struct {

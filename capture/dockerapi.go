@@ -26,42 +26,6 @@ import (
 
 // This file alone speaks to the Engine's client library.
 
-// container is what the capture knows of one container.
-type container struct {
-	ID     string // 64 hex digits
-	Name   string // without the leading slash
-	Image  string // as the container was created with
-	Labels map[string]string
-	Attrs  map[string]string // what its log options ask for, with Log_Attrs, after an inspect
-
-	// The rest is known after an inspect only.
-	TTY     bool
-	Running bool
-	Created int64 // nanoseconds since 1970
-	lastRun
-	SeenAt  int64  // when it was asked for, by our clock
-	Driver  string // log driver
-	LogPath string // of the json-file driver, as the Engine's host names it
-	MaxSize int64  // of one file of it, in bytes; 0 if there is no log rotation
-	MaxFile int    // how many files of it the Engine keeps
-	// AutoRemove: it is removed as soon as it stops, and its log with it.
-	AutoRemove bool
-
-	// UpperDir is the writable layer, where the Engine tells.
-	UpperDir string
-
-	// LongOver is known after a list only: it has not run for an hour.
-	LongOver bool
-}
-
-// lastRun is the last run of a container, as the Engine dates it: nanoseconds
-// since 1970, 0 if there was none. Two that differ are two runs; which of them
-// is the later one, a clock that steps would tell wrong.
-type lastRun struct {
-	StartedAt  int64 `json:"started,omitempty"`
-	FinishedAt int64 `json:"finished,omitempty"`
-}
-
 // Decisions the callers make by errors.Is.
 var (
 	errGone       = errors.New("the container is gone or being removed")
@@ -70,8 +34,24 @@ var (
 	errRefused    = errors.New("refused by the Engine, or by a proxy in front of it")
 )
 
-// callTimeout bounds a call that is answered at once by a healthy Engine.
-const callTimeout = 30 * time.Second
+const (
+	// callTimeout bounds a call that is answered at once by a healthy Engine.
+	callTimeout = 30 * time.Second
+	// probeTimeout bounds the question whether a stream is behind, and the
+	// opening of the log for a rotation.
+	probeTimeout = 10 * time.Second
+	// maxOpens bounds how many logs are opened at the same time, so that a
+	// restart does not fall upon the Engine with all streams at once.
+	maxOpens = 16
+)
+
+// TLSConfig names the files for a tcp:// Engine that wants TLS.
+type TLSConfig struct {
+	On            bool // TLS is spoken
+	CA, Cert, Key string
+	Verify        bool
+	Skip          bool // the certificate is not verified unless the option says so
+}
 
 // dockerAPI is the Engine's API, read only (GET and HEAD). Its client is
 // replaced by each connect, because a client never raises its API version
@@ -96,14 +76,24 @@ type engineInfo struct {
 	Clock   time.Duration // how much its clock is ahead of ours
 }
 
-func newDockerAPI(cfg *Config) (*dockerAPI, error) {
-	a := &dockerAPI{host: cfg.DockerHost, tls: cfg.TLS, dial: cfg.dial, attrs: cfg.LogAttrs, timeout: cmp.Or(cfg.callTimeout, callTimeout)}
+// engineOptions are those of a dockerAPI.
+type engineOptions struct {
+	host    string // as the option Docker_Host
+	tls     TLSConfig
+	dial    func(context.Context) (net.Conn, error) // nil: to host
+	attrs   bool                                    // log options are looked at
+	timeout time.Duration                           // of a list or an inspect; 0: callTimeout
+}
+
+// newDockerAPI makes a client; it sends nothing yet.
+func newDockerAPI(o engineOptions) (*dockerAPI, error) {
+	a := &dockerAPI{host: o.host, tls: o.tls, dial: o.dial, attrs: o.attrs, timeout: cmp.Or(o.timeout, callTimeout)}
 	cli, err := a.newClient()
 	if err != nil {
-		return nil, fmt.Errorf("option Docker_Host: value %q: %w", cfg.DockerHost, err)
+		return nil, fmt.Errorf("option Docker_Host: value %q: %w", o.host, err)
 	}
 	a.cli.Store(cli)
-	if strings.HasPrefix(cfg.DockerHost, "unix://") {
+	if strings.HasPrefix(o.host, "unix://") {
 		a.direct = &directConns{dial: func(ctx context.Context) (net.Conn, error) { return a.cli.Load().Dialer()(ctx) }}
 	}
 	return a, nil
@@ -273,15 +263,6 @@ func (a *dockerAPI) inspect(ctx context.Context, id string) (*container, error) 
 	return c, nil
 }
 
-// logKeeps is how many bytes of the log the Engine keeps at most, 0 if all or
-// if that is not known.
-func (c *container) logKeeps() int64 {
-	if c.Driver == "local" && c.MaxSize == 0 {
-		return 100e6 // its own default, about
-	}
-	return c.MaxSize * int64(c.MaxFile)
-}
-
 // fileLimits reads the options of the json-file driver as that does.
 func fileLimits(opts map[string]string) (maxSize int64, maxFile int) {
 	if n, err := units.FromHumanSize(opts["max-size"]); err == nil && n > 0 {
@@ -392,6 +373,14 @@ func classify(err error) error {
 		return mark(errEngineDown)
 	case errdefs.IsPermissionDenied(err), errdefs.IsUnauthorized(err):
 		return mark(errRefused)
+	}
+	return err
+}
+
+// cause is why a request of ours failed: our own reason if we cancelled it.
+func cause(ctx context.Context, err error) error {
+	if c := context.Cause(ctx); c != nil {
+		return c
 	}
 	return err
 }

@@ -319,14 +319,6 @@ func (f *followReader) records(ctx context.Context, s *stream, log *openLog, r *
 	}
 }
 
-// cause is why a request of ours failed: our own reason if we cancelled it.
-func cause(ctx context.Context, err error) error {
-	if c := context.Cause(ctx); c != nil {
-		return c
-	}
-	return err
-}
-
 // waitRoom waits a moment for room in the outbox.
 func (s *stream) waitRoom(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errBackpressure)

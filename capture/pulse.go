@@ -28,13 +28,8 @@ var (
 	errSilent = errors.New("the stream is silent while its log grows")
 )
 
-const (
-	// probeTimeout bounds the question whether a stream is behind, and the
-	// opening of the log for a rotation.
-	probeTimeout = 10 * time.Second
-	// settleTime is how long a stream may take to deliver what a probe has seen.
-	settleTime = time.Second
-)
+// settleTime is how long a stream may take to deliver what a probe has seen.
+const settleTime = time.Second
 
 // readOpen has r read while the stream's heartbeat goes on: a read that waits
 // for its log to be written to gives no sign by itself.

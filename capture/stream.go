@@ -137,8 +137,6 @@ func newStream(col *Collector, c *container, pos position.Position) *stream {
 	return s
 }
 
-func shortID(id string) string { return id[:min(12, len(id))] }
-
 // describe takes over what is newly known of the container.
 func (s *stream) describe(c *container) {
 	s.meta.Lock()
