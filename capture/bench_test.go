@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/testkit"
@@ -32,7 +33,7 @@ func benchStream(tb testing.TB) *stream {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = c.Close() })
-	return newStream(c, &container{ID: string(bytes.Repeat([]byte("ab"), 32)), Name: "shop-web-1", Image: "nginx:1.27",
+	return newStream(c, &container.Container{ID: string(bytes.Repeat([]byte("ab"), 32)), Name: "shop-web-1", Image: "nginx:1.27",
 		Labels: map[string]string{labelComposeProject: "shop", labelComposeService: "web"}}, position.Position{})
 }
 

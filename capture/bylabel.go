@@ -1,5 +1,7 @@
 package capture
 
+import "fluent-bit-docker-logs/capture/container"
+
 // Labels by which a container itself says how its log is to be captured, as
 // annotations do for Fluent Bit in Kubernetes.
 const (
@@ -11,14 +13,14 @@ const (
 const oddLabel = "the value of a label of the container is not understood, it is as if it had none"
 
 // optsOut says whether the container is to be left out.
-func (c *container) optsOut() bool {
+func (c *container.Container) optsOut() bool {
 	var out bool
 	return parseBool(&out, c.Labels[excludeLabel]) == nil && out
 }
 
 // heed takes over what the container's labels ask for, and says what of it is
 // not understood. out.mu is held.
-func (s *stream) heed(c *container) {
+func (s *stream) heed(c *container.Container) {
 	s.joinsTraces(s.col.cfg.Multiline)
 	if v, ok := c.Labels[multilineLabel]; ok {
 		var l languages

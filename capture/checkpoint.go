@@ -16,6 +16,7 @@ import (
 	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
 
+	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/say"
@@ -42,8 +43,8 @@ type checkpoint struct {
 // other is a container that is not captured.
 type other struct {
 	// Stopped: it is left out because it did not run; its last run was Last.
-	Stopped bool    `json:"stopped,omitempty"`
-	Last    lastRun `json:"last_run,omitzero"`
+	Stopped bool              `json:"stopped,omitempty"`
+	Last    container.LastRun `json:"last_run,omitzero"`
 	// Unwanted is when it was last seen not to be wanted, by the Engine's clock, in
 	// nanoseconds since 1970; 0 if that is not why.
 	Unwanted int64 `json:"unwanted,omitempty"`
@@ -208,7 +209,7 @@ func (f *checkpointFile) read() (*checkpoint, error) {
 			_, err = c.Position.position()
 		}
 		if err != nil {
-			f.log.Error("option DB: the position of a container cannot be understood; Start_From applies to it as at a first start", "file", f.path, "id", shortID(id), "error", err)
+			f.log.Error("option DB: the position of a container cannot be understood; Start_From applies to it as at a first start", "file", f.path, "id", container.ShortID(id), "error", err)
 			continue
 		}
 		cp.Containers[id] = c

@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/inotify"
 	"fluent-bit-docker-logs/capture/say"
 	"fluent-bit-docker-logs/capture/supervise"
@@ -167,8 +168,8 @@ func (c *Collector) Run(ctx context.Context) error {
 	defer c.watchFiles()()
 	defer c.pollers.wait()
 	d := newDiscovery(c)
-	d.start = func(ctr *container) { c.start(ctx, ctr, true) }
-	d.begin = func(ctr *container) { c.start(ctx, ctr, false) }
+	d.start = func(ctr *container.Container) { c.start(ctx, ctr, true) }
+	d.begin = func(ctr *container.Container) { c.start(ctx, ctr, false) }
 	d.look = func(id string) bool { return c.look(ctx, id) }
 	c.sup.Start(ctx, d.task)
 	if c.db != nil {

@@ -7,12 +7,13 @@ import (
 	"slices"
 	"time"
 
+	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // listing is an answer of the Engine to the question for all containers.
 type listing struct {
-	all    []*container
+	all    []*container.Container
 	before []string // what was known when it was asked: of what came since, the list says nothing
 	at     int64    // when it was asked, by the Engine's clock
 	err    error
@@ -33,7 +34,7 @@ func (d *discovery) known() []string {
 	ids := d.col.capturedIDs()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, m := range []map[string]*container{d.created, d.unwanted} {
+	for _, m := range []map[string]*container.Container{d.created, d.unwanted} {
 		ids = slices.AppendSeq(ids, maps.Keys(m))
 	}
 	return slices.AppendSeq(ids, maps.Keys(d.mute))
@@ -62,7 +63,7 @@ func (d *discovery) compare(ctx context.Context, l listing, all bool) {
 // compareOne compares one container of a list, with what is best known of it: the
 // list names an image as it is called now, and by its id once the name stands for
 // another.
-func (d *discovery) compareOne(ctx context.Context, c *container, at int64, first, all bool) {
+func (d *discovery) compareOne(ctx context.Context, c *container.Container, at int64, first, all bool) {
 	d.mu.Lock()
 	best := d.unwanted[c.ID]
 	_, mute := d.mute[c.ID]

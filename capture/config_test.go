@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"fluent-bit-docker-logs/capture/container"
 )
 
 func parse(opts map[string]string) (Config, error) {
@@ -78,7 +80,7 @@ func TestEveryOptionHasDefaultAndHelp(t *testing.T) {
 }
 
 func TestSelectors(t *testing.T) {
-	ctr := &container{ID: strings.Repeat("ab", 32), Name: "web-1", Image: "nginx:1.27", Labels: map[string]string{
+	ctr := &container.Container{ID: strings.Repeat("ab", 32), Name: "web-1", Image: "nginx:1.27", Labels: map[string]string{
 		labelComposeProject: "shop", labelComposeService: "web", "team": "blue", "Mixed.Case": "x",
 		"com.docker.swarm.service.name": "shop_web", "com.docker.stack.namespace": "shop"}}
 	for _, test := range []struct {
@@ -117,7 +119,7 @@ func TestSelectors(t *testing.T) {
 func TestOwnContainer(t *testing.T) {
 	id := strings.Repeat("0123456789abcdef", 4)
 	inside := "644 643 8:1 /var/lib/docker/containers/" + id + "/hostname /etc/hostname rw,relatime - ext4 /dev/sda1 rw\n"
-	is := func(mounts, cgroup string, c container) bool {
+	is := func(mounts, cgroup string, c container.Container) bool {
 		own := ownContainerIn(mounts, cgroup)
 		return own.is(&c)
 	}
@@ -125,30 +127,30 @@ func TestOwnContainer(t *testing.T) {
 	other := strings.Repeat("fedcba9876543210", 4)
 	for _, test := range []struct {
 		what, mounts, cgroup string
-		c                    container
+		c                    container.Container
 		want                 bool
 	}{
-		{"inside, no layers are known", "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n" + inside, "0::/\n", container{ID: id}, true},
-		{"another one", inside, "0::/\n", container{ID: other}, false},
-		{"the network of another", root + inside, "0::/\n", container{ID: other, UpperDir: "/var/lib/docker/overlay2/abc/diff"}, true},
-		{"whose network it is", root + inside, "0::/\n", container{ID: id, UpperDir: "/var/lib/docker/overlay2/def/diff"}, false},
-		{"cgroup v1", inside, "9:name=systemd:/docker/" + other + "\n0::/\n", container{ID: other}, true},
-		{"cgroup v1, whose network it is", inside, "9:name=systemd:/docker/" + other + "\n", container{ID: id}, false},
-		{"cgroup v2 of the host", inside, "0::/system.slice/docker-" + other + ".scope\n", container{ID: other}, true},
-		{"on the host", "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n", "0::/\n", container{ID: id}, false},
+		{"inside, no layers are known", "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n" + inside, "0::/\n", container.Container{ID: id}, true},
+		{"another one", inside, "0::/\n", container.Container{ID: other}, false},
+		{"the network of another", root + inside, "0::/\n", container.Container{ID: other, UpperDir: "/var/lib/docker/overlay2/abc/diff"}, true},
+		{"whose network it is", root + inside, "0::/\n", container.Container{ID: id, UpperDir: "/var/lib/docker/overlay2/def/diff"}, false},
+		{"cgroup v1", inside, "9:name=systemd:/docker/" + other + "\n0::/\n", container.Container{ID: other}, true},
+		{"cgroup v1, whose network it is", inside, "9:name=systemd:/docker/" + other + "\n", container.Container{ID: id}, false},
+		{"cgroup v2 of the host", inside, "0::/system.slice/docker-" + other + ".scope\n", container.Container{ID: other}, true},
+		{"on the host", "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n", "0::/\n", container.Container{ID: id}, false},
 	} {
 		if have := is(test.mounts, test.cgroup, test.c); have != test.want {
 			t.Errorf("%s: %v", test.what, have)
 		}
 	}
 	onHost := "700 25 0:50 / /var/lib/docker/containers/" + id + "/mounts/shm rw - tmpfs shm rw\n"
-	if is(onHost, "0::/\n", container{ID: id}) {
+	if is(onHost, "0::/\n", container.Container{ID: id}) {
 		t.Error("on the host")
 	}
 }
 
 func TestTagTemplate(t *testing.T) {
-	ctr := &container{ID: "abc", Name: "we b*", Image: "nginx", Labels: map[string]string{"com.docker.swarm.service.name": "shop_web"}}
+	ctr := &container.Container{ID: "abc", Name: "we b*", Image: "nginx", Labels: map[string]string{"com.docker.swarm.service.name": "shop_web"}}
 	for template, want := range map[string]string{
 		"":                        "",
 		"docker.<container_name>": "docker.we_b_",

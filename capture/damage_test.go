@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
 	"fluent-bit-docker-logs/capture/position"
@@ -380,7 +381,7 @@ func TestGapFoundAgain(t *testing.T) {
 	c := e.Run(dockertest.Container{Name: "web"})
 	a := startAgent(t, e.Host(), map[string]string{"Include": "name=nothing"})
 	a.connected()
-	s := newStream(a.col, &container{ID: c.ID, Name: "web"}, position.Position{})
+	s := newStream(a.col, &container.Container{ID: c.ID, Name: "web"}, position.Position{})
 	at := position.Anchor{N: 1, Marks: [position.AnchorDepth]position.Mark{{TS: 5, Std: decode.Stdout, Count: 1}}}
 	count := func() float64 { return testutil.ToFloat64(a.col.metrics.gaps) }
 	for i := range 3 {

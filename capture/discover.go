@@ -11,6 +11,7 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 
+	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/supervise"
 )
 
@@ -27,10 +28,10 @@ type discovery struct {
 	col   *Collector
 	log   *slog.Logger
 	task  *supervise.Task
-	start func(c *container)   // Collector.start, for the time of Run
-	begin func(c *container)   // the same where the list is all that is known
-	look  func(id string) bool // Collector.look, for the time of Run
-	said  string               // what was last said of the Engine
+	start func(c *container.Container) // Collector.start, for the time of Run
+	begin func(c *container.Container) // the same where the list is all that is known
+	look  func(id string) bool         // Collector.look, for the time of Run
+	said  string                       // what was last said of the Engine
 
 	selectors     sync.Once // it was said which match nothing
 	refusedEvents sync.Once // it was said
@@ -39,20 +40,20 @@ type discovery struct {
 	// created are containers that did not run yet when they were inspected. With
 	// what is known of them their log is opened at their start without another
 	// question: those that live for milliseconds are gone after it; guarded by mu.
-	created  map[string]*container
-	unwanted map[string]*container // by an inspect; guarded by mu
-	mute     map[string]mute       // containers that could not be inspected; guarded by mu
-	asking   inquiries             // guarded by mu
+	created  map[string]*container.Container
+	unwanted map[string]*container.Container // by an inspect; guarded by mu
+	mute     map[string]mute                 // containers that could not be inspected; guarded by mu
+	asking   inquiries                       // guarded by mu
 }
 
 // mute is a container that could not be inspected.
 type mute struct {
-	said time.Time  // when that was
-	owed *container // it is wanted, runs or ran, and has no stream: nil if it is not so
+	said time.Time            // when that was
+	owed *container.Container // it is wanted, runs or ran, and has no stream: nil if it is not so
 }
 
 func newDiscovery(c *Collector) *discovery {
-	d := &discovery{col: c, log: c.log, created: make(map[string]*container), unwanted: make(map[string]*container), mute: make(map[string]mute)}
+	d := &discovery{col: c, log: c.log, created: make(map[string]*container.Container), unwanted: make(map[string]*container.Container), mute: make(map[string]mute)}
 	d.asking.byID = make(map[string]*inquiry)
 	d.task = supervise.NewTask(taskDiscovery, c.log, d.run)
 	return d

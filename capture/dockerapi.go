@@ -21,6 +21,7 @@ import (
 	"github.com/docker/docker/client"
 	"github.com/docker/go-units"
 
+	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/position"
 )
 
@@ -189,17 +190,17 @@ func (a *dockerAPI) olderThan(version string) bool {
 }
 
 // list returns every container, running or not.
-func (a *dockerAPI) list(ctx context.Context) ([]*container, error) {
+func (a *dockerAPI) list(ctx context.Context) ([]*container.Container, error) {
 	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
 	sums, err := a.cli.Load().ContainerList(ctx, containertypes.ListOptions{All: true})
 	if err != nil {
 		return nil, fmt.Errorf("listing containers: %w", classify(err))
 	}
-	cs := make([]*container, 0, len(sums))
+	cs := make([]*container.Container, 0, len(sums))
 	for i := range sums {
 		s := &sums[i]
-		c := &container{ID: s.ID, Image: s.Image, Labels: s.Labels, Running: isRunning(s.State), Created: s.Created * 1e9, LongOver: longOver(s.Status)}
+		c := &container.Container{ID: s.ID, Image: s.Image, Labels: s.Labels, Running: isRunning(s.State), Created: s.Created * 1e9, LongOver: longOver(s.Status)}
 		for _, n := range s.Names {
 			// A linked container has further names of the form /other/alias.
 			if n = strings.TrimPrefix(n, "/"); !strings.Contains(n, "/") {
@@ -228,7 +229,7 @@ func longOver(status string) bool {
 }
 
 // inspect returns all that is known of one container.
-func (a *dockerAPI) inspect(ctx context.Context, id string) (*container, error) {
+func (a *dockerAPI) inspect(ctx context.Context, id string) (*container.Container, error) {
 	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
 	asked := time.Now()
@@ -239,7 +240,7 @@ func (a *dockerAPI) inspect(ctx context.Context, id string) (*container, error) 
 	if r.ContainerJSONBase == nil || r.Config == nil || r.State == nil || r.ID == "" {
 		return nil, errors.New("inspecting: the answer lacks parts")
 	}
-	c := &container{
+	c := &container.Container{
 		ID:      r.ID,
 		Name:    strings.TrimPrefix(r.Name, "/"),
 		Image:   r.Config.Image,
@@ -253,12 +254,12 @@ func (a *dockerAPI) inspect(ctx context.Context, id string) (*container, error) 
 		c.AutoRemove = r.HostConfig.AutoRemove
 		c.MaxSize, c.MaxFile = fileLimits(r.HostConfig.LogConfig.Config)
 		if a.attrs {
-			c.Attrs = logAttrs(c, r.Image, r.HostConfig.LogConfig.Config, r.Config.Env)
+			c.Attrs = container.AttrsOf(c, r.Image, r.HostConfig.LogConfig.Config, r.Config.Env)
 		}
 	}
 	c.UpperDir = r.GraphDriver.Data["UpperDir"]
 	c.Created = parseEngineTime(r.Created)
-	c.lastRun = lastRun{parseEngineTime(r.State.StartedAt), parseEngineTime(r.State.FinishedAt)}
+	c.LastRun = container.LastRun{parseEngineTime(r.State.StartedAt), parseEngineTime(r.State.FinishedAt)}
 	c.SeenAt = asked.UnixNano()
 	return c, nil
 }
@@ -311,9 +312,9 @@ func (a *dockerAPI) openLogs(ctx context.Context, id string, opts containertypes
 
 // action is a container event that the capture acts on.
 type action struct {
-	name string     // create, start, kill, die, destroy, rename
-	ctr  *container // as far as the event tells
-	at   int64      // by the Engine's clock, nanoseconds since 1970
+	name string               // create, start, kill, die, destroy, rename
+	ctr  *container.Container // as far as the event tells
+	at   int64                // by the Engine's clock, nanoseconds since 1970
 }
 
 // watch subscribes to container events since a moment of the Engine's clock.
@@ -341,7 +342,7 @@ func (a *dockerAPI) watch(ctx context.Context, since time.Time) (wait func(f fun
 			select {
 			case m := <-msgs:
 				if m.Type == events.ContainerEventType && m.Actor.ID != "" {
-					f(action{string(m.Action), &container{
+					f(action{string(m.Action), &container.Container{
 						ID:     m.Actor.ID,
 						Name:   strings.TrimPrefix(m.Actor.Attributes["name"], "/"),
 						Image:  m.Actor.Attributes["image"],

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/docker/enginetest"
 )
 
@@ -127,7 +128,7 @@ func TestEngineShortLived(t *testing.T) {
 		}
 		for id, lines := range ids {
 			if lines != 1 {
-				t.Errorf("%s: %d lines", shortID(id), lines)
+				t.Errorf("%s: %d lines", container.ShortID(id), lines)
 			}
 		}
 		if len(ids)+missed() != n {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
 	"fluent-bit-docker-logs/capture/position"
@@ -79,7 +80,7 @@ func TestLongLinesLeaveNoMemory(t *testing.T) {
 	o := s.col.out
 	piece := []byte(strings.Repeat("x", decode.ChunkSize))
 	for i := range 20 {
-		one := newStream(s.col, &container{ID: fmt.Sprint(i)}, position.Position{})
+		one := newStream(s.col, &container.Container{ID: fmt.Sprint(i)}, position.Position{})
 		o.mu.Lock()
 		for std := range uint8(3) {
 			for range 2 {

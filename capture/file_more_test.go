@@ -12,6 +12,7 @@ import (
 
 	"fluent-bit-docker-logs/capture/dockertest"
 
+	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/testkit"
 )
@@ -30,7 +31,7 @@ func jsonFile(tb testing.TB, n int) string {
 // batches.
 func wholeFile(tb testing.TB, n int) (read func()) {
 	s := benchStream(tb)
-	s.describe(&container{ID: s.id, Name: "shop-web-1", Image: "nginx:1.27", Driver: "json-file", LogPath: jsonFile(tb, n)})
+	s.describe(&container.Container{ID: s.id, Name: "shop-web-1", Image: "nginx:1.27", Driver: "json-file", LogPath: jsonFile(tb, n)})
 	return func() {
 		s.pos = position.Position{}
 		if err := newReaders(s.col).file.read(tb.Context(), s, false); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
 	"fluent-bit-docker-logs/capture/inotify"
@@ -286,7 +287,7 @@ func TestRemovedContainerIsReadToItsEnd(t *testing.T) {
 func TestFilesRemovedBehindTheEnd(t *testing.T) {
 	s := benchStream(t)
 	path := jsonFile(t, 100)
-	s.describe(&container{ID: s.id, Name: "shop-web-1", Driver: "json-file", LogPath: path})
+	s.describe(&container.Container{ID: s.id, Name: "shop-web-1", Driver: "json-file", LogPath: path})
 	w, err := inotify.New()
 	must(t, err)
 	defer w.Close()

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/say"
 	"fluent-bit-docker-logs/capture/supervise"
 )
@@ -23,11 +24,11 @@ type inquiries struct {
 
 // inquiry is one container that is to be inspected.
 type inquiry struct {
-	seen   *container // what is known of it
-	ran    bool       // it did run
-	listed bool       // it runs, by the list alone
-	again  bool       // something happened during the inspect
-	slow   bool       // another goroutine has taken its place
+	seen   *container.Container // what is known of it
+	ran    bool                 // it did run
+	listed bool                 // it runs, by the list alone
+	again  bool                 // something happened during the inspect
+	slow   bool                 // another goroutine has taken its place
 }
 
 const (
@@ -40,7 +41,7 @@ const (
 // inquire has a container inspected and done what its state asks for. ran says
 // that one that is gone by now did run, listed that it runs though no event said
 // so.
-func (d *discovery) inquire(ctx context.Context, seen *container, ran, listed bool) {
+func (d *discovery) inquire(ctx context.Context, seen *container.Container, ran, listed bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	q := d.asking.byID[seen.ID]
@@ -157,7 +158,7 @@ func (d *discovery) settle(ctx context.Context) {
 //	                 reads what the log gained
 //	removed          its stream ends itself        it is missed if it ran
 //	no answer        its stream finds out          start one if it runs, which finds out
-func (d *discovery) refresh(ctx context.Context, seen *container, ran, listed bool) {
+func (d *discovery) refresh(ctx context.Context, seen *container.Container, ran, listed bool) {
 	id, at := seen.ID, d.col.engineNow()
 	c, err := d.col.api.inspect(ctx, id)
 	switch {
@@ -192,7 +193,7 @@ func (d *discovery) refresh(ctx context.Context, seen *container, ran, listed bo
 		return
 	}
 	if !c.Running && !d.col.ranSince(c) {
-		d.col.leaveOut(id, other{Stopped: true, Last: c.lastRun})
+		d.col.leaveOut(id, other{Stopped: true, Last: c.LastRun})
 		if c.StartedAt == 0 {
 			d.mu.Lock()
 			d.created[id] = c
@@ -221,7 +222,7 @@ func (d *discovery) notMute(id string) {
 // its capture begins is noted if it runs, or ran: that may be known no more once it
 // can be inspected. Of one that runs enough is known to begin with: its stream asks
 // again, in its own time.
-func (d *discovery) unanswered(seen *container, ran bool, err error) {
+func (d *discovery) unanswered(seen *container.Container, ran bool, err error) {
 	c := *seen
 	owed := (c.Running || ran) && d.col.captured(c.ID) == nil && d.col.wanted(&c)
 	d.mu.Lock()
@@ -238,7 +239,7 @@ func (d *discovery) unanswered(seen *container, ran bool, err error) {
 	d.mu.Unlock()
 	d.col.metrics.discoveryErrors.WithLabelValues("inspect").Inc()
 	if tell {
-		d.log.Warn("a container could not be inspected, it is tried again", "container", c.Name, "id", shortID(c.ID), "error", err)
+		d.log.Warn("a container could not be inspected, it is tried again", "container", c.Name, "id", container.ShortID(c.ID), "error", err)
 	}
 	if !owed {
 		return
@@ -250,6 +251,6 @@ func (d *discovery) unanswered(seen *container, ran bool, err error) {
 }
 
 // missed says that a container was removed that had no stream.
-func (d *discovery) missed(c *container) {
-	d.col.reportMissed(d.log.With("container", c.Name, "id", shortID(c.ID)), c)
+func (d *discovery) missed(c *container.Container) {
+	d.col.reportMissed(d.log.With("container", c.Name, "id", container.ShortID(c.ID)), c)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/dockertest"
 )
 
@@ -295,7 +296,7 @@ func TestReadBeforeARestartIsNotMissed(t *testing.T) {
 	id := strings.Repeat("0123456789abcdef", 4)
 	e.Emit(dockertest.Event{Action: "die", ID: id, Attributes: map[string]string{"name": "short"}}) // it ran, and ended now
 	a.waitFor("the container that was missed", func() bool {
-		return strings.Contains(a.log.String(), "its lines are lost\" container=short id="+shortID(id))
+		return strings.Contains(a.log.String(), "its lines are lost\" container=short id="+container.ShortID(id))
 	})
 	a.stop()
 	if n := testutil.ToFloat64(a.col.metrics.missed); n != 1 {

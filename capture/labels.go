@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"fluent-bit-docker-logs/capture/container"
 )
 
 // shortNames are the labels that people group containers by, with the name by
@@ -56,7 +58,7 @@ type labelChoice struct {
 func (l *labelChoice) none() bool { return len(l.globs)+len(l.short) == 0 }
 
 // matchAny says whether the container has such a label.
-func (l *labelChoice) matchAny(c *container) bool {
+func (l *labelChoice) matchAny(c *container.Container) bool {
 	for name := range c.Labels {
 		if l.globs.match(name) {
 			return true
@@ -172,7 +174,7 @@ func accessible(name string) string {
 }
 
 // chosen are the container's labels that match, by name.
-func (l *labelChoice) chosen(c *container) map[string]string {
+func (l *labelChoice) chosen(c *container.Container) map[string]string {
 	if len(l.globs) == 0 {
 		return nil
 	}

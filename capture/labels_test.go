@@ -7,13 +7,14 @@ import (
 	"strings"
 	"testing"
 
+	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
 )
 
 // fieldsWith returns what a record of a container has besides what every record
 // has, and what was logged.
-func fieldsWith(t *testing.T, c *container, opts map[string]string) (fields map[string]string, said string) {
+func fieldsWith(t *testing.T, c *container.Container, opts map[string]string) (fields map[string]string, said string) {
 	t.Helper()
 	var log bytes.Buffer
 	s := benchStream(t)
@@ -56,7 +57,7 @@ func TestLabelKeys(t *testing.T) {
 		"dotted": {"label.team": "blue", "label.app.tier": "front", "label.org.example/é": "x", "attr.tag": "web", "attr.A-B": "1"},
 	} {
 		maps.Copy(want, short)
-		c := &container{Name: "web", Labels: labels, Attrs: map[string]string{"tag": "web", "A-B": "1"}}
+		c := &container.Container{Name: "web", Labels: labels, Attrs: map[string]string{"tag": "web", "A-B": "1"}}
 		have, said := fieldsWith(t, c, map[string]string{"Labels": choice, "Label_Keys": form})
 		if !maps.Equal(have, want) || said != "" {
 			t.Errorf("%s: have %v, want %v; said %q", form, have, want, said)
@@ -69,7 +70,7 @@ func TestLabelsThatMeet(t *testing.T) {
 		{map[string]string{"a.b": "dot", "a-b": "dash", "a_b": "itself"}, map[string]string{"label_a_b": "itself"}},
 		{map[string]string{"a.b": "dot", "a-b": "dash", "b": "x"}, map[string]string{"label_a_b": "dash", "label_b": "x"}},
 	} {
-		have, said := fieldsWith(t, &container{Labels: test.labels}, map[string]string{"Labels": "*"})
+		have, said := fieldsWith(t, &container.Container{Labels: test.labels}, map[string]string{"Labels": "*"})
 		if !maps.Equal(have, test.want) {
 			t.Errorf("%v: %v, not %v", test.labels, have, test.want)
 		}
@@ -77,7 +78,7 @@ func TestLabelsThatMeet(t *testing.T) {
 			t.Errorf("%v: said %q", test.labels, said)
 		}
 		for form, keys := range map[string]int{"map": len(test.labels), "dotted": len(test.labels)} {
-			if have, said := fieldsWith(t, &container{Labels: test.labels}, map[string]string{"Labels": "*", "Label_Keys": form}); len(have) != keys || said != "" {
+			if have, said := fieldsWith(t, &container.Container{Labels: test.labels}, map[string]string{"Labels": "*", "Label_Keys": form}); len(have) != keys || said != "" {
 				t.Errorf("%s: %v, said %q", form, have, said)
 			}
 		}
@@ -100,7 +101,7 @@ func TestLogAttrs(t *testing.T) {
 			have := a.waitRecords(1)[0].Fields
 			for key, want := range map[string]string{
 				"attr_team": "blue", "attr_app_tier": "front", "attr_REGION": "eu", "attr_stage": "env", "attr_other": "", "attr_SECRET": "", "attr_odd": "",
-				"attr_tag": "nginx:1/web/" + shortID(c.ID) + " {{json .Config}}",
+				"attr_tag": "nginx:1/web/" + container.ShortID(c.ID) + " {{json .Config}}",
 			} {
 				if have[key] != want {
 					t.Errorf("%s is %q, not %q", key, have[key], want)
@@ -108,7 +109,7 @@ func TestLogAttrs(t *testing.T) {
 			}
 		})
 	}
-	if have, _ := fieldsWith(t, &container{}, map[string]string{"Log_Attrs": "on"}); len(have) != 0 {
+	if have, _ := fieldsWith(t, &container.Container{}, map[string]string{"Log_Attrs": "on"}); len(have) != 0 {
 		t.Errorf("without any: %v", have)
 	}
 }

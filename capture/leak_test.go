@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/dockertest"
 	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/supervise"
@@ -270,7 +271,7 @@ func TestNoBodyIsLost(t *testing.T) {
 			c.Stdout(sequence("out", 0, 2000)...)
 			a := startAgent(t, e.Host(), map[string]string{"Include": "name=nothing"})
 			a.connected()
-			s := newStream(a.col, &container{ID: c.ID, Name: "web"}, position.Position{})
+			s := newStream(a.col, &container.Container{ID: c.ID, Name: "web"}, position.Position{})
 			before := a.settled(0)
 			connections := a.col.api.connections()
 			for range 5 {

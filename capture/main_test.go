@@ -18,6 +18,7 @@ import (
 
 	"fluent-bit-docker-logs/docker/enginetest"
 
+	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/testkit"
 )
 
@@ -345,7 +346,7 @@ func (a *agent) waitRecords(n int) []got {
 // waitTexts waits for n lines of one container and std stream.
 func (a *agent) waitTexts(id, std string, n int) {
 	a.t.Helper()
-	a.wait(fmt.Sprintf("%d lines of %s", n, shortID(id)), func(rs []got) bool {
+	a.wait(fmt.Sprintf("%d lines of %s", n, container.ShortID(id)), func(rs []got) bool {
 		return len(textsOf(rs, id, std)) >= n
 	})
 }

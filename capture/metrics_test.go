@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	dto "github.com/prometheus/client_model/go"
 
+	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/dockertest"
 	"fluent-bit-docker-logs/capture/say"
 )
@@ -267,7 +268,7 @@ func TestPageInABrowser(t *testing.T) {
 		"--user-data-dir="+t.TempDir(), "--virtual-time-budget=5000", "--dump-dom", "http://"+addr+"/")
 	dom, err := cmd.Output()
 	must(t, err)
-	for _, want := range []string{`class="good">ready<`, ">web&lt;b&gt;<", shortID(c.ID) + "<", ">1234<", ">follow<", ">nothing was lost<"} {
+	for _, want := range []string{`class="good">ready<`, ">web&lt;b&gt;<", container.ShortID(c.ID) + "<", ">1234<", ">follow<", ">nothing was lost<"} {
 		if !strings.Contains(string(dom), want) {
 			t.Errorf("the page lacks %q:\n%s", want, dom)
 		}

@@ -3,6 +3,7 @@ package capture
 import (
 	"time"
 
+	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/position"
 )
 
@@ -57,7 +58,7 @@ func (c *Collector) leaveOut(id string, o other) {
 
 // existed notes of a container that the first list shows, before it is looked
 // at, that it is not new.
-func (c *Collector) existed(ctr *container) {
+func (c *Collector) existed(ctr *container.Container) {
 	c.mu.Lock()
 	_, there := c.others[ctr.ID]
 	first := !c.listed && ctr.Created < c.startAt && !there && c.streams.byID[ctr.ID] == nil
@@ -95,21 +96,21 @@ func (c *Collector) allListed() {
 
 // isNew says whether a container that is not captured was created since the
 // first start. c.mu is held.
-func (c *Collector) isNew(ctr *container) bool {
+func (c *Collector) isNew(ctr *container.Container) bool {
 	_, there := c.others[ctr.ID]
 	return !there && (c.listed || ctr.Created >= c.startAt)
 }
 
 // ranSince says whether a container that does not run, and is not captured, has
 // run since the first start, or has a position in the checkpoint.
-func (c *Collector) ranSince(ctr *container) bool {
+func (c *Collector) ranSince(ctr *container.Container) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, saved := c.loaded[ctr.ID]; saved {
 		return true
 	}
 	if before := c.others[ctr.ID]; before.Stopped {
-		return before.Last != ctr.lastRun
+		return before.Last != ctr.LastRun
 	}
 	return ctr.StartedAt != 0 && (c.isNew(ctr) || ctr.StartedAt >= c.startAt)
 }
@@ -124,7 +125,7 @@ func (c *Collector) ranSince(ctr *container) bool {
 //	ran already                         where Start_From says
 //
 // c.mu is held.
-func (c *Collector) startPosition(ctr *container) position.Position {
+func (c *Collector) startPosition(ctr *container.Container) position.Position {
 	if saved, ok := c.loaded[ctr.ID]; ok {
 		if p, err := saved.Position.position(); err == nil {
 			return p
@@ -136,7 +137,7 @@ func (c *Collector) startPosition(ctr *container) position.Position {
 		return position.Position{Kind: position.FromTime, TS: before.Unwanted}
 	case c.isNew(ctr), c.cfg.StartFrom.Kind == StartBeginning, before.Stopped && before.Last.StartedAt == 0:
 		return position.Position{Kind: position.FromBeginning}
-	case before.Stopped && before.Last != ctr.lastRun:
+	case before.Stopped && before.Last != ctr.LastRun:
 		// Its lines are dated by one clock; what that has done in between, a run
 		// that begins before the end of the one before tells.
 		from := max(before.Last.StartedAt, before.Last.FinishedAt) + 1
@@ -158,7 +159,7 @@ func (c *Collector) startPosition(ctr *container) position.Position {
 
 // reserve notes where the capture of a container begins that is wanted, and cannot
 // be begun yet.
-func (c *Collector) reserve(ctr *container) {
+func (c *Collector) reserve(ctr *container.Container) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	_, ok := c.loaded[ctr.ID]

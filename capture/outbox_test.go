@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
 	"fluent-bit-docker-logs/capture/position"
@@ -43,7 +44,7 @@ func TestBackPressure(t *testing.T) {
 func TestNextAppendedAck(t *testing.T) {
 	o := newOutbox(1<<10, 1<<20, func() {})
 	col := &Collector{cfg: &Config{Stdout: true, Stderr: true, MaxLineSize: 1 << 20, LogKey: "log"}, out: o}
-	s := &stream{col: col, tmpl: newRecordTemplate(col.cfg, &container{ID: "id"}, "host")}
+	s := &stream{col: col, tmpl: newRecordTemplate(col.cfg, &container.Container{ID: "id"}, "host")}
 	write := func(n int) {
 		for range n {
 			s.accept(&decode.Entry{Std: decode.Stdout, Newline: true, TS: s.pos.Anchor.Newest().TS + 1, Text: []byte("line")})
@@ -86,7 +87,7 @@ func TestNextAppendedAck(t *testing.T) {
 func TestRefusedComesAgain(t *testing.T) {
 	o := newOutbox(200, 1<<20, func() {})
 	col := &Collector{cfg: &Config{Stdout: true, Stderr: true, MaxLineSize: 1 << 20, LogKey: "log"}, out: o}
-	s := &stream{col: col, tmpl: newRecordTemplate(col.cfg, &container{ID: "id"}, "host")}
+	s := &stream{col: col, tmpl: newRecordTemplate(col.cfg, &container.Container{ID: "id"}, "host")}
 	for i := range 30 {
 		s.accept(&decode.Entry{Std: decode.Stdout, Newline: true, TS: s.pos.Anchor.Newest().TS + 1, Text: []byte{byte('a' + i)}})
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/dockertest"
 )
 
@@ -92,7 +93,7 @@ func TestMaxStreams(t *testing.T) {
 func TestSlots(t *testing.T) {
 	newOne := func(rm bool) *stream {
 		s := benchStream(t)
-		s.describe(&container{ID: s.id, Name: "x", AutoRemove: rm})
+		s.describe(&container.Container{ID: s.id, Name: "x", AutoRemove: rm})
 		return s
 	}
 	a, b, c, rm := newOne(false), newOne(false), newOne(false), newOne(true)

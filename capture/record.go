@@ -6,6 +6,7 @@ import (
 
 	"github.com/tinylib/msgp/msgp"
 
+	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/decode"
 )
 
@@ -32,7 +33,7 @@ type recordTemplate struct {
 }
 
 // newRecordTemplate encodes what cfg wants to know of the container.
-func newRecordTemplate(cfg *Config, c *container, host string) *recordTemplate {
+func newRecordTemplate(cfg *Config, c *container.Container, host string) *recordTemplate {
 	fields := []field{
 		{key: "container_id", value: c.ID},
 		{key: "container_name", value: c.Name},

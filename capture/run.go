@@ -8,6 +8,7 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 
+	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/supervise"
@@ -165,10 +166,10 @@ func (s *stream) readOnce(ctx context.Context, r *readers) (done bool, err error
 
 // endOf follows a read to the end of the log of a run that is over. What stands
 // there incomplete may be the next run's, which goes on with it.
-func (s *stream) endOf(ctx context.Context, c *container) (done bool, err error) {
+func (s *stream) endOf(ctx context.Context, c *container.Container) (done bool, err error) {
 	if s.incomplete() {
 		later, err := s.inspect(ctx)
-		if err != nil && !errors.Is(err, errGone) || err == nil && later.lastRun != c.lastRun {
+		if err != nil && !errors.Is(err, errGone) || err == nil && later.LastRun != c.LastRun {
 			return false, err
 		}
 	}
@@ -181,7 +182,7 @@ func (s *stream) endOf(ctx context.Context, c *container) (done bool, err error)
 
 // inspect returns the container as it is now. What discovery has just learned
 // of it will do: a container may live for milliseconds only.
-func (s *stream) inspect(ctx context.Context) (c *container, err error) {
+func (s *stream) inspect(ctx context.Context) (c *container.Container, err error) {
 	s.meta.Lock()
 	c, fresh := s.ctr, s.fresh
 	s.fresh = false
@@ -229,7 +230,7 @@ func (s *stream) reportMissed() (torn bool) {
 	return true
 }
 
-func (c *Collector) reportMissed(log *slog.Logger, ctr *container) {
+func (c *Collector) reportMissed(log *slog.Logger, ctr *container.Container) {
 	if !c.missed.Add(ctr.ID) {
 		return
 	}

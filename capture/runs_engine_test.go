@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/docker/enginetest"
 )
 
@@ -70,7 +71,7 @@ func TestEngineShortRuns(t *testing.T) {
 					written = append(written, l.Text)
 				}
 				if len(written) != n {
-					t.Errorf("%s has %d lines, %d were written", shortID(c.ID), len(written), n)
+					t.Errorf("%s has %d lines, %d were written", container.ShortID(c.ID), len(written), n)
 				}
 				checkSequence(t, name, written, a.texts(c.ID, "stdout"))
 			}

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/gobwas/glob"
+
+	"fluent-bit-docker-logs/capture/container"
 )
 
 var selectorKeys = "name (the default), id, image, " + shortNameList("", "") + ", label.KEY"
@@ -26,7 +28,7 @@ type selector struct {
 type selectors []selector
 
 // match says whether any selector matches the container.
-func (ss selectors) match(c *container) bool {
+func (ss selectors) match(c *container.Container) bool {
 	for _, s := range ss {
 		if v, ok := s.value(c); ok && s.glob.Match(v) {
 			return true
@@ -35,7 +37,7 @@ func (ss selectors) match(c *container) bool {
 	return false
 }
 
-func (s selector) value(c *container) (string, bool) {
+func (s selector) value(c *container.Container) (string, bool) {
 	switch s.key {
 	case "name":
 		return c.Name, true
@@ -117,7 +119,7 @@ func possible(key, pattern string) error {
 }
 
 // unmatched are the selectors that match none of the containers, as written.
-func (ss selectors) unmatched(all []*container) (texts []string) {
+func (ss selectors) unmatched(all []*container.Container) (texts []string) {
 	for _, s := range ss {
 		one := selectors{s}
 		if !slices.ContainsFunc(all, one.match) {
@@ -129,7 +131,7 @@ func (ss selectors) unmatched(all []*container) (texts []string) {
 
 // sayUnmatched says which selectors match none of the containers that there are
 // at the start: they may be meant for others, or be misspelt.
-func (c *Collector) sayUnmatched(all []*container) {
+func (c *Collector) sayUnmatched(all []*container.Container) {
 	if len(all) == 0 {
 		return
 	}
@@ -198,7 +200,7 @@ func (c *Config) byImage() bool {
 }
 
 // wanted says whether the container's log is to be captured.
-func (c *Config) wanted(ctr *container, self string) bool {
+func (c *Config) wanted(ctr *container.Container, self string) bool {
 	if c.ExcludeSelf && self != "" && ctr.ID == self {
 		return false
 	}

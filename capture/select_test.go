@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/dockertest"
 )
 
@@ -33,7 +34,7 @@ func TestSelectorsThatMatchNothing(t *testing.T) {
 
 // Ids may be shortened, and braces hold commas.
 func TestSelectorForms(t *testing.T) {
-	ctr := &container{ID: strings.Repeat("0123456789ab", 5) + "0123", Name: "web-1", Image: "reg:5000/shop/web:1", Labels: map[string]string{"note": `"a b"; ^c$`}}
+	ctr := &container.Container{ID: strings.Repeat("0123456789ab", 5) + "0123", Name: "web-1", Image: "reg:5000/shop/web:1", Labels: map[string]string{"note": `"a b"; ^c$`}}
 	for include, want := range map[string]bool{
 		"id=0123456789ab": true, "id=0123456789ac": false, "id=" + ctr.ID: true, "id=" + ctr.ID[:63]: true, "id=0123456789ab*": true,
 		"{web,db}-*": true, "{api,db}-*": false, "db-*, {web,x}-1 ,y": true, "[wx]eb-*": true, "[!w]eb-*": false,

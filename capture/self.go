@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"sync/atomic"
+
+	"fluent-bit-docker-logs/capture/container"
 )
 
 // ownContainer is what is known of the container that this process runs in. Its
@@ -69,7 +71,7 @@ func (o *ownContainer) get() string {
 
 // is says whether c, as inspected, is the own container. Where an Engine names no
 // layers the mounts are all there is.
-func (o *ownContainer) is(c *container) bool {
+func (o *ownContainer) is(c *container.Container) bool {
 	if id := o.get(); id != "" || o.maybe == "" {
 		return id != "" && id == c.ID
 	}
@@ -86,12 +88,12 @@ func layer(dir string) string {
 }
 
 // recognise says, once, that an inspected container is the own one.
-func (c *Collector) recognise(ctr *container) {
+func (c *Collector) recognise(ctr *container.Container) {
 	if !c.own.is(ctr) {
 		return
 	}
 	if !c.saidOwn.Swap(true) {
-		c.log.Info("the own container is left out (Exclude_Self)", "container", ctr.Name, "id", shortID(ctr.ID))
+		c.log.Info("the own container is left out (Exclude_Self)", "container", ctr.Name, "id", container.ShortID(ctr.ID))
 	}
 	c.own.id.Store(&ctr.ID)
 }

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/say"
@@ -55,10 +56,10 @@ type stream struct {
 	outrunAt atomic.Int64
 
 	meta     sync.Mutex
-	ctr      *container              // guarded by meta
+	ctr      *container.Container    // guarded by meta
 	fresh    bool                    // ctr is as good as a new inspect; guarded by meta
 	read     bool                    // the log was opened once; guarded by meta
-	ended    lastRun                 // whose log was read to its end; guarded by meta
+	ended    container.LastRun       // whose log was read to its end; guarded by meta
 	cancel   context.CancelCauseFunc // of the present read; guarded by meta
 	synced   time.Time               // when the present opening of the log had found its position, zero before; guarded by meta
 	opening  time.Time               // since when that is looked for; guarded by meta
@@ -122,14 +123,14 @@ type gapAt struct {
 }
 
 // newStream makes the stream of a container that was just inspected.
-func newStream(col *Collector, c *container, pos position.Position) *stream {
+func newStream(col *Collector, c *container.Container, pos position.Position) *stream {
 	s := &stream{
 		id:      c.ID,
 		col:     col,
 		poke:    make(chan struct{}, 1),
 		trouble: say.Trouble{What: "reading the log"},
 	}
-	s.log = s.last.Remember(col.log.With("container", c.Name, "id", shortID(c.ID)))
+	s.log = s.last.Remember(col.log.With("container", c.Name, "id", container.ShortID(c.ID)))
 	s.task = supervise.NewTask(taskStream, s.log, nil)
 	s.goOn(pos)
 	s.committed = s.snapshot()
@@ -138,12 +139,12 @@ func newStream(col *Collector, c *container, pos position.Position) *stream {
 }
 
 // describe takes over what is newly known of the container.
-func (s *stream) describe(c *container) {
+func (s *stream) describe(c *container.Container) {
 	s.meta.Lock()
 	old := s.ctr
 	s.ctr = c
 	s.meta.Unlock()
-	s.logKeeps.Store(c.logKeeps())
+	s.logKeeps.Store(c.LogKeeps())
 	s.col.out.mu.Lock()
 	defer s.col.out.mu.Unlock()
 	s.tty, s.startedAt, s.loose = c.TTY, c.StartedAt, c.Driver == "local"
@@ -158,7 +159,7 @@ func (s *stream) describe(c *container) {
 }
 
 // container returns what is known of the stream's container.
-func (s *stream) container() *container {
+func (s *stream) container() *container.Container {
 	s.meta.Lock()
 	defer s.meta.Unlock()
 	return s.ctr
@@ -181,17 +182,17 @@ func (s *stream) lookAgain() {
 
 // isOver says whether the container's last run is one whose log was read to its
 // end.
-func (s *stream) isOver(c *container) bool {
+func (s *stream) isOver(c *container.Container) bool {
 	s.meta.Lock()
 	defer s.meta.Unlock()
-	return !c.Running && c.FinishedAt != 0 && c.lastRun == s.ended
+	return !c.Running && c.FinishedAt != 0 && c.LastRun == s.ended
 }
 
 // over says that the log of the container's last run was read to its end.
-func (s *stream) over(c *container) {
+func (s *stream) over(c *container.Container) {
 	s.meta.Lock()
 	defer s.meta.Unlock()
-	s.ended = c.lastRun
+	s.ended = c.LastRun
 }
 
 // opened says that the log could be opened.

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/supervise"
 )
 
@@ -43,7 +44,7 @@ type streamTask struct {
 // start makes the container's stream run, as look does. It makes the stream
 // when there is none yet. fresh says that ctr is as good as a new
 // inspect.
-func (c *Collector) start(ctx context.Context, ctr *container, fresh bool) {
+func (c *Collector) start(ctx context.Context, ctr *container.Container, fresh bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := c.streams.byID[ctr.ID]
@@ -273,7 +274,7 @@ func (c *Collector) presentCount() (n int) {
 }
 
 // wanted says whether the container's log is to be captured.
-func (c *Collector) wanted(ctr *container) bool { return c.cfg.wanted(ctr, c.own.get()) }
+func (c *Collector) wanted(ctr *container.Container) bool { return c.cfg.wanted(ctr, c.own.get()) }
 
 // capturedIDs returns the ids of all containers that have a stream.
 func (c *Collector) capturedIDs() []string {

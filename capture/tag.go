@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"fluent-bit-docker-logs/capture/container"
 )
 
 var tagPlaceholders = "<container_name>, <container_id>, <image>, <host>, " + shortNameList("<", ">")
@@ -27,7 +29,7 @@ func parseTagTemplate(dst *string, v string) error {
 // replaced. What a container lacks becomes "none", and what would be a
 // wildcard or a blank in a Fluent Bit tag becomes "_", so that no container
 // can choose where another's records are routed by a crafted name.
-func expandTag(template string, c *container, host string) string {
+func expandTag(template string, c *container.Container, host string) string {
 	if template == "" {
 		return ""
 	}

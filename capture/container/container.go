@@ -1,7 +1,7 @@
-package capture
+package container
 
-// container is what the capture knows of one container.
-type container struct {
+// Container is what the capture knows of one container.
+type Container struct {
 	ID     string // 64 hex digits
 	Name   string // without the leading slash
 	Image  string // as the container was created with
@@ -12,7 +12,7 @@ type container struct {
 	TTY     bool
 	Running bool
 	Created int64 // nanoseconds since 1970
-	lastRun
+	LastRun
 	SeenAt  int64  // when it was asked for, by our clock
 	Driver  string // log driver
 	LogPath string // of the json-file driver, as the Engine's host names it
@@ -28,22 +28,22 @@ type container struct {
 	LongOver bool
 }
 
-// lastRun is the last run of a container, as the Engine dates it: nanoseconds
+// LastRun is the last run of a container, as the Engine dates it: nanoseconds
 // since 1970, 0 if there was none. Two that differ are two runs; which of them
 // is the later one, a clock that steps would tell wrong.
-type lastRun struct {
+type LastRun struct {
 	StartedAt  int64 `json:"started,omitempty"`
 	FinishedAt int64 `json:"finished,omitempty"`
 }
 
-// logKeeps is how many bytes of the log the Engine keeps at most, 0 if all or
+// LogKeeps is how many bytes of the log the Engine keeps at most, 0 if all or
 // if that is not known.
-func (c *container) logKeeps() int64 {
+func (c *Container) LogKeeps() int64 {
 	if c.Driver == "local" && c.MaxSize == 0 {
 		return 100e6 // its own default, about
 	}
 	return c.MaxSize * int64(c.MaxFile)
 }
 
-// shortID is the id as the docker command prints it.
-func shortID(id string) string { return id[:min(12, len(id))] }
+// ShortID is the id as the docker command prints it.
+func ShortID(id string) string { return id[:min(12, len(id))] }

@@ -1,4 +1,4 @@
-package capture
+package container
 
 import (
 	"maps"
@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// logAttrs is what a container's log options ask to be stored with each line,
+// AttrsOf is what a container's log options ask to be stored with each line,
 // worked out from an inspect as the Engine does at the container's start: labels
 // and variables that labels, labels-regex, env and env-regex choose, in this
 // order, and the tag.
-func logAttrs(c *container, imageID string, opts map[string]string, vars []string) map[string]string {
+func AttrsOf(c *Container, imageID string, opts map[string]string, vars []string) map[string]string {
 	attrs := map[string]string{}
 	choose(attrs, c.Labels, opts["labels"], opts["labels-regex"])
 	env := map[string]string{}
@@ -55,11 +55,11 @@ var logTagField = regexp.MustCompile(`{{\s*\.(\w+)\s*}}`)
 // expandLogTag fills in the fields of the log option tag. What else a template
 // may hold stays as it is written: to run it would be to run what any user of
 // the Engine has written.
-func expandLogTag(tag string, c *container, imageID string) string {
+func expandLogTag(tag string, c *Container, imageID string) string {
 	return logTagField.ReplaceAllStringFunc(tag, func(field string) string {
 		switch logTagField.FindStringSubmatch(field)[1] {
 		case "ID":
-			return shortID(c.ID)
+			return ShortID(c.ID)
 		case "FullID", "ContainerID":
 			return c.ID
 		case "Name":
@@ -67,7 +67,7 @@ func expandLogTag(tag string, c *container, imageID string) string {
 		case "ContainerName":
 			return "/" + c.Name
 		case "ImageID": // of Engine 20.10 it is sha256: and five digits
-			return shortID(strings.TrimPrefix(imageID, "sha256:"))
+			return ShortID(strings.TrimPrefix(imageID, "sha256:"))
 		case "ImageFullID", "ContainerImageID":
 			return imageID
 		case "ImageName", "ContainerImageName":
