@@ -13,6 +13,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"fluent-bit-docker-logs/capture/engine"
 )
 
 // Where the Engine is, and whether TLS is spoken with it, is found as other
@@ -103,7 +105,7 @@ func redact(v string) string { return userinfo.ReplaceAllString(v, "//***@") }
 type dockerEndpoint struct {
 	Host          string
 	SkipTLSVerify bool
-	tls           TLSConfig
+	tls           engine.TLS
 }
 
 // currentContext is the endpoint of the Docker context in use, with its name for
@@ -137,7 +139,7 @@ func currentContext() (from string, e dockerEndpoint, err error) {
 		return "", e, fmt.Errorf("the Docker context %q cannot be used, set Docker_Host: %w", name, err)
 	}
 	if strings.HasPrefix(e.Host, "tcp://") {
-		e.tls.takeFrom(filepath.Join(dir, "contexts", "tls", id, "docker"))
+		e.tls.TakeFrom(filepath.Join(dir, "contexts", "tls", id, "docker"))
 		e.tls.Skip = e.SkipTLSVerify
 	}
 	return from, e, nil
@@ -156,15 +158,6 @@ func dockerDir(variable string) string {
 	return filepath.Join(home, ".docker")
 }
 
-// takeFrom takes over the certificates that a directory has.
-func (t *TLSConfig) takeFrom(dir string) {
-	for name, file := range map[string]*string{"ca.pem": &t.CA, "cert.pem": &t.Cert, "key.pem": &t.Key} {
-		if path := filepath.Join(dir, name); *file == "" && parseFile(new(string), path) == nil {
-			*file, t.On = path, true
-		}
-	}
-}
-
 // useTLS decides, for an Engine behind TCP, whether TLS is spoken with it: where
 // an option, the environment or its port asks for it. verify is what the option
 // Docker_TLS_Verify says, empty where it is not set.
@@ -178,7 +171,7 @@ func (c *Config) useTLS(verify string) error {
 	}
 	env := os.Getenv("DOCKER_TLS_VERIFY") != ""
 	if path := os.Getenv("DOCKER_CERT_PATH"); !t.On && t.CA+t.Cert+t.Key == "" && (env || path != "") {
-		t.takeFrom(dockerDir("DOCKER_CERT_PATH"))
+		t.TakeFrom(dockerDir("DOCKER_CERT_PATH"))
 		t.On, t.Skip = true, !env
 	}
 	if (t.Cert == "") != (t.Key == "") {

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"fluent-bit-docker-logs/capture/engine"
 )
 
 // noDocker hides the Docker client's settings of whoever runs the tests.
@@ -160,14 +162,14 @@ func TestTLSIsAskedFor(t *testing.T) {
 			if c.TLS.On != test.on || c.TLS.Verify != test.verify || c.TLS.CA != test.ca {
 				t.Errorf("%+v", c.TLS)
 			}
-			api, err := newDockerAPI(engineOptions{host: c.DockerHost, tls: c.TLS})
+			api, err := engine.New(engine.Options{Host: c.DockerHost, TLS: c.TLS})
 			must(t, err)
-			transport, err := api.transport()
+			transport, err := api.Transport()
 			must(t, err)
 			if (transport.TLSClientConfig != nil) != test.on {
 				t.Errorf("the client's is %v", transport.TLSClientConfig)
 			}
-			must(t, api.close())
+			must(t, api.Close())
 		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/engine"
 	"fluent-bit-docker-logs/capture/position"
 )
 
@@ -251,18 +252,18 @@ func (f *followReader) stored(ctx context.Context, s *stream, limit int, each fu
 		return err
 	}
 	defer log.close()
-	silence := time.AfterFunc(callTimeout, func() { log.cut(errStalled) })
+	silence := time.AfterFunc(engine.CallTimeout, func() { log.cut(errStalled) })
 	defer silence.Stop()
 	for {
 		_, err := log.fill()
 		eof := errors.Is(err, io.EOF)
 		if err != nil && !eof {
-			return cause(log.ctx, fmt.Errorf("reading the log: %w", classify(err)))
+			return engine.Cause(log.ctx, fmt.Errorf("reading the log: %w", engine.Classify(err)))
 		}
 		if err := log.w.Each(eof, each); err != nil || eof {
 			return err
 		}
-		silence.Reset(callTimeout)
+		silence.Reset(engine.CallTimeout)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"fluent-bit-docker-logs/capture/dockertest"
+	"fluent-bit-docker-logs/capture/engine"
 )
 
 // Start_From tail:N of a log that is empty is for the first start only.
@@ -93,7 +94,7 @@ func TestNoGapOfARemovedContainer(t *testing.T) {
 	s := a.col.captured(c.ID)
 	c.Remove()
 	p := s.position()
-	if err := s.reportGap(testContext(t), &p.Anchor); !errors.Is(err, errGone) {
+	if err := s.reportGap(testContext(t), &p.Anchor); !errors.Is(err, engine.ErrGone) {
 		t.Error(err)
 	}
 	if n := testutil.ToFloat64(a.col.metrics.gaps); n != 0 {

@@ -12,8 +12,8 @@ const (
 
 const oddLabel = "the value of a label of the container is not understood, it is as if it had none"
 
-// optsOut says whether the container is to be left out.
-func (c *container.Container) optsOut() bool {
+// optsOut says whether a container asks to be left out.
+func optsOut(c *container.Container) bool {
 	var out bool
 	return parseBool(&out, c.Labels[excludeLabel]) == nil && out
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/engine"
 	"fluent-bit-docker-logs/capture/position"
 )
 
@@ -298,7 +299,7 @@ func (f *followReader) compare(ctx context.Context, s *stream, a *audit) error {
 
 // untilEnd reads a log to its end and calls each after every part of it.
 func (f *followReader) untilEnd(log *openLog, each func(eof bool) error) error {
-	silence := time.AfterFunc(callTimeout, func() { log.cut(errStalled) })
+	silence := time.AfterFunc(engine.CallTimeout, func() { log.cut(errStalled) })
 	defer silence.Stop()
 	for first := true; ; first = false {
 		_, err := log.fill()
@@ -307,12 +308,12 @@ func (f *followReader) untilEnd(log *openLog, each func(eof bool) error) error {
 		}
 		eof := errors.Is(err, io.EOF)
 		if err != nil && !eof {
-			return cause(log.ctx, fmt.Errorf("reading the log: %w", classify(err)))
+			return engine.Cause(log.ctx, fmt.Errorf("reading the log: %w", engine.Classify(err)))
 		}
 		if err := each(eof); err != nil || eof {
 			return err
 		}
-		silence.Reset(callTimeout)
+		silence.Reset(engine.CallTimeout)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"fluent-bit-docker-logs/capture/engine"
 )
 
 // The values of the option Reader.
@@ -175,7 +177,7 @@ func (s *stream) logPath(ctx context.Context) (string, error) {
 	c := s.container()
 	switch {
 	case c.Driver != "json-file" && s.col.cfg.Reader == readerFile:
-		return "", fmt.Errorf("%w from a file (option Reader), its driver is %s", errUnreadable, c.Driver)
+		return "", fmt.Errorf("%w from a file (option Reader), its driver is %s", engine.ErrUnreadable, c.Driver)
 	case c.Driver != "json-file":
 		return "", fmt.Errorf("%w: the log driver is %s", errNoFile, c.Driver)
 	case !strings.HasPrefix(s.col.cfg.DockerHost, "unix://"):
@@ -187,7 +189,7 @@ func (s *stream) logPath(ctx context.Context) (string, error) {
 			return path, nil
 		}
 		var err error
-		if c, err = s.col.api.inspect(ctx, s.id); err != nil {
+		if c, err = s.col.api.Inspect(ctx, s.id); err != nil {
 			return "", err
 		}
 		s.task.Beat()

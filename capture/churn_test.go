@@ -145,7 +145,7 @@ func (k *churning) measure() (m kept) {
 			}
 		}
 	}
-	k.col.api.closeIdle()
+	k.col.api.CloseIdle()
 	k.e.ForgetQueries() // that is the fake Engine's
 	k.col.mu.Lock()
 	m.known = len(k.col.streams.byID) + len(k.col.streams.gone) + len(k.col.loaded)

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"fluent-bit-docker-logs/capture/container"
+	"fluent-bit-docker-logs/capture/engine"
 	"fluent-bit-docker-logs/capture/inotify"
 	"fluent-bit-docker-logs/capture/say"
 	"fluent-bit-docker-logs/capture/supervise"
@@ -26,8 +27,8 @@ import (
 type Collector struct {
 	cfg     *Config
 	log     *slog.Logger
-	api     *dockerAPI
-	conn    *connState
+	api     *engine.Client
+	conn    *engine.State
 	out     *outbox
 	traces  openTraces // guarded by out.mu
 	opens   semaphore
@@ -39,8 +40,8 @@ type Collector struct {
 	saidOwn atomic.Bool
 	began   time.Time // New, by our clock
 	last    say.LastError
-	engine  atomic.Pointer[engineInfo] // as of the last connect
-	ahead   atomic.Int64               // by how many nanoseconds the Engine's clock is ahead of ours
+	engine  atomic.Pointer[engine.Info] // as of the last connect
+	ahead   atomic.Int64                // by how many nanoseconds the Engine's clock is ahead of ours
 
 	watch       atomic.Pointer[inotify.Watcher] // of log files; nil outside of Run and where there is no inotify
 	saidNoWatch sync.Once
@@ -88,16 +89,16 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer, notify func())
 	if err != nil {
 		return nil, fmt.Errorf("asking for the host's name: %w", err)
 	}
-	api, err := newDockerAPI(engineOptions{host: cfg.DockerHost, tls: cfg.TLS, dial: cfg.dial, attrs: cfg.LogAttrs, timeout: cfg.callTimeout})
+	api, err := engine.New(engine.Options{Host: cfg.DockerHost, TLS: cfg.TLS, Dial: cfg.dial, Attrs: cfg.LogAttrs, Timeout: cfg.callTimeout})
 	if err != nil {
 		return nil, err
 	}
 	c := &Collector{
 		cfg:       &cfg,
 		api:       api,
-		conn:      newConnState(),
+		conn:      engine.NewState(),
 		out:       newOutbox(cfg.BatchSize, cfg.BufferLimit, notify),
-		opens:     make(semaphore, maxOpens),
+		opens:     make(semaphore, engine.MaxOpens),
 		looks:     make(semaphore, maxLooks),
 		buffers:   newReadBuffers(),
 		host:      host,
@@ -113,7 +114,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer, notify func())
 	}
 	c.traces.timer = time.AfterFunc(time.Hour, c.endIdleTraces)
 	c.traces.timer.Stop()
-	c.pollers = newPollers(c.conn, maxOpens)
+	c.pollers = newPollers(c.conn, engine.MaxOpens)
 	c.log = c.last.Remember(log)
 	if host, ok := strings.CutPrefix(cfg.DockerHost, "tcp://"); ok && !cfg.TLS.On && !onLoopback(host) {
 		c.log.Warn("option Docker_Host: tcp without TLS is neither encrypted nor authenticated, see Docker_TLS_Verify", "value", cfg.DockerHost)
@@ -125,13 +126,13 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer, notify func())
 	}
 	c.guard = newFDGuard(c)
 	if c.metrics, err = newMetrics(reg, c); err != nil {
-		return nil, errors.Join(fmt.Errorf("registering metrics: %w", err), api.close())
+		return nil, errors.Join(fmt.Errorf("registering metrics: %w", err), api.Close())
 	}
 	c.out.latency = c.metrics.latency
 	c.out.ahead = &c.ahead
 	c.sup = supervise.New(cfg.TaskTimeout, supervise.Counts{Panics: c.metrics.panics, Stalls: c.metrics.taskStalls, Restarts: c.metrics.taskRestarts})
 	if err := c.openDB(); err != nil {
-		return nil, errors.Join(err, api.close())
+		return nil, errors.Join(err, api.Close())
 	}
 	return c, nil
 }
@@ -277,7 +278,7 @@ func (c *Collector) Close() error {
 		}
 		err = errors.Join(err, c.db.close())
 	}
-	return errors.Join(err, c.api.close())
+	return errors.Join(err, c.api.Close())
 }
 
 // sayUntaken says which containers that were removed had lines that Fluent Bit does

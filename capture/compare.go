@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"fluent-bit-docker-logs/capture/container"
+	"fluent-bit-docker-logs/capture/engine"
 	"fluent-bit-docker-logs/capture/supervise"
 )
 
@@ -23,7 +24,7 @@ type listing struct {
 func (d *discovery) list(ctx context.Context) (l listing) {
 	l.err = supervise.Catch(func() (err error) {
 		l.before, l.at = d.known(), d.col.engineNow()
-		l.all, err = d.col.api.list(ctx)
+		l.all, err = d.col.api.List(ctx)
 		return err
 	})
 	return l
@@ -133,9 +134,9 @@ func (d *discovery) forget(id string) {
 
 // act does what an event asks for. The Engine is asked only where that is
 // needed: an inspect of a container that is being removed may take long.
-func (d *discovery) act(ctx context.Context, a action) {
-	id := a.ctr.ID
-	switch a.name {
+func (d *discovery) act(ctx context.Context, a engine.Event) {
+	id := a.Container.ID
+	switch a.Name {
 	case "start":
 		if d.startCreated(id) || d.look(id) {
 			return
@@ -155,9 +156,9 @@ func (d *discovery) act(ctx context.Context, a action) {
 			return
 		}
 	case "rename":
-		if s, _ := d.col.present(id); s != nil && a.ctr.Name != "" {
+		if s, _ := d.col.present(id); s != nil && a.Container.Name != "" {
 			renamed := *s.container()
-			renamed.Name = a.ctr.Name
+			renamed.Name = a.Container.Name
 			if !d.col.wanted(&renamed) {
 				d.col.stop(id)
 				d.col.leaveOut(id, other{Unwanted: d.col.engineNow()})
@@ -171,7 +172,7 @@ func (d *discovery) act(ctx context.Context, a action) {
 		return
 	}
 	// What was over before this run of the agent may have been read by the one before.
-	d.inquire(ctx, a.ctr, (a.name == "start" || a.name == "die") && a.at >= d.col.beganAt(), false)
+	d.inquire(ctx, a.Container, (a.Name == "start" || a.Name == "die") && a.At >= d.col.beganAt(), false)
 }
 
 // startCreated starts the stream of a container whose first start was just

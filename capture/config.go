@@ -7,13 +7,15 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	"fluent-bit-docker-logs/capture/engine"
 )
 
 // Config is the checked configuration of one Collector. ParseConfig makes it
 // from text; it is immutable afterwards.
 type Config struct {
 	DockerHost string // URL of the Engine: unix:// or tcp://
-	TLS        TLSConfig
+	TLS        engine.TLS
 	Reader     string // "auto", "file", "follow", "poll"
 
 	Include, Exclude selectors
@@ -82,7 +84,7 @@ const (
 
 // minTaskTimeout is the least Task_Timeout. The longest that a task may wait
 // without a heartbeat, for one answer of the Engine, must be within it.
-const minTaskTimeout = 2 * callTimeout
+const minTaskTimeout = 2 * engine.CallTimeout
 
 // Option is one row of the option table. The table drives ParseConfig,
 // Fluent Bit's config_map, conf/README.md and the example configurations.

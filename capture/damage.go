@@ -25,7 +25,7 @@ func (f *followReader) broken(ctx context.Context, s *stream, a *audit, doubted 
 	case doubted && a.Found && (a.Target.Kind == position.FromAnchor || a.Target.Kind == position.FromBeginning):
 		return f.behind(ctx, s)
 	}
-	look := !f.checked && f.api.olderThan(followDoublesBelow) && a.Target.Kind == position.FromAnchor
+	look := !f.checked && f.api.OlderThan(followDoublesBelow) && a.Target.Kind == position.FromAnchor
 	f.checked = true
 	if !look {
 		return false, nil

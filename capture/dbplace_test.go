@@ -86,7 +86,7 @@ func TestPlaceThatCannotBeWritten(t *testing.T) {
 					<-a.done
 					a.stopped = true
 					a.col.Abandon() // as the kernel does
-					must(t, a.col.api.close())
+					must(t, a.col.api.Close())
 					a.col.guard.fds.close()
 				} else {
 					a.stop()

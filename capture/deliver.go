@@ -103,7 +103,7 @@ func (s *stream) window() *decode.Window {
 	}
 	ahead := s.col.ahead.Load()
 	tty := &decode.TTY{
-		Loose: c.Driver == "local" && s.col.api.olderThan(localKeepsEndsFrom),
+		Loose: c.Driver == "local" && s.col.api.OlderThan(localKeepsEndsFrom),
 		Now:   func() int64 { return time.Now().UnixNano() + ahead },
 	}
 	if c.Running && c.StartedAt != 0 {

@@ -12,6 +12,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"fluent-bit-docker-logs/capture/container"
+	"fluent-bit-docker-logs/capture/engine"
 	"fluent-bit-docker-logs/capture/supervise"
 )
 
@@ -70,7 +71,7 @@ const secondLook = time.Second
 
 // run discovers until ctx is done.
 func (d *discovery) run(ctx context.Context) error {
-	defer d.col.conn.set(false)
+	defer d.col.conn.Set(false)
 	retry := &backoff.ExponentialBackOff{InitialInterval: 200 * time.Millisecond, Multiplier: 2, RandomizationFactor: 0.3, MaxInterval: 10 * time.Second}
 	retry.Reset()
 	for ctx.Err() == nil {
@@ -86,9 +87,9 @@ func (d *discovery) run(ctx context.Context) error {
 			// A proxy cuts what idles. If that is not all, the next attempt fails.
 			retry.Reset()
 		default:
-			d.col.conn.set(false)
+			d.col.conn.Set(false)
 			d.col.metrics.discoveryErrors.WithLabelValues("session").Inc()
-			if errors.Is(err, errRefused) {
+			if errors.Is(err, engine.ErrRefused) {
 				d.say(slog.LevelWarn, "the Engine refuses what is needed, it is tried again until it does not", "docker_host", d.col.cfg.DockerHost, "error", err)
 				break
 			}
@@ -123,7 +124,7 @@ func (d *discovery) sayReaders() {
 
 // session works with one connection to the Engine until it fails.
 func (d *discovery) session(ctx context.Context) (err error) {
-	info, err := d.col.api.connect(ctx)
+	info, err := d.col.api.Connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -135,15 +136,15 @@ func (d *discovery) session(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	news := newNewsbox()
 	var wg sync.WaitGroup
-	watch := d.col.api.watch(ctx, time.Now().Add(info.Clock-lookBack))
+	watch := d.col.api.Watch(ctx, time.Now().Add(info.Clock-lookBack))
 	wg.Go(func() {
 		err := supervise.Catch(func() error {
-			return watch(func(a action) {
-				d.col.metrics.events.WithLabelValues(a.name).Inc()
+			return watch(func(a engine.Event) {
+				d.col.metrics.events.WithLabelValues(a.Name).Inc()
 				news.put(a)
 			})
 		})
-		if errors.Is(err, errRefused) {
+		if errors.Is(err, engine.ErrRefused) {
 			d.refusedEvents.Do(func() {
 				d.log.Warn("the Engine's events are refused, containers are found by Resync_Interval alone: those that live for less may be missed", "path", "/events", "error", err)
 			})
@@ -155,7 +156,7 @@ func (d *discovery) session(ctx context.Context) (err error) {
 	defer wg.Wait()
 	defer d.asking.wait(&d.mu)
 	defer func() {
-		err = cause(ctx, err)
+		err = engine.Cause(ctx, err)
 		cancel(nil)
 	}()
 
@@ -166,7 +167,7 @@ func (d *discovery) session(ctx context.Context) (err error) {
 	d.task.Beat()
 	d.compare(ctx, first, true)
 	d.settle(ctx)
-	d.col.conn.set(true)
+	d.col.conn.Set(true)
 	select {
 	case d.col.saveNow <- struct{}{}:
 	default:
@@ -230,7 +231,7 @@ func (d *discovery) session(ctx context.Context) (err error) {
 // event stream of one that hangs looks like that of one without news.
 func (d *discovery) probe(ctx context.Context) error {
 	for supervise.Sleep(ctx, d.col.cfg.HeartbeatInterval) {
-		if err := d.col.api.probe(ctx); err != nil {
+		if err := d.col.api.Probe(ctx); err != nil {
 			return fmt.Errorf("%w: %w", errMute, err)
 		}
 	}

@@ -30,8 +30,9 @@
 // # Reading the source
 //
 // Start with collector.go, which owns every goroutine, then follow the picture
-// above. Everything that speaks to the Engine's client library is in
-// dockerapi.go. Locks: outbox.mu is the only lock on the way of a line; a
+// above. What has no need of streams lies below, in packages of its own:
+// container, decode, say and supervise; position and inotify; engine, the only
+// user of the Engine's client library. Locks: outbox.mu is the only lock on the way of a line; a
 // stream's position is guarded by it, so that a sealed batch and the positions
 // it stands for always agree.
 package capture

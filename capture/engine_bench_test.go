@@ -75,10 +75,10 @@ func engineStream(b *testing.B, e *enginetest.Engine, id string, pos position.Po
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = col.Close() })
-	if _, err := col.api.connect(b.Context()); err != nil {
+	if _, err := col.api.Connect(b.Context()); err != nil {
 		b.Fatal(err)
 	}
-	c, err := col.api.inspect(b.Context(), id)
+	c, err := col.api.Inspect(b.Context(), id)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"fluent-bit-docker-logs/capture/container"
+	"fluent-bit-docker-logs/capture/engine"
 	"fluent-bit-docker-logs/docker/enginetest"
 )
 
@@ -168,7 +169,7 @@ func TestEngineManyContainers(t *testing.T) {
 		a.waitFor("quiet containers to be polled", func() bool { return a.col.byReader()[readerPoll] >= n-busy })
 		fds := processFDs() - before
 		t.Logf("%d containers: %v, %d descriptors more than with none", n, a.col.byReader(), fds)
-		if most := 2*busy + 2*maxOpens; fds > most {
+		if most := 2*busy + 2*engine.MaxOpens; fds > most {
 			t.Errorf("%d descriptors more than with none, at most %d would do", fds, most)
 		}
 	})

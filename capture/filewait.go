@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/engine"
 	"fluent-bit-docker-logs/capture/supervise"
 )
 
@@ -138,7 +139,7 @@ func (l *fileLog) checkGone() {
 	last := l.files[len(l.files)-1]
 	_, err := inodeOf(l.path)
 	switch {
-	case err == nil && !errors.Is(l.result, errGone):
+	case err == nil && !errors.Is(l.result, engine.ErrGone):
 	case l.created != nil:
 		l.watch.CatchUp()
 		l.checkMissed(l.created.N.Load())
@@ -270,10 +271,10 @@ func (l *fileLog) stopped(ctx context.Context) bool {
 	if !l.s.container().Running {
 		return true
 	}
-	c, err := l.s.col.api.inspect(ctx, l.s.id)
+	c, err := l.s.col.api.Inspect(ctx, l.s.id)
 	switch {
-	case errors.Is(err, errGone):
-		l.result = errGone
+	case errors.Is(err, engine.ErrGone):
+		l.result = engine.ErrGone
 		return true
 	case err != nil:
 		return false // discovery looks again when the Engine answers

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/engine"
 	"fluent-bit-docker-logs/capture/position"
 )
 
@@ -22,7 +23,7 @@ import (
 // What a follow sends is compared with the log at each stream rotation, and
 // sooner where the log is short-lived: see trail.
 type followReader struct {
-	api   *dockerAPI
+	api   *engine.Client
 	trail position.Trail
 	rate  rateMeter // of rotate alone
 
@@ -115,8 +116,8 @@ func (f *followReader) follow(ctx context.Context, s *stream, tail int) error {
 	f.depth = 0
 	for tries := 0; tries < maxTries; tries++ {
 		if behind {
-			if err := f.catchUp(ctx, s, tail); err != nil && (!f.opened() || !errors.Is(err, errGone)) {
-				if doubtful && errors.Is(err, errGone) {
+			if err := f.catchUp(ctx, s, tail); err != nil && (!f.opened() || !errors.Is(err, engine.ErrGone)) {
+				if doubtful && errors.Is(err, engine.ErrGone) {
 					s.isCutOff() // what was doubtful may have been new
 				}
 				return err
@@ -157,7 +158,7 @@ func (f *followReader) follow(ctx context.Context, s *stream, tail int) error {
 // aim has the trail lead to the position.
 func (f *followReader) aim(s *stream) (target position.Position) {
 	target = s.position()
-	f.repeats = f.api.olderThan(followDoublesBelow)
+	f.repeats = f.api.OlderThan(followDoublesBelow)
 	f.trail.Start(&target)
 	return target
 }
@@ -310,7 +311,7 @@ func (f *followReader) records(ctx context.Context, s *stream, log *openLog, r *
 		case eof:
 			return nil
 		case err != nil:
-			return cause(log.ctx, fmt.Errorf("reading the log: %w", classify(err)))
+			return engine.Cause(log.ctx, fmt.Errorf("reading the log: %w", engine.Classify(err)))
 		case !synced:
 			silence.Reset(patience)
 		case f.compareDue(s) && f.openAnother(ctx, s) == nil:

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"fluent-bit-docker-logs/capture/engine"
 	"fluent-bit-docker-logs/capture/say"
 	"fluent-bit-docker-logs/capture/supervise"
 )
@@ -89,7 +90,7 @@ func (g *fdGuard) run(ctx context.Context) error {
 // count counts the descriptors that are open now.
 func (g *fdGuard) count() FDs {
 	n := FDs{
-		Connections: g.col.api.connections(),
+		Connections: g.col.api.Connections(),
 		Files:       int(g.col.files.Load()),
 	}
 	n.Process, n.err = g.fds.count()
@@ -165,7 +166,7 @@ func (g *fdGuard) act(n FDs, excess int) bool {
 		}
 		return false
 	}
-	if closed := g.col.api.closeIdle(); closed > 0 {
+	if closed := g.col.api.CloseIdle(); closed > 0 {
 		say("close_idle", "idle connections were closed", "closed", closed)
 		return true
 	}
@@ -174,7 +175,7 @@ func (g *fdGuard) act(n FDs, excess int) bool {
 		return true
 	}
 	all := g.col.running()
-	if own <= perStream*len(all)+maxOpens || time.Since(g.recycledAt) < recycleEvery {
+	if own <= perStream*len(all)+engine.MaxOpens || time.Since(g.recycledAt) < recycleEvery {
 		return false // each stream has what it needs
 	}
 	g.recycledAt = time.Now()

@@ -56,7 +56,7 @@ func (c *Collector) Health() Health {
 		Goroutines: runtime.NumGoroutine(),
 		Since:      c.began.UTC(),
 	}
-	h.Engine.Reachable, _ = c.conn.get()
+	h.Engine.Reachable, _ = c.conn.Get()
 	if e := c.engine.Load(); e != nil {
 		h.Engine.Version, h.Engine.API = e.Version, e.API
 	}

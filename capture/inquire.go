@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"fluent-bit-docker-logs/capture/container"
+	"fluent-bit-docker-logs/capture/engine"
 	"fluent-bit-docker-logs/capture/say"
 	"fluent-bit-docker-logs/capture/supervise"
 )
@@ -160,11 +161,11 @@ func (d *discovery) settle(ctx context.Context) {
 //	no answer        its stream finds out          start one if it runs, which finds out
 func (d *discovery) refresh(ctx context.Context, seen *container.Container, ran, listed bool) {
 	id, at := seen.ID, d.col.engineNow()
-	c, err := d.col.api.inspect(ctx, id)
+	c, err := d.col.api.Inspect(ctx, id)
 	switch {
 	case ctx.Err() != nil:
 		return
-	case errors.Is(err, errGone):
+	case errors.Is(err, engine.ErrGone):
 		if ran && d.col.captured(id) == nil && d.col.wanted(seen) {
 			d.missed(seen)
 		}

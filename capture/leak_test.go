@@ -52,7 +52,7 @@ func (a *agent) sameUse(before resources, engine int) {
 	const blocked = 32 // threads
 	low := use(a.t, engine)
 	a.waitFor(fmt.Sprintf("resources to be those of before, %+v", before), func() bool {
-		a.col.api.closeIdle()
+		a.col.api.CloseIdle()
 		low = low.least(use(a.t, engine))
 		return low.fds <= before.fds && low.goroutines <= before.goroutines && low.engineFDs <= before.engineFDs+idle && low.threads <= before.threads+blocked
 	})
@@ -65,7 +65,7 @@ func (a *agent) settled(engine int) resources {
 	last := use(a.t, engine)
 	for stable := 0; stable < 5; {
 		time.Sleep(20 * time.Millisecond) // for idle connections and goroutines to end
-		a.col.api.closeIdle()
+		a.col.api.CloseIdle()
 		now := use(a.t, engine)
 		if stable++; now != last {
 			stable = 0
@@ -81,7 +81,7 @@ func (a *agent) least(engine int, rotations int) resources {
 	a.t.Helper()
 	low := use(a.t, engine)
 	for end := a.rotations() + rotations; a.rotations() < end; {
-		a.col.api.closeIdle()
+		a.col.api.CloseIdle()
 		low = low.least(use(a.t, engine))
 	}
 	return low
@@ -273,13 +273,13 @@ func TestNoBodyIsLost(t *testing.T) {
 			a.connected()
 			s := newStream(a.col, &container.Container{ID: c.ID, Name: "web"}, position.Position{})
 			before := a.settled(0)
-			connections := a.col.api.connections()
+			connections := a.col.api.Connections()
 			for range 5 {
 				t.Logf("ended by: %v", read(t, e, c, s))
 				must(t, c.WaitFollowers(testContext(t), 0))
 			}
 			a.sameUse(before, 0)
-			if n := a.col.api.connections(); n > connections {
+			if n := a.col.api.Connections(); n > connections {
 				t.Errorf("%d connections are open, %d were before", n, connections)
 			}
 		})

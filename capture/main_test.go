@@ -419,7 +419,7 @@ func testContext(t *testing.T) context.Context {
 func (a *agent) connected() {
 	a.t.Helper()
 	ctx := testContext(a.t)
-	must(a.t, a.col.conn.waitUp(ctx))
+	must(a.t, a.col.conn.WaitUp(ctx))
 }
 
 // sequence is what a test writes: "std n".

@@ -7,6 +7,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/engine"
 )
 
 // metricsNamespace is that of the log_capturer system, whose dashboards go on
@@ -151,7 +152,7 @@ func reconnectReason(err error) string {
 	switch {
 	case err == nil:
 		return "eof"
-	case errors.Is(err, errEngineDown):
+	case errors.Is(err, engine.ErrDown):
 		return "engine_down"
 	case errors.Is(err, errBackpressure):
 		return "backpressure"

@@ -117,7 +117,7 @@ func readings(c *Collector) (all []prometheus.Collector) {
 		}
 	}, "of")
 	value("start_time_seconds", "When the capture of this input was begun, in seconds since 1970.", func() float64 { return float64(c.began.UnixNano()) / 1e9 })
-	value("engine_up", "1 while the Engine answers.", func() float64 { up, _ := c.conn.get(); return number(up) })
+	value("engine_up", "1 while the Engine answers.", func() float64 { up, _ := c.conn.Get(); return number(up) })
 	value("degraded", "1 while something is wrong that /readyz names.", func() float64 { return number(!c.Health().Ready) })
 	return all
 }

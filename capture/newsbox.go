@@ -3,6 +3,7 @@ package capture
 import (
 	"sync"
 
+	"fluent-bit-docker-logs/capture/engine"
 	"fluent-bit-docker-logs/capture/supervise"
 )
 
@@ -11,8 +12,8 @@ import (
 type newsbox struct {
 	ready chan struct{}
 	mu    sync.Mutex
-	news  []action // guarded by mu
-	lost  bool     // guarded by mu: there were too many
+	news  []engine.Event // guarded by mu
+	lost  bool           // guarded by mu: there were too many
 }
 
 // maxNews bounds the events that wait; beyond it the list tells.
@@ -22,7 +23,7 @@ func newNewsbox() *newsbox {
 	return &newsbox{ready: make(chan struct{}, 1)}
 }
 
-func (n *newsbox) put(a action) {
+func (n *newsbox) put(a engine.Event) {
 	n.mu.Lock()
 	if len(n.news) < maxNews {
 		n.news = append(n.news, a)
@@ -35,7 +36,7 @@ func (n *newsbox) put(a action) {
 
 // take returns what came since the last call; all is false if that is not
 // everything.
-func (n *newsbox) take() (news []action, all bool) {
+func (n *newsbox) take() (news []engine.Event, all bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	news, all = n.news, !n.lost

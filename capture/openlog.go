@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/engine"
 	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/supervise"
 )
@@ -32,7 +33,7 @@ type openLog struct {
 // request asks for a log, from the limit-th record from its end on.
 func (f *followReader) request(ctx context.Context, s *stream, follow bool, limit int) (*openLog, error) {
 	ctx, cut := context.WithCancelCause(ctx)
-	late := time.AfterFunc(callTimeout, func() { cut(errStalled) })
+	late := time.AfterFunc(engine.CallTimeout, func() { cut(errStalled) })
 	defer late.Stop()
 	release, err := s.col.opens.acquire(ctx)
 	if err != nil {
@@ -41,9 +42,9 @@ func (f *followReader) request(ctx context.Context, s *stream, follow bool, limi
 	}
 	defer release()
 	asked, had := time.Now(), s.consumed()
-	body, err := f.api.logs(ctx, s.id, follow, limit)
+	body, err := f.api.Logs(ctx, s.id, follow, limit)
 	if err != nil {
-		err = cause(ctx, err)
+		err = engine.Cause(ctx, err)
 		cut(nil)
 		return nil, err
 	}
@@ -78,7 +79,7 @@ func (l *openLog) await() error {
 	if n > 0 && errors.Is(err, io.EOF) {
 		return nil // the next read says it again
 	}
-	return cause(l.ctx, err)
+	return engine.Cause(l.ctx, err)
 }
 
 func (f *followReader) setOpen(l *openLog) {
@@ -229,7 +230,7 @@ func (f *followReader) openNext(ctx context.Context, s *stream) (*openLog, error
 		return nil, err
 	}
 	next.capped = capped
-	late := time.AfterFunc(probeTimeout, func() { next.cut(errStalled) })
+	late := time.AfterFunc(engine.ProbeTimeout, func() { next.cut(errStalled) })
 	defer late.Stop()
 	if err := next.await(); err != nil {
 		next.close()
@@ -387,14 +388,14 @@ func (f *followReader) atEnd(ctx context.Context, s *stream, each func(*decode.E
 		return err
 	}
 	defer log.close()
-	late := time.AfterFunc(callTimeout, func() { log.cut(errStalled) })
+	late := time.AfterFunc(engine.CallTimeout, func() { log.cut(errStalled) })
 	defer late.Stop()
 	target := s.position()
 	log.w.Expect(&target.Anchor)
 	for eof := false; !eof; {
 		_, err := log.w.Fill(log.body)
 		if eof = errors.Is(err, io.EOF); err != nil && !eof {
-			return cause(log.ctx, err)
+			return engine.Cause(log.ctx, err)
 		}
 		if err := log.w.Each(eof, func(e *decode.Entry) error { each(e); return nil }); err != nil {
 			return err

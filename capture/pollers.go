@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"fluent-bit-docker-logs/capture/engine"
 	"fluent-bit-docker-logs/capture/supervise"
 )
 
@@ -14,7 +15,7 @@ import (
 // For the same reason what lies between a stream's start and its wait is kept
 // shallow.
 type pollers struct {
-	conn  *connState
+	conn  *engine.State
 	polls chan poll
 	room  semaphore // one for each poller
 }
@@ -25,7 +26,7 @@ type poll struct {
 	done chan error // capacity 1
 }
 
-func newPollers(conn *connState, n int) *pollers {
+func newPollers(conn *engine.State, n int) *pollers {
 	return &pollers{conn: conn, polls: make(chan poll), room: make(semaphore, n)}
 }
 
@@ -38,16 +39,16 @@ func (p *pollers) do(ctx context.Context, f func() error) error {
 		return <-j.done
 	default:
 	}
-	up, changed := p.conn.get()
+	up, changed := p.conn.Get()
 	if !up {
-		return errEngineDown
+		return engine.ErrDown
 	}
 	select {
 	case p.polls <- j:
 	case p.room <- struct{}{}:
 		go p.work(j)
 	case <-changed:
-		return errEngineDown
+		return engine.ErrDown
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -58,11 +59,11 @@ func (p *pollers) do(ctx context.Context, f func() error) error {
 // stream has ended, as all do with the capture.
 func (p *pollers) work(j poll) {
 	defer func() { <-p.room }()
-	idle := time.NewTimer(idleTimeout)
+	idle := time.NewTimer(engine.IdleTimeout)
 	defer idle.Stop()
 	for {
 		j.done <- supervise.Catch(j.f)
-		idle.Reset(idleTimeout)
+		idle.Reset(engine.IdleTimeout)
 		select {
 		case j = <-p.polls:
 		case <-idle.C:

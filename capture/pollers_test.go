@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"fluent-bit-docker-logs/capture/engine"
 	"fluent-bit-docker-logs/capture/supervise"
 )
 
@@ -14,8 +15,8 @@ import (
 func occupied(t *testing.T, n int) (p *pollers, release func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	conn := newConnState()
-	conn.set(true)
+	conn := engine.NewState()
+	conn.Set(true)
 	p = newPollers(conn, n)
 	hold, busy := make(chan struct{}), make(chan struct{})
 	var wg sync.WaitGroup
@@ -51,12 +52,12 @@ func TestPollers(t *testing.T) {
 	}
 
 	go func() { waits <- p.do(t.Context(), never) }()
-	p.conn.set(false)
-	if err := <-waits; !errors.Is(err, errEngineDown) {
+	p.conn.Set(false)
+	if err := <-waits; !errors.Is(err, engine.ErrDown) {
 		t.Errorf("without the Engine: %v", err)
 	}
 
-	p.conn.set(true)
+	p.conn.Set(true)
 	boom := errors.New("boom")
 	go func() { waits <- p.do(t.Context(), func() error { return boom }) }()
 	go func() { waits <- p.do(t.Context(), func() error { panic(boom) }) }()

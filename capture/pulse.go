@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"time"
 
+	"fluent-bit-docker-logs/capture/engine"
 	"fluent-bit-docker-logs/capture/supervise"
 )
 
@@ -94,7 +95,7 @@ func (s *stream) heartbeat(ctx context.Context, r openReader, before uint64) (no
 		s.task.Beat()
 		return now
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, probeTimeout, errStalled)
+	ctx, cancel := context.WithTimeoutCause(ctx, engine.ProbeTimeout, errStalled)
 	defer cancel()
 	behind, err := r.behind(ctx, s)
 	switch {

@@ -10,6 +10,7 @@ import (
 
 	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/engine"
 	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/supervise"
 )
@@ -90,7 +91,7 @@ func (s *stream) backOff(ctx context.Context, reason error, retry backoff.BackOf
 		s.failsNot()
 		return s.waitSink(ctx)
 	case reason == nil:
-	case !errors.Is(reason, errEngineDown) || time.Since(failing) > failingTime:
+	case !errors.Is(reason, engine.ErrDown) || time.Since(failing) > failingTime:
 		s.trouble.Report(s.log, reason)
 	}
 	return s.pause(ctx, retry.NextBackOff())
@@ -98,13 +99,13 @@ func (s *stream) backOff(ctx context.Context, reason error, retry backoff.BackOf
 
 // waitEngine waits until the Engine answers.
 func (s *stream) waitEngine(ctx context.Context) error {
-	if up, _ := s.col.conn.get(); !up {
+	if up, _ := s.col.conn.Get(); !up {
 		s.failsNot()
 		s.is(streamWaiting)
 	}
 	defer s.task.Beat()
 	s.task.Rest()
-	return s.col.conn.waitUp(ctx)
+	return s.col.conn.WaitUp(ctx)
 }
 
 // waitSink waits until the outbox has room again.
@@ -120,7 +121,7 @@ func (s *stream) pause(ctx context.Context, d time.Duration) error {
 	s.is(streamRetrying)
 	defer s.task.Beat()
 	s.task.Rest()
-	_, changed := s.col.conn.get()
+	_, changed := s.col.conn.Get()
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
@@ -147,15 +148,15 @@ func (s *stream) readOnce(ctx context.Context, r *readers) (done bool, err error
 	switch {
 	case ctx.Err() != nil:
 		return false, context.Cause(ctx)
-	case errors.Is(err, errGone):
+	case errors.Is(err, engine.ErrGone):
 		s.removed.Store(true)
 		if err := s.endRun(ctx, s.reportMissed()); err != nil {
 			return false, err
 		}
-		return true, errGone
-	case errors.Is(err, errUnreadable):
+		return true, engine.ErrGone
+	case errors.Is(err, engine.ErrUnreadable):
 		s.log.Warn("the log of this container cannot be read, it is left out until it is created anew", "driver", c.Driver, "error", err)
-		return true, errUnreadable
+		return true, engine.ErrUnreadable
 	case err == nil && !c.Running:
 		return s.endOf(ctx, c)
 	case err != nil:
@@ -169,7 +170,7 @@ func (s *stream) readOnce(ctx context.Context, r *readers) (done bool, err error
 func (s *stream) endOf(ctx context.Context, c *container.Container) (done bool, err error) {
 	if s.incomplete() {
 		later, err := s.inspect(ctx)
-		if err != nil && !errors.Is(err, errGone) || err == nil && later.LastRun != c.LastRun {
+		if err != nil && !errors.Is(err, engine.ErrGone) || err == nil && later.LastRun != c.LastRun {
 			return false, err
 		}
 	}
@@ -198,7 +199,7 @@ func (s *stream) inspect(ctx context.Context) (c *container.Container, err error
 	}
 	defer release()
 	err = apart(func() error {
-		c, err = s.col.api.inspect(ctx, s.id)
+		c, err = s.col.api.Inspect(ctx, s.id)
 		return err
 	})
 	if err == nil {

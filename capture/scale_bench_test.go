@@ -225,10 +225,10 @@ func BenchmarkPoll(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = col.Close() })
-	if _, err := col.api.connect(b.Context()); err != nil {
+	if _, err := col.api.Connect(b.Context()); err != nil {
 		b.Fatal(err)
 	}
-	list, err := col.api.list(b.Context())
+	list, err := col.api.List(b.Context())
 	if err != nil {
 		b.Fatal(err)
 	}

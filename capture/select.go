@@ -204,7 +204,7 @@ func (c *Config) wanted(ctr *container.Container, self string) bool {
 	if c.ExcludeSelf && self != "" && ctr.ID == self {
 		return false
 	}
-	if ctr.optsOut() {
+	if optsOut(ctr) {
 		return false
 	}
 	if len(c.Include) > 0 && !c.Include.match(ctr) {

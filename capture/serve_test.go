@@ -158,7 +158,7 @@ func TestHealthAndStreams(t *testing.T) {
 	}
 
 	e.Down()
-	a.waitFor("the Engine's absence to be seen", func() bool { up, _ := a.col.conn.get(); return !up })
+	a.waitFor("the Engine's absence to be seen", func() bool { up, _ := a.col.conn.Get(); return !up })
 	a.waitLog("the Engine does not answer")
 	code, r = ready()
 	if h := r.Instances[0]; code != 503 || r.Ready || len(h.Problems) == 0 || h.LastError == "" || h.LastErrorAt == nil {

@@ -489,7 +489,7 @@ func (w *world) leftBehind(a *simAgent) {
 	if n := a.col.files.Load(); n != 0 {
 		w.find("%d log files are open after the end", n)
 	}
-	if n, m, k := a.col.api.connections(), w.e.OpenConns(), w.e.Followers(); n+m+k != 0 {
+	if n, m, k := a.col.api.Connections(), w.e.OpenConns(), w.e.Followers(); n+m+k != 0 {
 		w.find("after the end %d connections are open, %d at the Engine, %d log requests", n, m, k)
 	}
 }

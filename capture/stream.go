@@ -11,6 +11,7 @@ import (
 
 	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/engine"
 	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/say"
 	"fluent-bit-docker-logs/capture/supervise"
@@ -307,7 +308,7 @@ const noLongerKept = "gap: lines were lost, the Engine no longer keeps the last 
 // use before, errNotInView. The log of a container that is gone by now, errGone,
 // tells nothing of what it held.
 func (s *stream) reportGap(ctx context.Context, a *position.Anchor) error {
-	if c, err := s.col.api.inspect(ctx, s.id); errors.Is(err, errGone) {
+	if c, err := s.col.api.Inspect(ctx, s.id); errors.Is(err, engine.ErrGone) {
 		return err
 	} else if err == nil {
 		s.describe(c)

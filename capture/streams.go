@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"fluent-bit-docker-logs/capture/container"
+	"fluent-bit-docker-logs/capture/engine"
 	"fluent-bit-docker-logs/capture/supervise"
 )
 
@@ -120,8 +121,8 @@ func (c *Collector) runStream(ctx context.Context, t *streamTask) error {
 func (c *Collector) runAgain(ctx context.Context, t *streamTask, err error) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	gone := errors.Is(err, errGone)
-	t.dead = t.dead || errors.Is(err, errUnreadable)
+	gone := errors.Is(err, engine.ErrGone)
+	t.dead = t.dead || errors.Is(err, engine.ErrUnreadable)
 	if t.again && ctx.Err() == nil && !gone && !t.dead {
 		t.again = false
 		return true

@@ -26,7 +26,7 @@ func BenchmarkEngineRotation(b *testing.B) {
 				c := e.Run(b, enginetest.Options{Args: []string{"-lines", fmt.Sprint(size.lines), "-size", "120", "-hold"}})
 				s := engineStream(b, e, c.ID, position.Position{Kind: position.FromTail, Tail: 100})
 				for last := int64(-1); ; time.Sleep(time.Second) { // until it is written
-					inspected, err := s.col.api.inspect(b.Context(), c.ID)
+					inspected, err := s.col.api.Inspect(b.Context(), c.ID)
 					if err != nil {
 						b.Fatal(err)
 					}

@@ -1,4 +1,4 @@
-package capture
+package engine
 
 import (
 	"bufio"
@@ -32,9 +32,9 @@ type directConn struct {
 	usedAt time.Time
 }
 
-// idleTimeout is how long a connection to the Engine is kept that nobody uses:
+// IdleTimeout is how long a connection to the Engine is kept that nobody uses:
 // short, since a burst of requests opens many and a new one costs little.
-const idleTimeout = 3 * time.Second
+const IdleTimeout = 3 * time.Second
 
 var errStatus = errors.New("the Engine answered with an error")
 
@@ -75,11 +75,11 @@ func (d *directConns) put(c *directConn) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	c.usedAt = time.Now()
-	if d.idle = append(d.idle, c); len(d.idle) > maxOpens {
+	if d.idle = append(d.idle, c); len(d.idle) > MaxOpens {
 		d.drop(1)
 	}
 	if d.expiry == nil {
-		d.expiry = time.AfterFunc(idleTimeout, d.expire)
+		d.expiry = time.AfterFunc(IdleTimeout, d.expire)
 	}
 }
 
@@ -88,13 +88,13 @@ func (d *directConns) expire() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	old := 0
-	for old < len(d.idle) && time.Since(d.idle[old].usedAt) >= idleTimeout {
+	for old < len(d.idle) && time.Since(d.idle[old].usedAt) >= IdleTimeout {
 		old++
 	}
 	d.drop(old)
 	d.expiry = nil
 	if len(d.idle) > 0 {
-		d.expiry = time.AfterFunc(idleTimeout-time.Since(d.idle[0].usedAt), d.expire)
+		d.expiry = time.AfterFunc(IdleTimeout-time.Since(d.idle[0].usedAt), d.expire)
 	}
 }
 
@@ -125,7 +125,7 @@ func (c *directConn) get(ctx context.Context, path string, d *directConns) (io.R
 	if err != nil {
 		b.stop()
 		_ = c.Close()
-		return nil, cause(ctx, err)
+		return nil, Cause(ctx, err)
 	}
 	b.resp = resp
 	return b, nil
@@ -153,7 +153,7 @@ func (b *directBody) Read(p []byte) (int, error) {
 	n, err := b.resp.Body.Read(p)
 	b.ended = b.ended || errors.Is(err, io.EOF)
 	if err != nil && !b.ended {
-		err = cause(b.ctx, err)
+		err = Cause(b.ctx, err)
 	}
 	return n, err
 }

@@ -1,4 +1,4 @@
-package capture
+package engine
 
 import (
 	"context"
@@ -21,9 +21,9 @@ func isNetError(err error) bool {
 	return errors.As(err, &ne)
 }
 
-// transport is what the client of one connect uses.
-func (a *dockerAPI) transport() (*http.Transport, error) {
-	t := &http.Transport{MaxIdleConns: maxOpens, MaxIdleConnsPerHost: maxOpens, IdleConnTimeout: idleTimeout}
+// Transport is what the client of one connect uses.
+func (a *Client) Transport() (*http.Transport, error) {
+	t := &http.Transport{MaxIdleConns: MaxOpens, MaxIdleConnsPerHost: MaxOpens, IdleConnTimeout: IdleTimeout}
 	if !a.tls.On {
 		return t, nil
 	}
@@ -34,7 +34,7 @@ func (a *dockerAPI) transport() (*http.Transport, error) {
 
 // askVersion asks for the newest API version that the Engine speaks. It names none
 // itself, as the client library does: one that is too new is refused.
-func (a *dockerAPI) askVersion(ctx context.Context, cli *http.Client) (string, error) {
+func (a *Client) askVersion(ctx context.Context, cli *http.Client) (string, error) {
 	url := "http://docker/version" // the transport knows the socket
 	if host, ok := strings.CutPrefix(a.host, "tcp://"); ok {
 		url = "http://" + host + "/version"
@@ -54,7 +54,7 @@ func (a *dockerAPI) askVersion(ctx context.Context, cli *http.Client) (string, e
 	switch res.StatusCode {
 	case http.StatusOK:
 	case http.StatusForbidden, http.StatusUnauthorized:
-		return "", fmt.Errorf("%s (%w)", res.Status, errRefused)
+		return "", fmt.Errorf("%s (%w)", res.Status, ErrRefused)
 	default:
 		return "", errors.New(res.Status)
 	}
@@ -68,7 +68,7 @@ const maxVersion = 1 << 20
 
 // countConnections has the connections of a transport counted while they are
 // open.
-func (a *dockerAPI) countConnections(t *http.Transport) {
+func (a *Client) countConnections(t *http.Transport) {
 	dial := t.DialContext
 	if a.dial != nil {
 		dial = func(ctx context.Context, _, _ string) (net.Conn, error) { return a.dial(ctx) }
@@ -98,7 +98,7 @@ func (c *countedConn) Close() error {
 }
 
 // tlsConfig is what the options Docker_TLS_... ask for.
-func tlsConfig(t TLSConfig) (*tls.Config, error) {
+func tlsConfig(t TLS) (*tls.Config, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: !t.Verify} //nolint:gosec // Docker_TLS_Verify off is the operator's choice
 	if t.CA != "" {
 		pem, err := os.ReadFile(t.CA)
@@ -120,18 +120,20 @@ func tlsConfig(t TLSConfig) (*tls.Config, error) {
 	return conf, nil
 }
 
-// connState is whether the Engine answers at the moment. Discovery, which
+// State is whether the Engine answers at the moment. Discovery, which
 // always has a request open, sets it; streams wait for it instead of knocking
 // one by one while the Engine is away.
-type connState struct {
+type State struct {
 	mu      sync.Mutex
 	up      bool
 	changed chan struct{} // closed and replaced at each change
 }
 
-func newConnState() *connState { return &connState{changed: make(chan struct{})} }
+// NewState is that of an Engine that does not answer yet.
+func NewState() *State { return &State{changed: make(chan struct{})} }
 
-func (s *connState) set(up bool) {
+// Set says whether the Engine answers now.
+func (s *State) Set(up bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.up == up {
@@ -142,17 +144,17 @@ func (s *connState) set(up bool) {
 	s.changed = make(chan struct{})
 }
 
-// get returns the state and a channel that is closed when it changes.
-func (s *connState) get() (up bool, changed <-chan struct{}) {
+// Get returns the state and a channel that is closed when it changes.
+func (s *State) Get() (up bool, changed <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.up, s.changed
 }
 
-// waitUp blocks until the Engine answers.
-func (s *connState) waitUp(ctx context.Context) error {
+// WaitUp blocks until the Engine answers.
+func (s *State) WaitUp(ctx context.Context) error {
 	for {
-		up, changed := s.get()
+		up, changed := s.Get()
 		if up {
 			return nil
 		}

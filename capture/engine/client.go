@@ -1,4 +1,4 @@
-package capture
+package engine
 
 import (
 	"cmp"
@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -25,41 +27,52 @@ import (
 	"fluent-bit-docker-logs/capture/position"
 )
 
-// This file alone speaks to the Engine's client library.
-
 // Decisions the callers make by errors.Is.
 var (
-	errGone       = errors.New("the container is gone or being removed")
-	errUnreadable = errors.New("the log driver cannot be read")
-	errEngineDown = errors.New("the Engine does not answer")
-	errRefused    = errors.New("refused by the Engine, or by a proxy in front of it")
+	ErrGone       = errors.New("the container is gone or being removed")
+	ErrUnreadable = errors.New("the log driver cannot be read")
+	ErrDown       = errors.New("the Engine does not answer")
+	ErrRefused    = errors.New("refused by the Engine, or by a proxy in front of it")
 )
 
 const (
-	// callTimeout bounds a call that is answered at once by a healthy Engine.
-	callTimeout = 30 * time.Second
-	// probeTimeout bounds the question whether a stream is behind, and the
+	// CallTimeout bounds a call that is answered at once by a healthy Engine.
+	CallTimeout = 30 * time.Second
+	// ProbeTimeout bounds the question whether a stream is behind, and the
 	// opening of the log for a rotation.
-	probeTimeout = 10 * time.Second
-	// maxOpens bounds how many logs are opened at the same time, so that a
+	ProbeTimeout = 10 * time.Second
+	// MaxOpens bounds how many logs are opened at the same time, so that a
 	// restart does not fall upon the Engine with all streams at once.
-	maxOpens = 16
+	MaxOpens = 16
 )
 
-// TLSConfig names the files for a tcp:// Engine that wants TLS.
-type TLSConfig struct {
+// TLS names the files for a tcp:// Engine that wants TLS.
+type TLS struct {
 	On            bool // TLS is spoken
 	CA, Cert, Key string
 	Verify        bool
 	Skip          bool // the certificate is not verified unless the option says so
 }
 
-// dockerAPI is the Engine's API, read only (GET and HEAD). Its client is
+// TakeFrom takes over the certificates that a directory has.
+func (t *TLS) TakeFrom(dir string) {
+	for name, file := range map[string]*string{"ca.pem": &t.CA, "cert.pem": &t.Cert, "key.pem": &t.Key} {
+		path := filepath.Join(dir, name)
+		f, err := os.Open(path)
+		if err != nil || *file != "" {
+			continue
+		}
+		_ = f.Close()
+		*file, t.On = path, true
+	}
+}
+
+// Client is the Engine's API, read only (GET and HEAD). Its client is
 // replaced by each connect, because a client never raises its API version
 // again while Engines are up- and downgraded under a running agent.
-type dockerAPI struct {
+type Client struct {
 	host  string
-	tls   TLSConfig
+	tls   TLS
 	dial  func(context.Context) (net.Conn, error) // nil: to host
 	attrs bool                                    // log options are looked at
 	cli   atomic.Pointer[client.Client]
@@ -70,38 +83,38 @@ type dockerAPI struct {
 	direct *directConns // nil unless the Engine is on this host
 }
 
-// engineInfo is what the Engine says of itself.
-type engineInfo struct {
+// Info is what the Engine says of itself.
+type Info struct {
 	Version string
 	API     string        // version spoken with it
 	Clock   time.Duration // how much its clock is ahead of ours
 }
 
-// engineOptions are those of a dockerAPI.
-type engineOptions struct {
-	host    string // as the option Docker_Host
-	tls     TLSConfig
-	dial    func(context.Context) (net.Conn, error) // nil: to host
-	attrs   bool                                    // log options are looked at
-	timeout time.Duration                           // of a list or an inspect; 0: callTimeout
+// Options are those of a Client.
+type Options struct {
+	Host    string // as the option Docker_Host
+	TLS     TLS
+	Dial    func(context.Context) (net.Conn, error) // nil: to host
+	Attrs   bool                                    // log options are looked at
+	Timeout time.Duration                           // of a list or an inspect; 0: callTimeout
 }
 
-// newDockerAPI makes a client; it sends nothing yet.
-func newDockerAPI(o engineOptions) (*dockerAPI, error) {
-	a := &dockerAPI{host: o.host, tls: o.tls, dial: o.dial, attrs: o.attrs, timeout: cmp.Or(o.timeout, callTimeout)}
+// New makes a client; it sends nothing yet.
+func New(o Options) (*Client, error) {
+	a := &Client{host: o.Host, tls: o.TLS, dial: o.Dial, attrs: o.Attrs, timeout: cmp.Or(o.Timeout, CallTimeout)}
 	cli, err := a.newClient()
 	if err != nil {
-		return nil, fmt.Errorf("option Docker_Host: value %q: %w", o.host, err)
+		return nil, fmt.Errorf("option Docker_Host: value %q: %w", o.Host, err)
 	}
 	a.cli.Store(cli)
-	if strings.HasPrefix(o.host, "unix://") {
+	if strings.HasPrefix(o.Host, "unix://") {
 		a.direct = &directConns{dial: func(ctx context.Context) (net.Conn, error) { return a.cli.Load().Dialer()(ctx) }}
 	}
 	return a, nil
 }
 
-func (a *dockerAPI) newClient() (*client.Client, error) {
-	transport, err := a.transport()
+func (a *Client) newClient() (*client.Client, error) {
+	transport, err := a.Transport()
 	if err != nil {
 		return nil, err
 	}
@@ -118,38 +131,38 @@ func (a *dockerAPI) newClient() (*client.Client, error) {
 	return client.NewClientWithOpts(opts...)
 }
 
-// probe asks whether the Engine answers.
-func (a *dockerAPI) probe(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+// Probe asks whether the Engine answers.
+func (a *Client) Probe(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, ProbeTimeout)
 	defer cancel()
 	_, err := a.cli.Load().Ping(ctx)
-	if err = classify(err); errors.Is(err, errRefused) {
+	if err = Classify(err); errors.Is(err, ErrRefused) {
 		return nil // which is an answer, too
 	}
 	return err
 }
 
-// connect negotiates the API version with a new client.
-func (a *dockerAPI) connect(ctx context.Context) (engineInfo, error) {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+// Connect negotiates the API version with a new client.
+func (a *Client) Connect(ctx context.Context) (Info, error) {
+	ctx, cancel := context.WithTimeout(ctx, ProbeTimeout)
 	defer cancel()
 	cli, err := a.newClient()
 	if err != nil {
-		return engineInfo{}, err
+		return Info{}, err
 	}
 	ping, err := cli.Ping(ctx)
-	if err = classify(err); errors.Is(err, errRefused) {
+	if err = Classify(err); errors.Is(err, ErrRefused) {
 		if ping.APIVersion, err = a.askVersion(ctx, cli.HTTPClient()); err != nil { // says what a ping does
-			err = fmt.Errorf("asking for /_ping and /version: %w", classify(err))
+			err = fmt.Errorf("asking for /_ping and /version: %w", Classify(err))
 		}
 	}
 	if err != nil {
 		_ = cli.Close()
-		return engineInfo{}, err
+		return Info{}, err
 	}
 	cli.NegotiateAPIVersionPing(ping)
 	_ = a.cli.Swap(cli).Close() // idle connections only
-	info := engineInfo{API: cli.ClientVersion(), Version: "unknown"}
+	info := Info{API: cli.ClientVersion(), Version: "unknown"}
 	// A proxy in front of the socket may refuse these two.
 	if v, err := cli.ServerVersion(ctx); err == nil {
 		info.Version = v.Version
@@ -166,36 +179,36 @@ func (a *dockerAPI) connect(ctx context.Context) (engineInfo, error) {
 	return info, nil
 }
 
-// close closes the idle connections; those in use close with their request.
-func (a *dockerAPI) close() error {
+// Close closes the idle connections; those in use close with their request.
+func (a *Client) Close() error {
 	if a.direct != nil {
 		a.direct.closeIdle()
 	}
 	return a.cli.Load().Close()
 }
 
-// closeIdle closes the idle connections and returns how many those were.
-func (a *dockerAPI) closeIdle() int {
-	before := a.connections()
-	_ = a.close() // it goes on: only idle connections are closed
-	return before - a.connections()
+// CloseIdle closes the idle connections and returns how many those were.
+func (a *Client) CloseIdle() int {
+	before := a.Connections()
+	_ = a.Close() // it goes on: only idle connections are closed
+	return before - a.Connections()
 }
 
-// connections is the number of connections that are open.
-func (a *dockerAPI) connections() int { return int(a.open.Load()) }
+// Connections is the number of connections that are open.
+func (a *Client) Connections() int { return int(a.open.Load()) }
 
-// olderThan says whether the API spoken at the moment is older than version.
-func (a *dockerAPI) olderThan(version string) bool {
+// OlderThan says whether the API spoken at the moment is older than version.
+func (a *Client) OlderThan(version string) bool {
 	return versions.LessThan(a.cli.Load().ClientVersion(), version)
 }
 
-// list returns every container, running or not.
-func (a *dockerAPI) list(ctx context.Context) ([]*container.Container, error) {
+// List returns every container, running or not.
+func (a *Client) List(ctx context.Context) ([]*container.Container, error) {
 	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
 	sums, err := a.cli.Load().ContainerList(ctx, containertypes.ListOptions{All: true})
 	if err != nil {
-		return nil, fmt.Errorf("listing containers: %w", classify(err))
+		return nil, fmt.Errorf("listing containers: %w", Classify(err))
 	}
 	cs := make([]*container.Container, 0, len(sums))
 	for i := range sums {
@@ -228,14 +241,14 @@ func longOver(status string) bool {
 	return false
 }
 
-// inspect returns all that is known of one container.
-func (a *dockerAPI) inspect(ctx context.Context, id string) (*container.Container, error) {
+// Inspect returns all that is known of one container.
+func (a *Client) Inspect(ctx context.Context, id string) (*container.Container, error) {
 	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
 	asked := time.Now()
 	r, err := a.cli.Load().ContainerInspect(ctx, id)
 	if err != nil {
-		return nil, fmt.Errorf("inspecting: %w", classify(err))
+		return nil, fmt.Errorf("inspecting: %w", Classify(err))
 	}
 	if r.ContainerJSONBase == nil || r.Config == nil || r.State == nil || r.ID == "" {
 		return nil, errors.New("inspecting: the answer lacks parts")
@@ -259,7 +272,7 @@ func (a *dockerAPI) inspect(ctx context.Context, id string) (*container.Containe
 	}
 	c.UpperDir = r.GraphDriver.Data["UpperDir"]
 	c.Created = parseEngineTime(r.Created)
-	c.LastRun = container.LastRun{parseEngineTime(r.State.StartedAt), parseEngineTime(r.State.FinishedAt)}
+	c.LastRun = container.LastRun{StartedAt: parseEngineTime(r.State.StartedAt), FinishedAt: parseEngineTime(r.State.FinishedAt)}
 	c.SeenAt = asked.UnixNano()
 	return c, nil
 }
@@ -283,22 +296,22 @@ func parseEngineTime(s string) int64 {
 	return t.UnixNano()
 }
 
-// logs opens a container's log with timestamps, both std streams, from the
+// Logs opens a container's log with timestamps, both std streams, from the
 // tail-th record from the end (everything: from the first one). The caller
 // closes the body, also after an error of a read.
-func (a *dockerAPI) logs(ctx context.Context, id string, follow bool, tail int) (io.ReadCloser, error) {
+func (a *Client) Logs(ctx context.Context, id string, follow bool, tail int) (io.ReadCloser, error) {
 	opts := containertypes.LogsOptions{ShowStdout: true, ShowStderr: true, Timestamps: true, Follow: follow, Tail: "all"}
 	if tail != position.Everything {
 		opts.Tail = strconv.Itoa(tail)
 	}
 	body, err := a.openLogs(ctx, id, opts)
 	if err != nil {
-		return nil, fmt.Errorf("opening the log: %w", classify(err))
+		return nil, fmt.Errorf("opening the log: %w", Classify(err))
 	}
 	return body, nil
 }
 
-func (a *dockerAPI) openLogs(ctx context.Context, id string, opts containertypes.LogsOptions) (io.ReadCloser, error) {
+func (a *Client) openLogs(ctx context.Context, id string, opts containertypes.LogsOptions) (io.ReadCloser, error) {
 	cli := a.cli.Load()
 	if a.direct != nil && !opts.Follow {
 		body, err := a.direct.get(ctx, "/v"+cli.ClientVersion()+"/containers/"+id+"/logs?stdout=1&stderr=1&timestamps=1&tail="+opts.Tail)
@@ -310,29 +323,29 @@ func (a *dockerAPI) openLogs(ctx context.Context, id string, opts containertypes
 	return cli.ContainerLogs(ctx, id, opts)
 }
 
-// action is a container event that the capture acts on.
-type action struct {
-	name string               // create, start, kill, die, destroy, rename
-	ctr  *container.Container // as far as the event tells
-	at   int64                // by the Engine's clock, nanoseconds since 1970
+// Event is a container event that the capture acts on.
+type Event struct {
+	Name      string               // create, start, kill, die, destroy, rename
+	Container *container.Container // as far as the event tells
+	At        int64                // by the Engine's clock, nanoseconds since 1970
 }
 
-// watch subscribes to container events since a moment of the Engine's clock.
+// Watch subscribes to container events since a moment of the Engine's clock.
 // It returns when the Engine has answered; wait then delivers the events to f
 // until the subscription ends or ctx is done, and always returns an error.
-func (a *dockerAPI) watch(ctx context.Context, since time.Time) (wait func(f func(action)) error) {
+func (a *Client) Watch(ctx context.Context, since time.Time) (wait func(f func(Event)) error) {
 	ctx, cancel := context.WithCancel(ctx)
 	args := filters.NewArgs(filters.Arg("type", string(events.ContainerEventType)))
 	for _, name := range []string{"create", "start", "kill", "die", "destroy", "rename"} {
 		args.Add("event", name)
 	}
-	late := time.AfterFunc(callTimeout, cancel)
+	late := time.AfterFunc(CallTimeout, cancel)
 	msgs, errs := a.cli.Load().Events(ctx, events.ListOptions{
 		Since:   fmt.Sprintf("%d.%09d", since.Unix(), since.Nanosecond()),
 		Filters: args,
 	})
 	late.Stop()
-	return func(f func(action)) error {
+	return func(f func(Event)) error {
 		defer func() {
 			cancel()
 			for range errs { // closed when the library's goroutine has ended
@@ -342,7 +355,7 @@ func (a *dockerAPI) watch(ctx context.Context, since time.Time) (wait func(f fun
 			select {
 			case m := <-msgs:
 				if m.Type == events.ContainerEventType && m.Actor.ID != "" {
-					f(action{string(m.Action), &container.Container{
+					f(Event{string(m.Action), &container.Container{
 						ID:     m.Actor.ID,
 						Name:   strings.TrimPrefix(m.Actor.Attributes["name"], "/"),
 						Image:  m.Actor.Attributes["image"],
@@ -353,33 +366,33 @@ func (a *dockerAPI) watch(ctx context.Context, since time.Time) (wait func(f fun
 				if !ok || err == nil || errors.Is(err, io.EOF) {
 					err = io.ErrUnexpectedEOF
 				}
-				return fmt.Errorf("watching events: %w", classify(err))
+				return fmt.Errorf("watching events: %w", Classify(err))
 			}
 		}
 	}
 }
 
-// classify marks an error of the client library with the decision it asks
+// Classify marks an error of the client library with the decision it asks
 // for. The message stays the library's.
-func classify(err error) error {
+func Classify(err error) error {
 	mark := func(m error) error { return fmt.Errorf("%w (%w)", err, m) }
 	switch {
 	case err == nil, errors.Is(err, context.Canceled):
 		return err
 	case errdefs.IsNotFound(err), errdefs.IsConflict(err):
-		return mark(errGone)
+		return mark(ErrGone)
 	case errdefs.IsNotImplemented(err):
-		return mark(errUnreadable)
+		return mark(ErrUnreadable)
 	case client.IsErrConnectionFailed(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, io.ErrUnexpectedEOF), isNetError(err):
-		return mark(errEngineDown)
+		return mark(ErrDown)
 	case errdefs.IsPermissionDenied(err), errdefs.IsUnauthorized(err):
-		return mark(errRefused)
+		return mark(ErrRefused)
 	}
 	return err
 }
 
-// cause is why a request of ours failed: our own reason if we cancelled it.
-func cause(ctx context.Context, err error) error {
+// Cause is why a request of ours failed: our own reason if we cancelled it.
+func Cause(ctx context.Context, err error) error {
 	if c := context.Cause(ctx); c != nil {
 		return c
 	}
