@@ -1,0 +1,222 @@
+package documents
+
+import (
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"go/importer"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "fluent-bit-docker-logs"
+
+// floors are the packages that others import, the lowest floor first. A package imports from floors below its own, and
+// nothing beside it.
+var floors = [][]string{
+	{"capture/container", "capture/decode", "capture/say", "capture/supervise"},
+	{"capture/position", "capture/inotify"},
+	{"capture/engine"},
+	{"capture"},
+	{"plugin"},
+}
+
+// apart are packages that are no part of the plugin: tests, programs, examples. They import each other, and of the plugin
+// only what stands here: a fake that shares code with what it tests shares its mistakes.
+var apart = map[string][]string{
+	"": {}, "capture/dockertest": {}, "capture/dockertest/cmd/fakeengine": {}, "capture/testkit": {},
+	"conf": {}, "conf/check": {"capture"}, "conf/migrate": {"capture", "capture/decode"},
+	"docker": {}, "docker/chaos": {}, "docker/chaos/cmd/chaos": {}, "docker/debian": {},
+	"docker/enginetest": {}, "docker/enginetest/cmd/demo": {}, "docker/enginetest/cmd/testtable": {},
+	"docker/grafana": {}, "docker/healthcheck": {}, "docker/loggen": {}, "docker/plot": {}, "docker/prometheus": {},
+	"docker/soak": {}, "docker/soak/cmd/soak": {},
+	"plugin/backends": {}, "plugin/backends/lokitest": {}, "plugin/e2e": {}, "plugin/host": {},
+}
+
+// listed is a package as go list tells of it.
+type listed struct {
+	ImportPath, Dir, Export string
+	Standard                bool
+	GoFiles, CgoFiles       []string
+	Imports                 []string
+	ImportMap               map[string]string
+}
+
+// list asks go for packages, by their import path.
+func list(t *testing.T, args ...string) map[string]*listed {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list", "-json"}, args...)...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]*listed{}
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		p := &listed{}
+		if err := dec.Decode(p); err == io.EOF { //nolint:errorlint // the decoder's own
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all[p.ImportPath] = p
+	}
+}
+
+// own is a package's path in the module; ok says that it is of it.
+func own(importPath string) (name string, ok bool) {
+	if importPath == module {
+		return "", true
+	}
+	return strings.CutPrefix(importPath, module+"/")
+}
+
+// TestImportOrder: no import runs up, and each package has its place.
+func TestImportOrder(t *testing.T) {
+	floor := map[string]int{}
+	for i, names := range floors {
+		for _, name := range names {
+			floor[name] = i + 1
+		}
+	}
+	met := map[string]bool{}
+	for path, p := range list(t, "./...") {
+		name, _ := own(path)
+		met[name] = true
+		allowed, isApart := apart[name]
+		if floor[name] == 0 && !isApart {
+			t.Errorf("%s has no place: it belongs on a floor, or apart", path)
+		}
+		for _, imported := range p.Imports {
+			dep, ok := own(imported)
+			switch {
+			case !ok:
+			case isApart && floor[dep] > 0 && !slices.Contains(allowed, dep):
+				t.Errorf("%s imports %s, which it may not", path, imported)
+			case !isApart && (floor[dep] == 0 || floor[dep] >= floor[name]):
+				t.Errorf("%s (floor %d) imports %s (floor %d)", path, floor[name], imported, floor[dep])
+			}
+		}
+	}
+	for _, names := range floors {
+		for _, name := range names {
+			if !met[name] {
+				t.Errorf("%s is not there", name)
+			}
+		}
+	}
+	for name := range apart {
+		if !met[name] {
+			t.Errorf("%s is not there", name)
+		}
+	}
+}
+
+// knots are how many files of a package may reach each other, where it is more than four. A number here may fall, not rise.
+var knots = map[string]int{"capture": 52, "capture/dockertest": 14, "plugin": 5}
+
+// TestKnots counts, by what the type checker knows, which files of a package point at which, and how many of them reach each
+// other: who reads one of those has to read all. With -v it says the figures.
+func TestKnots(t *testing.T) {
+	all := list(t, "-export", "-deps", "./capture/...", "./plugin")
+	for path, p := range all {
+		name, ok := own(path)
+		if !ok || strings.HasPrefix(name, "capture/dockertest/") {
+			continue
+		}
+		arrows := arrowsOf(t, p, all)
+		n, pairs := 0, 0
+		for from, to := range arrows {
+			n += len(to)
+			for f := range to {
+				if arrows[f][from] && f < from {
+					pairs++
+				}
+			}
+		}
+		largest := largestKnot(arrows)
+		t.Logf("%-20s %2d files, %3d arrows, %2d pairs that point at each other, largest knot %d", name, len(arrows), n, pairs, largest)
+		if most := max(4, knots[name]); largest > most {
+			t.Errorf("%s: %d files reach each other, %d may", name, largest, most)
+		}
+	}
+}
+
+// arrowsOf says of each file of a package which others it names something of.
+func arrowsOf(t *testing.T, p *listed, all map[string]*listed) map[string]map[string]bool {
+	t.Helper()
+	fset := token.NewFileSet()
+	var files []*ast.File
+	arrows := map[string]map[string]bool{}
+	for _, name := range append(slices.Clone(p.GoFiles), p.CgoFiles...) {
+		f, err := parser.ParseFile(fset, filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, f)
+		arrows[name] = map[string]bool{}
+	}
+	lookup := func(path string) (io.ReadCloser, error) {
+		if to, ok := p.ImportMap[path]; ok {
+			path = to
+		}
+		if q := all[path]; q != nil && q.Export != "" {
+			return os.Open(q.Export)
+		}
+		return nil, fmt.Errorf("no export data of %s", path)
+	}
+	info := &types.Info{Uses: map[*ast.Ident]types.Object{}}
+	// What cgo makes is not among the files: its names alone are not known.
+	conf := types.Config{Importer: importer.ForCompiler(fset, "gc", lookup), FakeImportC: true, Error: func(error) {}}
+	pkg, err := conf.Check(p.ImportPath, fset, files, info)
+	if err != nil && len(p.CgoFiles) == 0 {
+		t.Fatal(err)
+	}
+	for id, o := range info.Uses {
+		if o.Pkg() != pkg || !o.Pos().IsValid() {
+			continue
+		}
+		from, to := filepath.Base(fset.Position(id.Pos()).Filename), filepath.Base(fset.Position(o.Pos()).Filename)
+		if from != to {
+			arrows[from][to] = true
+		}
+	}
+	return arrows
+}
+
+// largestKnot is the size of the largest set of files that reach each other, 1 where none do.
+func largestKnot(arrows map[string]map[string]bool) (largest int) {
+	reach := map[string]map[string]bool{}
+	for from := range arrows {
+		seen := map[string]bool{}
+		for todo := []string{from}; len(todo) > 0; {
+			at := todo[len(todo)-1]
+			todo = todo[:len(todo)-1]
+			for to := range arrows[at] {
+				if !seen[to] {
+					seen[to] = true
+					todo = append(todo, to)
+				}
+			}
+		}
+		reach[from] = seen
+	}
+	for a := range arrows {
+		n := 1
+		for b := range arrows {
+			if a != b && reach[a][b] && reach[b][a] {
+				n++
+			}
+		}
+		largest = max(largest, n)
+	}
+	return largest
+}
