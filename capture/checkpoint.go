@@ -330,7 +330,7 @@ func (c *Collector) saveGuarded() {
 
 // save writes the committed positions of all containers, if any changed.
 func (c *Collector) save() error {
-	cp := c.snapshot()
+	cp := c.Snapshot()
 	if cp == nil {
 		return nil
 	}
@@ -345,16 +345,16 @@ func (c *Collector) save() error {
 
 // snapshot collects the committed positions; nil if none changed since the
 // last time.
-func (c *Collector) snapshot() *checkpoint {
+func (c *Collector) Snapshot() *checkpoint {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.startAt == 0 {
 		return nil // no Engine yet, so no container either
 	}
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
-	changed := c.unsaved || c.out.moved
-	c.unsaved, c.out.moved = false, false
+	c.out.lock()
+	defer c.out.unlock()
+	changed := c.out.takeMoved() || c.unsaved
+	c.unsaved = false
 	if !changed {
 		return nil
 	}
@@ -377,8 +377,8 @@ func (c *Collector) snapshot() *checkpoint {
 		}
 	}
 	for id, t := range c.streams.byID {
-		if t.stream.batches == 0 { // what was consumed since was not for delivery
-			t.stream.committed = t.stream.snapshot()
+		if !t.stream.waits() { // what was consumed since was not for delivery
+			t.stream.committed = t.stream.Snapshot()
 		}
 		cp.Containers[id] = savedContainer{Name: t.stream.container().Name, Position: saved(&t.stream.committed)}
 	}

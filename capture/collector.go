@@ -229,7 +229,7 @@ const mayStayAway = time.Minute
 // something to take, 0 if that is no longer than it may be. It waits for no lock.
 func (c *Collector) away() time.Duration {
 	at := c.cameAt.Load()
-	if at == 0 || c.out.held.Load() == 0 {
+	if at == 0 || !c.out.anything() {
 		return 0
 	}
 	if away := supervise.SinceStart() - time.Duration(at); away > mayStayAway {
@@ -262,7 +262,7 @@ func (c *Collector) Outstanding() uint64 { return c.out.outstanding() }
 // Close saves the positions that were acknowledged and frees what New took.
 // Run must have returned.
 func (c *Collector) Close() error {
-	c.out.timer.Stop()
+	c.out.close()
 	c.sayUntaken()
 	c.closeTraces()
 	c.guard.fds.close()
@@ -284,8 +284,8 @@ func (c *Collector) Close() error {
 // sayUntaken says which containers that were removed had lines that Fluent Bit does
 // not hold: nobody can read them again.
 func (c *Collector) sayUntaken() {
-	for _, s := range c.out.untaken() {
-		if s.removed.Load() {
+	for _, from := range c.out.untaken() {
+		if s := from.(*stream); s.removed.Load() {
 			c.metrics.gaps.Inc()
 			s.log.Error("gap: Fluent Bit ended before it held the last lines of this container, which was removed: they are lost")
 		}

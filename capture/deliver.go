@@ -43,9 +43,7 @@ const maxPanics = 3
 // undo puts the stream back behind the last whole record after a panic. out.mu
 // is held.
 func (s *stream) undo(at *decode.Entry) {
-	if s.inBatch != nil {
-		s.inBatch.cutBack()
-	}
+	s.cutBack()
 	if s.half {
 		bad := poison{behind: s.pos.Anchor.Newest()}
 		if at != nil {
@@ -59,7 +57,7 @@ func (s *stream) undo(at *decode.Entry) {
 		}
 		s.poison, s.half = &bad, false
 	}
-	s.goOn(s.snapshot())
+	s.goOn(s.Snapshot())
 }
 
 // leaveOut drops a record and the incomplete line and trace that it belongs to, or

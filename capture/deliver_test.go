@@ -17,8 +17,8 @@ import (
 func (a *agent) spoil(c *dockertest.Ctr, restart time.Duration) (mend func()) {
 	s := a.col.captured(c.ID)
 	set := func(t *recordTemplate) *recordTemplate {
-		s.col.out.mu.Lock()
-		defer s.col.out.mu.Unlock()
+		s.col.out.lock()
+		defer s.col.out.unlock()
 		old := s.tmpl
 		s.tmpl = t
 		return old
@@ -128,9 +128,9 @@ func TestPanicLeavesNoHalfRecord(t *testing.T) {
 		return nil
 	}
 	must(t, s.deliver(t.Context(), nil, accept))
-	before := s.snapshot()
+	before := s.Snapshot()
 	err := s.deliver(t.Context(), nil, func() error {
-		b := o.batch(s.tag, s, 100)
+		b := o.batch(s.tag, &s.seat, 100)
 		b.Buf = append(b.Buf, "half a reco"...)
 		panic("in the middle")
 	})
@@ -138,7 +138,7 @@ func TestPanicLeavesNoHalfRecord(t *testing.T) {
 	if !errors.As(err, &p) || p.Value != "in the middle" || !strings.Contains(p.Stack, "TestPanicLeavesNoHalfRecord") {
 		t.Fatalf("the panic came back as %v", err)
 	}
-	if after := s.snapshot(); after != before {
+	if after := s.Snapshot(); after != before {
 		t.Errorf("the position moved from %+v to %+v", before, after)
 	}
 	b := o.next()
@@ -165,10 +165,17 @@ func TestCancelledRunDeliversNothing(t *testing.T) {
 	if err := s.deliver(ctx, nil, func() error { t.Error("called"); return nil }); !errors.Is(err, context.Canceled) {
 		t.Errorf("deliver: %v", err)
 	}
-	if !s.col.out.mu.TryLock() {
+	free := make(chan struct{})
+	go func() {
+		defer close(free)
+		s.col.out.lock()
+		s.col.out.unlock()
+	}()
+	select {
+	case <-free:
+	case <-time.After(waitTime):
 		t.Fatal("the outbox is locked")
 	}
-	s.col.out.mu.Unlock()
 }
 
 // The process counts as alive while Fluent Bit's thread comes by, or has
@@ -188,9 +195,9 @@ func TestHealthzKnowsThatFluentBitStaysAway(t *testing.T) {
 	c := e.Run(dockertest.Container{Name: "web"})
 	c.Stdout("one")
 	a.waitFor("a record", func() bool { return a.col.out.size() > 0 })
-	a.col.out.mu.Lock() // whatever happens inside, the answer comes
+	a.col.out.lock() // whatever happens inside, the answer comes
 	code, body := healthz()
-	a.col.out.mu.Unlock()
+	a.col.out.unlock()
 	if code != 503 || !strings.Contains(body, "docker_logs.0: Fluent Bit has not come by for 1m") {
 		t.Errorf("with a record to take: %d %s", code, body)
 	}

@@ -369,8 +369,8 @@ func (l *fileLog) lost(level slog.Level, how string, before *logFile) {
 
 // broke notes that records are missing where the log is read now.
 func (l *fileLog) broke() {
-	l.s.col.out.mu.Lock()
-	defer l.s.col.out.mu.Unlock()
+	l.s.col.out.lock()
+	defer l.s.col.out.unlock()
 	l.s.broke()
 }
 

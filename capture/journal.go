@@ -199,31 +199,17 @@ const (
 // journalCommits writes down what was committed since the last time. That it
 // fails is said with the checkpoint, which is saved for all the same.
 func (c *Collector) journalCommits() {
-	entries := c.out.takeCommitted()
-	if len(entries) == 0 {
+	commits := c.out.takeCommitted()
+	if len(commits) == 0 {
 		return
+	}
+	entries := make([]journalEntry, len(commits))
+	for i, m := range commits {
+		s := m.seat.source.(*stream)
+		entries[i] = journalEntry{s.id, s.container().Name, m.pos}
 	}
 	if err := supervise.Catch(func() error { return c.db.write(entries) }); err != nil {
 		c.metrics.checkpointErrors.Inc()
 		c.db.trouble.Report(c.log, fmt.Errorf("option DB: %s: %w", c.db.journal.path, err))
 	}
-}
-
-// takeCommitted returns the positions that were committed since the last call.
-func (o *outbox) takeCommitted() (entries []journalEntry) {
-	o.mu.Lock()
-	entries = make([]journalEntry, 0, len(o.news))
-	for _, s := range o.news {
-		s.news = false
-		entries = append(entries, journalEntry{id: s.id, pos: s.committed})
-	}
-	streams := o.news
-	o.news = o.spareNews[:0]
-	o.spareNews = streams
-	o.mu.Unlock()
-	for i, s := range streams {
-		entries[i].name = s.container().Name
-	}
-	clear(streams)
-	return entries
 }

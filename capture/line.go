@@ -237,7 +237,7 @@ func (s *stream) pass(m *position.Mark) {
 // emit appends a record to the outbox.
 func (s *stream) emit(std uint8, ts int64, text []byte, cut bool) {
 	if !s.isWanted(std) {
-		s.col.out.moved = true // as if it were delivered
+		s.col.out.moved() // as if it were delivered
 		return
 	}
 	if cut {
@@ -247,7 +247,7 @@ func (s *stream) emit(std uint8, ts int64, text []byte, cut bool) {
 	if ts == decode.Undated {
 		ts = s.date()
 	}
-	b := s.col.out.batch(s.tag, s, s.tmpl.size(len(text)))
+	b := s.col.out.batch(s.tag, &s.seat, s.tmpl.size(len(text)))
 	before := len(b.Buf)
 	b.Buf = s.tmpl.append(b.Buf, ts, std, text, cut)
 	s.col.out.added(b, len(b.Buf)-before)
@@ -262,8 +262,8 @@ func (s *stream) isWanted(std uint8) bool {
 
 // incomplete says whether a line is.
 func (s *stream) incomplete() bool {
-	s.col.out.mu.Lock()
-	defer s.col.out.mu.Unlock()
+	s.col.out.lock()
+	defer s.col.out.unlock()
 	return s.lines[decode.Stdout].pending || s.lines[decode.Stderr].pending
 }
 

@@ -76,8 +76,8 @@ func TestOverlappingLongLines(t *testing.T) {
 		take()
 		caughtUp := s.skip == [3]uint32{}
 		p := s.committed
-		if s.batches == 0 {
-			p = s.snapshot()
+		if !s.waits() {
+			p = s.Snapshot()
 		}
 		kept := saved(&p)
 		p, err := kept.position()

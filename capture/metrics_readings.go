@@ -137,18 +137,3 @@ func (c *Collector) heartbeatAges() map[string]time.Duration {
 	}
 	return ages
 }
-
-// totals are how many records were appended, acknowledged and refused so far.
-// One that was refused is appended more than once.
-func (o *outbox) totals() (appended, acked, refused uint64) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.appended + o.refused, o.acked, o.refused
-}
-
-// isRefusing says whether Fluent Bit keeps nothing of what it is given.
-func (o *outbox) isRefusing() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.refusing
-}

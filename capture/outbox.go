@@ -19,17 +19,43 @@ type Batch struct {
 	Records int
 
 	whole   int              // bytes of Buf that are whole records
-	streams []*stream        // that have records in it, each once
+	seats   []*seat          // that have records in it, each once
 	commits []positionCommit // made when it is sealed
 	end     uint64           // outbox.appended behind it, once it was appended
 }
 
-// positionCommit is the position of a stream behind its last record in a
+// positionCommit is the position of a source behind its last record in a
 // batch.
 type positionCommit struct {
-	stream *stream
-	pos    position.Position
+	seat *seat
+	pos  position.Position
 }
+
+// source is who writes into an outbox. It is called with that locked.
+type source interface {
+	// snapshot is the position behind the last record that it has written.
+	Snapshot() position.Position
+}
+
+// seat is what an outbox keeps of a source, guarded by its lock. It is part of the
+// source and not copied.
+type seat struct {
+	source    source
+	committed position.Position // behind the last record that Fluent Bit holds
+	inBatch   *Batch            // the open batch with records of the source
+	batches   int               // that have records of it and were not acknowledged
+	news      bool              // it is in outbox.news
+}
+
+// cutBack takes what there is of half a record off the open batch.
+func (s *seat) cutBack() {
+	if b := s.inBatch; b != nil {
+		b.Buf = b.Buf[:b.whole]
+	}
+}
+
+// waits says whether records of the source were not acknowledged yet.
+func (s *seat) waits() bool { return s.batches > 0 }
 
 // outbox holds the records between the streams and Fluent Bit: bounded in
 // bytes, in order. Streams append to the open batch of their tag; Fluent Bit's
@@ -42,8 +68,10 @@ type outbox struct {
 
 	timer *time.Timer // notifies at the end of a pause
 
-	latency prometheus.Observer // nil: not measured
-	ahead   *atomic.Int64       // of the Engine's clock
+	// These are set before the first use. latency may be nil: it is not measured.
+	latency   prometheus.Observer
+	ahead     *atomic.Int64   // of the Engine's clock
+	journaled chan<- struct{} // capacity 1; told of commits; nil without a journal
 
 	mu       sync.Mutex
 	room     chan struct{} // closed and replaced when bytes fall below limit
@@ -57,17 +85,13 @@ type outbox struct {
 	timed    bool   // timer runs
 	appended uint64 // records of all batches that were appended, but for those that were refused
 	acked    uint64
-	refused  uint64 // records of batches that were appended and came back, each time
-	refusing bool   // nothing was acknowledged since the last refusal
-	// moved says that positions that may be committed have changed since it was
-	// reset.
-	moved     bool
-	journaled chan<- struct{} // capacity 1; told of commits; nil without a journal
-	news      []*stream       // whose position was committed since takeCommitted
-	spareNews []*stream
-	unacked   []*Batch // oldest first
-	spare     []*Batch
-	lines     [][]byte // buffers of lines that were incomplete, to be used again
+	refused  uint64   // records of batches that were appended and came back, each time
+	refusing bool     // nothing was acknowledged since the last refusal
+	changed  bool     // positions that may be committed have, since takeMoved
+	news     []*seat  // whose position was committed since takeCommitted
+	unacked  []*Batch // oldest first
+	spare    []*Batch
+	lines    [][]byte // buffers of lines that were incomplete, to be used again
 }
 
 func newOutbox(batchSize, limit int, notify func()) *outbox {
@@ -101,10 +125,10 @@ func (o *outbox) waitRoom(ctx context.Context) error {
 	}
 }
 
-// batch returns the open batch of the tag for s to append a record of about
+// batch returns the open batch of the tag for a source to append a record of about
 // size bytes to. A batch is sealed here, before that record, so that the
 // positions it stands for are those of the records that it holds. o.mu is held.
-func (o *outbox) batch(tag string, s *stream, size int) *Batch {
+func (o *outbox) batch(tag string, s *seat, size int) *Batch {
 	b := o.open[tag]
 	if b != nil && len(b.Buf)+size > o.batchSize {
 		o.seal(b)
@@ -122,7 +146,7 @@ func (o *outbox) batch(tag string, s *stream, size int) *Batch {
 	if s.inBatch == nil {
 		s.inBatch = b
 		s.batches++
-		b.streams = append(b.streams, s)
+		b.seats = append(b.seats, s)
 	}
 	return b
 }
@@ -170,9 +194,6 @@ func (o *outbox) added(b *Batch, size int) {
 	o.bytes += size
 }
 
-// cutBack takes what there is of half a record off the batch.
-func (b *Batch) cutBack() { b.Buf = b.Buf[:b.whole] }
-
 // seal closes b and notes what positions it stands for. o.mu is held.
 func (o *outbox) seal(b *Batch) {
 	delete(o.open, b.Tag)
@@ -182,12 +203,12 @@ func (o *outbox) seal(b *Batch) {
 			break
 		}
 	}
-	for _, s := range b.streams {
+	for _, s := range b.seats {
 		s.inBatch = nil
-		b.commits = append(b.commits, positionCommit{s, s.snapshot()})
+		b.commits = append(b.commits, positionCommit{s, s.source.Snapshot()})
 	}
-	clear(b.streams)
-	b.streams = b.streams[:0]
+	clear(b.seats)
+	b.seats = b.seats[:0]
 	o.sealed = append(o.sealed, b)
 }
 
@@ -196,7 +217,10 @@ func (o *outbox) seal(b *Batch) {
 // as the reading. A line after a silence is never delayed.
 const pace = 5 * time.Millisecond
 
-// unlock releases o.mu after records were added, and wakes Fluent Bit's thread.
+// lock is taken to append records, and for all that a source has under this lock.
+func (o *outbox) lock() { o.mu.Lock() }
+
+// unlock releases it, and wakes Fluent Bit's thread where there is something new.
 func (o *outbox) unlock() {
 	o.held.Store(int64(o.bytes))
 	tell := o.wakes()
@@ -283,8 +307,8 @@ func (o *outbox) ack(total uint64) {
 		b := o.unacked[done]
 		o.observe(now, b.commits)
 		for _, c := range b.commits {
-			c.stream.batches--
-			o.commit(c.stream, c.pos)
+			c.seat.batches--
+			o.commit(c.seat, c.pos)
 		}
 		o.acked, o.refusing = b.end, false
 		o.recycle(b)
@@ -299,10 +323,10 @@ func (o *outbox) ack(total uint64) {
 	}
 }
 
-// commit moves the position of s that a restart goes on from. o.mu is held.
-func (o *outbox) commit(s *stream, pos position.Position) {
+// commit moves the position of a source that a restart goes on from. o.mu is held.
+func (o *outbox) commit(s *seat, pos position.Position) {
 	s.committed = pos
-	o.moved = true
+	o.changed = true
 	if o.journaled != nil && !s.news {
 		s.news = true
 		o.news = append(o.news, s)
@@ -355,23 +379,48 @@ func (o *outbox) observe(now time.Time, commits []positionCommit) {
 	}
 }
 
-// untaken returns the streams that have records in batches that were not
-// acknowledged, each once.
-func (o *outbox) untaken() (all []*stream) {
+// moved says that a position may be committed that was not before. The outbox is
+// locked.
+func (o *outbox) moved() { o.changed = true }
+
+// takeMoved says whether that was so since the last call. The outbox is locked.
+func (o *outbox) takeMoved() bool {
+	changed := o.changed
+	o.changed = false
+	return changed
+}
+
+// takeCommitted returns the positions that were committed since the last call.
+func (o *outbox) takeCommitted() []positionCommit {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	add := func(s *stream) {
-		if !slices.Contains(all, s) {
-			all = append(all, s)
+	all := make([]positionCommit, 0, len(o.news))
+	for _, s := range o.news {
+		s.news = false
+		all = append(all, positionCommit{s, s.committed})
+	}
+	clear(o.news)
+	o.news = o.news[:0]
+	return all
+}
+
+// untaken returns the sources that have records in batches that were not
+// acknowledged, each once.
+func (o *outbox) untaken() (all []source) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	add := func(s *seat) {
+		if !slices.Contains(all, s.source) {
+			all = append(all, s.source)
 		}
 	}
 	for _, batches := range [][]*Batch{o.unacked, o.sealed, o.order} {
 		for _, b := range batches {
-			for _, s := range b.streams {
+			for _, s := range b.seats {
 				add(s)
 			}
 			for _, c := range b.commits {
-				add(c.stream)
+				add(c.seat)
 			}
 		}
 	}
@@ -397,4 +446,25 @@ func (o *outbox) size() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.bytes
+}
+
+// anything says, without waiting for the lock, whether something waits.
+func (o *outbox) anything() bool { return o.held.Load() != 0 }
+
+// close ends the pause that may be under way: nobody is woken any more.
+func (o *outbox) close() { o.timer.Stop() }
+
+// totals are how many records were appended, acknowledged and refused so far.
+// One that was refused is appended more than once.
+func (o *outbox) totals() (appended, acked, refused uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.appended + o.refused, o.acked, o.refused
+}
+
+// isRefusing says whether Fluent Bit keeps nothing of what it is given.
+func (o *outbox) isRefusing() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.refusing
 }

@@ -45,6 +45,7 @@ func TestNextAppendedAck(t *testing.T) {
 	o := newOutbox(1<<10, 1<<20, func() {})
 	col := &Collector{cfg: &Config{Stdout: true, Stderr: true, MaxLineSize: 1 << 20, LogKey: "log"}, out: o}
 	s := &stream{col: col, tmpl: newRecordTemplate(col.cfg, &container.Container{ID: "id"}, "host")}
+	s.seat.source = s
 	write := func(n int) {
 		for range n {
 			s.accept(&decode.Entry{Std: decode.Stdout, Newline: true, TS: s.pos.Anchor.Newest().TS + 1, Text: []byte("line")})
@@ -88,6 +89,7 @@ func TestRefusedComesAgain(t *testing.T) {
 	o := newOutbox(200, 1<<20, func() {})
 	col := &Collector{cfg: &Config{Stdout: true, Stderr: true, MaxLineSize: 1 << 20, LogKey: "log"}, out: o}
 	s := &stream{col: col, tmpl: newRecordTemplate(col.cfg, &container.Container{ID: "id"}, "host")}
+	s.seat.source = s
 	for i := range 30 {
 		s.accept(&decode.Entry{Std: decode.Stdout, Newline: true, TS: s.pos.Anchor.Newest().TS + 1, Text: []byte{byte('a' + i)}})
 	}

@@ -79,17 +79,14 @@ type stream struct {
 	// doingSince is when it began to do so; guarded by meta.
 	doingSince time.Time
 
-	// The rest is guarded by col.out.mu.
+	// The rest is guarded by the outbox's lock.
+	seat
 	tmpl      *recordTemplate
 	tag       string
 	pos       position.Position // behind the last record consumed
-	committed position.Position // behind the last record that Fluent Bit holds
-	news      bool              // it is in out.news
 	seen      uint64            // records consumed
 	half      bool              // one is being consumed
 	poison    *poison           // where the last panic was, nil before the first
-	inBatch   *Batch            // the open batch with records of this stream
-	batches   int               // that have records of this stream and were not acknowledged
 	lines     [3]line           // by std
 	multi     languages         // whose stack traces are joined
 	traces    *[3]trace         // by std; nil without multi
@@ -133,8 +130,9 @@ func newStream(col *Collector, c *container.Container, pos position.Position) *s
 	}
 	s.log = s.last.Remember(col.log.With("container", c.Name, "id", container.ShortID(c.ID)))
 	s.task = supervise.NewTask(taskStream, s.log, nil)
+	s.seat.source = s
 	s.goOn(pos)
-	s.committed = s.snapshot()
+	s.committed = s.Snapshot()
 	s.describe(c)
 	return s
 }
@@ -146,8 +144,8 @@ func (s *stream) describe(c *container.Container) {
 	s.ctr = c
 	s.meta.Unlock()
 	s.logKeeps.Store(c.LogKeeps())
-	s.col.out.mu.Lock()
-	defer s.col.out.mu.Unlock()
+	s.col.out.lock()
+	defer s.col.out.unlock()
 	s.tty, s.startedAt, s.loose = c.TTY, c.StartedAt, c.Driver == "local"
 	s.lineTimes = c.Driver != "journald" // which stores each partial with its own time
 	if old != nil && old.Name == c.Name && old.Image == c.Image && maps.Equal(old.Attrs, c.Attrs) {
@@ -251,17 +249,17 @@ func (s *stream) polledAt(t time.Time) {
 // lock takes out.mu for a run of the stream. It fails when the run's context is
 // done: another run may have taken its place, and position and lines are its.
 func (s *stream) lock(ctx context.Context) error {
-	s.col.out.mu.Lock()
+	s.col.out.lock()
 	if ctx.Err() != nil {
-		s.col.out.mu.Unlock()
+		s.col.out.unlock()
 		return context.Cause(ctx)
 	}
 	return nil
 }
 
-// snapshot is the position from which everything follows that was not
+// Snapshot is the position from which everything follows that was not
 // delivered yet. out.mu is held.
-func (s *stream) snapshot() position.Position {
+func (s *stream) Snapshot() position.Position {
 	if !s.based {
 		return s.pos
 	}
@@ -276,15 +274,15 @@ func (s *stream) snapshot() position.Position {
 
 // position returns a copy of the position behind the last record consumed.
 func (s *stream) position() position.Position {
-	s.col.out.mu.Lock()
-	defer s.col.out.mu.Unlock()
+	s.col.out.lock()
+	defer s.col.out.unlock()
 	return s.pos
 }
 
 // consumed is how many records were consumed so far.
 func (s *stream) consumed() uint64 {
-	s.col.out.mu.Lock()
-	defer s.col.out.mu.Unlock()
+	s.col.out.lock()
+	defer s.col.out.unlock()
 	return s.seen
 }
 
@@ -294,7 +292,7 @@ func (s *stream) tailWasEmpty(ctx context.Context) {
 	if s.lock(ctx) != nil {
 		return
 	}
-	defer s.col.out.mu.Unlock()
+	defer s.col.out.unlock()
 	if s.pos.Kind == position.FromTail {
 		s.pos = position.Position{}
 	}
@@ -317,7 +315,7 @@ func (s *stream) reportGap(ctx context.Context, a *position.Anchor) error {
 	if err := s.lock(ctx); err != nil {
 		return err
 	}
-	defer s.col.out.mu.Unlock()
+	defer s.col.out.unlock()
 	last, why := a.Time(), errNotInView
 	if gap := (gapAt{a.Newest(), s.seen}); s.gap != gap { // else it is the same one, found again
 		s.gap, why = gap, errMoved

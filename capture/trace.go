@@ -164,15 +164,15 @@ func (o *openTraces) arm() {
 // endIdleTraces emits the traces that nothing more comes of, and looks again
 // later where there are others.
 func (c *Collector) endIdleTraces() {
-	c.out.mu.Lock()
+	c.out.lock()
 	all := append([]*stream(nil), c.traces.streams...)
 	late := time.Since(c.traces.armed) > 2*traceTick
-	c.out.mu.Unlock()
+	c.out.unlock()
 	for _, s := range all {
 		s.endIdleTraces(late)
 	}
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
+	c.out.lock()
+	defer c.out.unlock()
 	open := c.traces.streams[:0]
 	for _, s := range c.traces.streams {
 		if s.watched = s.isTracing(decode.Stdout) || s.isTracing(decode.Stderr); s.watched {
@@ -187,8 +187,8 @@ func (c *Collector) endIdleTraces() {
 
 // closeTraces ends that for good.
 func (c *Collector) closeTraces() {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
+	c.out.lock()
+	defer c.out.unlock()
 	c.traces.closed = true
 	c.traces.timer.Stop()
 }
@@ -206,15 +206,13 @@ func (s *stream) endIdleTraces(late bool) {
 	s.meta.Unlock()
 	present := s.col.captured(s.id) == s
 	out, now := s.col.out, time.Now()
-	out.mu.Lock()
+	out.lock()
 	defer out.unlock()
 	defer func() {
 		if v := recover(); v != nil { // the next record will meet it again, where that is dealt with
 			s.col.metrics.panics.Inc()
 			s.log.Error("a panic was caught while a stack trace was emitted, it is tried again with the next line", "error", supervise.NewPanicError(v))
-			if s.inBatch != nil {
-				s.inBatch.cutBack()
-			}
+			s.cutBack()
 			for std := range s.traces {
 				s.traces[std].read, s.traces[std].began = now.Add(time.Hour), now.Add(time.Hour)
 			}

@@ -322,8 +322,8 @@ func TestRestartsWithinTraces(t *testing.T) {
 			drop(s)
 		}
 		p := s.committed
-		if s.batches == 0 {
-			p = s.snapshot()
+		if !s.waits() {
+			p = s.Snapshot()
 		}
 		kept := saved(&p)
 		p, err := kept.position()
@@ -421,7 +421,7 @@ func TestBoundsOfATrace(t *testing.T) {
 	s = tracingStream(t, javaTraces)
 	feed(s, at, head)
 	first := position.MarkOf(&decode.Entry{Std: decode.Stdout, TS: at, Text: []byte(head), Newline: true})
-	if p := s.snapshot(); p.Kind != position.FromBeginning || p.Next != first {
+	if p := s.Snapshot(); p.Kind != position.FromBeginning || p.Next != first {
 		t.Errorf("a restart begins at %+v", p)
 	}
 
@@ -534,8 +534,8 @@ func TestTraceWaitsForItsLog(t *testing.T) {
 	s.col.traces.timer.Stop()
 	now := time.Now()
 	open := func() {
-		s.col.out.mu.Lock()
-		defer s.col.out.mu.Unlock()
+		s.col.out.lock()
+		defer s.col.out.unlock()
 		s.accept(&decode.Entry{Std: decode.Stdout, TS: 1e18, Text: []byte("x.YException: z"), Newline: true})
 		s.traces[decode.Stdout].read, s.traces[decode.Stdout].began = now.Add(-tracePause), now.Add(-tracePause)
 		s.col.traces.timer.Stop()
