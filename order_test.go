@@ -24,7 +24,7 @@ const module = "fluent-bit-docker-logs"
 var floors = [][]string{
 	{"capture/container", "capture/decode", "capture/say", "capture/supervise"},
 	{"capture/position", "capture/inotify"},
-	{"capture/engine"},
+	{"capture/engine", "capture/outbox"},
 	{"capture"},
 	{"plugin"},
 }
@@ -121,7 +121,7 @@ func TestImportOrder(t *testing.T) {
 }
 
 // knots are how many files of a package may reach each other, where it is more than four. A number here may fall, not rise.
-var knots = map[string]int{"capture": 52, "capture/dockertest": 14, "plugin": 5}
+var knots = map[string]int{"capture": 51, "capture/dockertest": 14, "plugin": 5}
 
 // TestKnots counts, by what the type checker knows, which files of a package point at which, and how many of them reach each
 // other: who reads one of those has to read all. With -v it says the figures.

@@ -193,12 +193,12 @@ func (s *stream) begin(ctx context.Context, l *firstLook) error {
 	if err := s.lock(ctx); err != nil {
 		return err
 	}
-	defer s.col.out.unlock()
+	defer s.col.out.Unlock()
 	s.pos = l.at
 	if s.needs(restored) {
 		s.setBase(restored, l.at)
 	}
-	s.col.out.moved()
+	s.col.out.Moved()
 	return nil
 }
 

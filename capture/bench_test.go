@@ -13,6 +13,7 @@ import (
 
 	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/outbox"
 	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/testkit"
 )
@@ -37,11 +38,17 @@ func benchStream(tb testing.TB) *stream {
 		Labels: map[string]string{labelComposeProject: "shop", labelComposeService: "web"}}, position.Position{})
 }
 
-func drainOutbox(o *outbox) {
-	for b := o.next(); b != nil; b = o.next() {
+// ackedOf is how many records were acknowledged.
+func ackedOf(o *outbox.Outbox) uint64 {
+	_, acked, _ := o.Totals()
+	return acked
+}
+
+func drainOutbox(o *outbox.Outbox) {
+	for b := o.Next(); b != nil; b = o.Next() {
 		n := b.Records
-		o.appendedFirst()
-		o.ack(o.acked + uint64(n))
+		o.Appended()
+		o.Ack(ackedOf(o) + uint64(n))
 	}
 }
 

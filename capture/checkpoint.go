@@ -351,9 +351,9 @@ func (c *Collector) Snapshot() *checkpoint {
 	if c.startAt == 0 {
 		return nil // no Engine yet, so no container either
 	}
-	c.out.lock()
-	defer c.out.unlock()
-	changed := c.out.takeMoved() || c.unsaved
+	c.out.Lock()
+	defer c.out.Unlock()
+	changed := c.out.TakeMoved() || c.unsaved
 	c.unsaved = false
 	if !changed {
 		return nil
@@ -377,10 +377,10 @@ func (c *Collector) Snapshot() *checkpoint {
 		}
 	}
 	for id, t := range c.streams.byID {
-		if !t.stream.waits() { // what was consumed since was not for delivery
-			t.stream.committed = t.stream.Snapshot()
+		if !t.stream.Waits() { // what was consumed since was not for delivery
+			t.stream.Committed = t.stream.Snapshot()
 		}
-		cp.Containers[id] = savedContainer{Name: t.stream.container().Name, Position: saved(&t.stream.committed)}
+		cp.Containers[id] = savedContainer{Name: t.stream.container().Name, Position: saved(&t.stream.Committed)}
 	}
 	return cp
 }

@@ -133,10 +133,10 @@ func testGapByDamage(t *testing.T, r readerCase) {
 	a.waitRecords(50)
 	a.pauseReading()
 	s := a.col.captured(c.ID)
-	a.col.out.lock()
+	a.col.out.Lock()
 	s.pos.Anchor.Marks[s.pos.Anchor.Last].Hash++ // as if the log held another
 	s.pos.Place = decode.Place{}
-	a.col.out.unlock()
+	a.col.out.Unlock()
 	c.Stdout(sequence("new", 0, 20)...)
 	a.resumeReading()
 	a.wait("the last line", func(rs []got) bool { return rs[len(rs)-1].Fields["log"] == "new 19" })

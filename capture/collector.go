@@ -17,9 +17,13 @@ import (
 	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/engine"
 	"fluent-bit-docker-logs/capture/inotify"
+	"fluent-bit-docker-logs/capture/outbox"
 	"fluent-bit-docker-logs/capture/say"
 	"fluent-bit-docker-logs/capture/supervise"
 )
+
+// Batch is what Fluent Bit appends in one call.
+type Batch = outbox.Batch
 
 // Collector is the capture of one plugin instance. Run does the work; the
 // thread that delivers calls Next, Appended and Ack, never two of them at
@@ -29,7 +33,7 @@ type Collector struct {
 	log     *slog.Logger
 	api     *engine.Client
 	conn    *engine.State
-	out     *outbox
+	out     *outbox.Outbox
 	traces  openTraces // guarded by out.mu
 	opens   semaphore
 	looks   semaphore    // streams that inspect their containers
@@ -97,7 +101,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer, notify func())
 		cfg:       &cfg,
 		api:       api,
 		conn:      engine.NewState(),
-		out:       newOutbox(cfg.BatchSize, cfg.BufferLimit, notify),
+		out:       outbox.New(cfg.BatchSize, cfg.BufferLimit, notify),
 		opens:     make(semaphore, engine.MaxOpens),
 		looks:     make(semaphore, maxLooks),
 		buffers:   newReadBuffers(),
@@ -128,8 +132,8 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer, notify func())
 	if c.metrics, err = newMetrics(reg, c); err != nil {
 		return nil, errors.Join(fmt.Errorf("registering metrics: %w", err), api.Close())
 	}
-	c.out.latency = c.metrics.latency
-	c.out.ahead = &c.ahead
+	c.out.Latency = c.metrics.latency
+	c.out.Ahead = &c.ahead
 	c.sup = supervise.New(cfg.TaskTimeout, supervise.Counts{Panics: c.metrics.panics, Stalls: c.metrics.taskStalls, Restarts: c.metrics.taskRestarts})
 	if err := c.openDB(); err != nil {
 		return nil, errors.Join(err, api.Close())
@@ -149,7 +153,7 @@ func (c *Collector) openDB() error {
 	}
 	c.db = db
 	c.unsaved = db.ahead
-	c.out.journaled = c.committed
+	c.out.Journaled = c.committed
 	if cp != nil {
 		c.startAt = cp.FirstStart.UnixNano()
 		maps.Copy(c.loaded, cp.Containers)
@@ -229,7 +233,7 @@ const mayStayAway = time.Minute
 // something to take, 0 if that is no longer than it may be. It waits for no lock.
 func (c *Collector) away() time.Duration {
 	at := c.cameAt.Load()
-	if at == 0 || !c.out.anything() {
+	if at == 0 || !c.out.Anything() {
 		return 0
 	}
 	if away := supervise.SinceStart() - time.Duration(at); away > mayStayAway {
@@ -241,28 +245,28 @@ func (c *Collector) away() time.Duration {
 // Next returns the oldest batch that was not reported with Appended yet, the
 // same one until it is; nil if there is none. It never blocks. The batch
 // belongs to the Collector and is valid until it is acknowledged.
-func (c *Collector) Next() *Batch { return c.out.next() }
+func (c *Collector) Next() *outbox.Batch { return c.out.Next() }
 
 // Appended says that Fluent Bit took the batch that Next returned last.
-func (c *Collector) Appended() { c.out.appendedFirst() }
+func (c *Collector) Appended() { c.out.Appended() }
 
 // Ack says how many records in all Fluent Bit holds for good, of those that
 // were appended and not refused. Positions up to the last whole batch within
 // that number may be committed.
-func (c *Collector) Ack(total uint64) { c.out.ack(total) }
+func (c *Collector) Ack(total uint64) { c.out.Ack(total) }
 
 // Refused says that Fluent Bit holds nothing of what was appended and not
 // acknowledged. It returns how many records that are: Next has them again, in
 // the order they had. The Collector is not ready until the next Ack.
-func (c *Collector) Refused() (records uint64) { return c.out.refuse() }
+func (c *Collector) Refused() (records uint64) { return c.out.Refuse() }
 
 // Outstanding is the number of records appended and not yet acknowledged.
-func (c *Collector) Outstanding() uint64 { return c.out.outstanding() }
+func (c *Collector) Outstanding() uint64 { return c.out.Outstanding() }
 
 // Close saves the positions that were acknowledged and frees what New took.
 // Run must have returned.
 func (c *Collector) Close() error {
-	c.out.close()
+	c.out.Close()
 	c.sayUntaken()
 	c.closeTraces()
 	c.guard.fds.close()
@@ -284,7 +288,7 @@ func (c *Collector) Close() error {
 // sayUntaken says which containers that were removed had lines that Fluent Bit does
 // not hold: nobody can read them again.
 func (c *Collector) sayUntaken() {
-	for _, from := range c.out.untaken() {
+	for _, from := range c.out.Untaken() {
 		if s := from.(*stream); s.removed.Load() {
 			c.metrics.gaps.Inc()
 			s.log.Error("gap: Fluent Bit ended before it held the last lines of this container, which was removed: they are lost")

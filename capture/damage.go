@@ -175,7 +175,7 @@ func (s *stream) reportDamage(ctx context.Context) error {
 		return err
 	}
 	s.mayBeHeadless()
-	s.col.out.unlock()
+	s.col.out.Unlock()
 	s.col.metrics.gaps.Inc()
 	s.log.Error("gap: the log is damaged behind the last line that was delivered, lines that the Engine cannot read are lost")
 	return nil

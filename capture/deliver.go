@@ -19,7 +19,7 @@ func (s *stream) deliver(ctx context.Context, at *decode.Entry, f func() error) 
 	if err := s.lock(ctx); err != nil {
 		return err
 	}
-	defer s.col.out.unlock()
+	defer s.col.out.Unlock()
 	defer func() {
 		if v := recover(); v != nil {
 			err = supervise.NewPanicError(v)
@@ -43,7 +43,7 @@ const maxPanics = 3
 // undo puts the stream back behind the last whole record after a panic. out.mu
 // is held.
 func (s *stream) undo(at *decode.Entry) {
-	s.cutBack()
+	s.CutBack()
 	if s.half {
 		bad := poison{behind: s.pos.Anchor.Newest()}
 		if at != nil {

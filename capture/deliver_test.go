@@ -17,8 +17,8 @@ import (
 func (a *agent) spoil(c *dockertest.Ctr, restart time.Duration) (mend func()) {
 	s := a.col.captured(c.ID)
 	set := func(t *recordTemplate) *recordTemplate {
-		s.col.out.lock()
-		defer s.col.out.unlock()
+		s.col.out.Lock()
+		defer s.col.out.Unlock()
 		old := s.tmpl
 		s.tmpl = t
 		return old
@@ -73,8 +73,8 @@ func TestPanicWhileARecordIsMade(t *testing.T) {
 				checkSequence(t, "sick", want, a.texts(sick.ID, ""))
 				checkSequence(t, "well", sequence("out", 0, 20), a.texts(well.ID, ""))
 				a.stop()
-				if a.col.out.outstanding() != 0 {
-					t.Errorf("%d records are outstanding", a.col.out.outstanding())
+				if a.col.out.Outstanding() != 0 {
+					t.Errorf("%d records are outstanding", a.col.out.Outstanding())
 				}
 			})
 		}
@@ -130,7 +130,7 @@ func TestPanicLeavesNoHalfRecord(t *testing.T) {
 	must(t, s.deliver(t.Context(), nil, accept))
 	before := s.Snapshot()
 	err := s.deliver(t.Context(), nil, func() error {
-		b := o.batch(s.tag, &s.seat, 100)
+		b := o.Batch(s.tag, &s.Seat, 100)
 		b.Buf = append(b.Buf, "half a reco"...)
 		panic("in the middle")
 	})
@@ -141,16 +141,16 @@ func TestPanicLeavesNoHalfRecord(t *testing.T) {
 	if after := s.Snapshot(); after != before {
 		t.Errorf("the position moved from %+v to %+v", before, after)
 	}
-	b := o.next()
-	if rs, err := decodeRecords("", b.Buf); err != nil || len(rs) != 2 || b.Records != 2 || o.size() != len(b.Buf) {
-		t.Errorf("the batch of %d records, %d bytes of %d, holds %d: %v", b.Records, len(b.Buf), o.size(), len(rs), err)
+	b := o.Next()
+	if rs, err := decodeRecords("", b.Buf); err != nil || len(rs) != 2 || b.Records != 2 || o.Size() != len(b.Buf) {
+		t.Errorf("the batch of %d records, %d bytes of %d, holds %d: %v", b.Records, len(b.Buf), o.Size(), len(rs), err)
 	}
-	o.appendedFirst()
+	o.Appended()
 
 	// From there on the same records are read again: only what is missing comes.
 	records = append(records[1:], decode.Entry{Std: decode.Stderr, TS: 2e9, Newline: true, Text: []byte("end")})
 	must(t, s.deliver(t.Context(), nil, accept))
-	rs, err := decodeRecords("", o.next().Buf)
+	rs, err := decodeRecords("", o.Next().Buf)
 	must(t, err)
 	if len(rs) != 1 || rs[0].Fields["log"] != strings.Repeat("z", decode.ChunkSize)+"end" {
 		t.Errorf("%d records after it: %.200v", len(rs), rs)
@@ -168,8 +168,8 @@ func TestCancelledRunDeliversNothing(t *testing.T) {
 	free := make(chan struct{})
 	go func() {
 		defer close(free)
-		s.col.out.lock()
-		s.col.out.unlock()
+		s.col.out.Lock()
+		s.col.out.Unlock()
 	}()
 	select {
 	case <-free:
@@ -194,10 +194,10 @@ func TestHealthzKnowsThatFluentBitStaysAway(t *testing.T) {
 	a.pause(true)
 	c := e.Run(dockertest.Container{Name: "web"})
 	c.Stdout("one")
-	a.waitFor("a record", func() bool { return a.col.out.size() > 0 })
-	a.col.out.lock() // whatever happens inside, the answer comes
+	a.waitFor("a record", func() bool { return a.col.out.Size() > 0 })
+	a.col.out.Lock() // whatever happens inside, the answer comes
 	code, body := healthz()
-	a.col.out.unlock()
+	a.col.out.Unlock()
 	if code != 503 || !strings.Contains(body, "docker_logs.0: Fluent Bit has not come by for 1m") {
 		t.Errorf("with a record to take: %d %s", code, body)
 	}

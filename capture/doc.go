@@ -11,7 +11,7 @@
 //	           stream (deliver.go)     with the outbox locked: join partials (line.go) and stack traces (trace.go), remember the position (position/)
 //	             │  record.go          append msgpack: the only copy
 //	             ▼
-//	           outbox (outbox.go)      open batch of the tag -> sealed -> taken
+//	           outbox (outbox/)         open batch of the tag -> sealed -> taken
 //	             │                     a full outbox blocks the reader
 //	             ▼
 //	           Next / Appended / Ack   the Fluent Bit thread
@@ -32,7 +32,9 @@
 // Start with collector.go, which owns every goroutine, then follow the picture
 // above. What has no need of streams lies below, in packages of its own:
 // container, decode, say and supervise; position and inotify; engine, the only
-// user of the Engine's client library. Locks: outbox.mu is the only lock on the way of a line; a
-// stream's position is guarded by it, so that a sealed batch and the positions
-// it stands for always agree.
+// user of the Engine's client library, and outbox.
+//
+// The outbox's lock is the only one on the way of a line; a stream's position is
+// guarded by it, so that a sealed batch and the positions it stands for always
+// agree.
 package capture

@@ -90,9 +90,9 @@ func readAll(b *testing.B, s *stream) (records int) {
 	done := make(chan error, 1)
 	go func() { done <- (&followReader{api: s.col.api}).read(context.Background(), s, false) }()
 	take := func() {
-		for batch := s.col.out.next(); batch != nil; batch = s.col.out.next() {
+		for batch := s.col.out.Next(); batch != nil; batch = s.col.out.Next() {
 			records += batch.Records
-			s.col.out.appendedFirst()
+			s.col.out.Appended()
 		}
 	}
 	for {

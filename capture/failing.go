@@ -50,9 +50,9 @@ func (s *stream) failingFor(movedAt time.Time) time.Duration {
 // read for failingTime.
 func (c *Collector) failingStreams() (names []string) {
 	for _, s := range c.running() {
-		s.col.out.lock()
+		s.col.out.Lock()
 		movedAt := s.movedAt
-		s.col.out.unlock()
+		s.col.out.Unlock()
 		s.meta.Lock()
 		if s.failingFor(movedAt) >= failingTime {
 			names = append(names, s.ctr.Name)

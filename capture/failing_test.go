@@ -34,9 +34,9 @@ func TestStreamThatOnlyFailsShows(t *testing.T) {
 			if h := a.col.Health(); !h.Ready {
 				t.Errorf("not ready after %v s: %q", last, h.Problems)
 			}
-			a.col.out.lock()
+			a.col.out.Lock()
 			s.movedAt = s.movedAt.Add(-3 * failingTime)
-			a.col.out.unlock()
+			a.col.out.Unlock()
 			s.meta.Lock()
 			s.failing = s.failing.Add(-2 * failingTime)
 			s.meta.Unlock()

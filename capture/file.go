@@ -236,7 +236,7 @@ func (l *fileLog) block(ctx context.Context) (eof bool, err error) {
 		lent.scratch, l.cut.Scratch = l.cut.Scratch, nil
 		l.s.col.buffers.giveBack(lent)
 	}()
-	if l.s.col.out.full() { // others were faster
+	if l.s.col.out.Full() { // others were faster
 		return false, nil
 	}
 	for buf := lent.bytes; ; {
@@ -321,7 +321,7 @@ func (l *fileLog) noRecord(f *logFile, b, buf []byte) []byte {
 // waitRoom waits for room in the outbox, and has an eye on log rotation
 // meanwhile: the files that the Engine drops in this time would be lost.
 func (l *fileLog) waitRoom(ctx context.Context) error {
-	if !l.s.col.out.full() {
+	if !l.s.col.out.Full() {
 		return context.Cause(ctx)
 	}
 	for {
@@ -369,8 +369,8 @@ func (l *fileLog) lost(level slog.Level, how string, before *logFile) {
 
 // broke notes that records are missing where the log is read now.
 func (l *fileLog) broke() {
-	l.s.col.out.lock()
-	defer l.s.col.out.unlock()
+	l.s.col.out.Lock()
+	defer l.s.col.out.Unlock()
 	l.s.broke()
 }
 

@@ -59,7 +59,7 @@ func TestBlockedFilesHoldNoMemory(t *testing.T) {
 	for range 120 {
 		big.Stdout(long)
 	}
-	a.waitFor("a full outbox", a.col.out.full)
+	a.waitFor("a full outbox", a.col.out.Full)
 	for _, c := range cs {
 		c.Stdout("second")
 	}
@@ -81,7 +81,7 @@ func TestLongLinesLeaveNoMemory(t *testing.T) {
 	piece := []byte(strings.Repeat("x", decode.ChunkSize))
 	for i := range 20 {
 		one := newStream(s.col, &container.Container{ID: fmt.Sprint(i)}, position.Position{})
-		o.mu.Lock()
+		o.Lock()
 		for std := range uint8(3) {
 			for range 2 {
 				one.accept(&decode.Entry{Std: std, TS: 1, Text: piece})
@@ -93,15 +93,10 @@ func TestLongLinesLeaveNoMemory(t *testing.T) {
 				t.Errorf("a stream keeps %d bytes", cap(one.lines[std].text))
 			}
 		}
-		o.mu.Unlock()
+		o.Unlock()
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	size := 0
-	for _, b := range o.lines {
-		size += cap(b)
-	}
-	if size == 0 || size > maxSpareLines*maxSpareLine {
+	const most = 8 * 64 << 10 // as package outbox keeps of them
+	if size := o.SpareLines(); size == 0 || size > most {
 		t.Errorf("%d bytes are kept in all", size)
 	}
 }

@@ -37,9 +37,9 @@ func wholeFile(tb testing.TB, n int) (read func()) {
 		if err := newReaders(s.col).file.read(tb.Context(), s, false); err != nil {
 			tb.Fatal(err)
 		}
-		before := s.col.out.acked
+		before := ackedOf(s.col.out)
 		drainOutbox(s.col.out)
-		if got := s.col.out.acked - before; got != uint64(n) {
+		if got := ackedOf(s.col.out) - before; got != uint64(n) {
 			tb.Fatalf("%d records of %d lines", got, n)
 		}
 	}

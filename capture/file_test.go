@@ -127,7 +127,7 @@ func TestGapIsWhereFilesAreMissing(t *testing.T) {
 	a.pause(true)
 	kept := sequence("kept", 0, 10_000)
 	c.Stdout(kept...)
-	a.waitFor("the outbox to be full", a.col.out.full)
+	a.waitFor("the outbox to be full", a.col.out.Full)
 	c.Write(dockertest.Stdout, []byte(long)) // of which the rest is in a file that is removed
 	rotate := func() {
 		for range 10 {

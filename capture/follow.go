@@ -325,7 +325,7 @@ func (s *stream) waitRoom(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errBackpressure)
 	defer cancel()
 	s.is(streamBlocked)
-	if err := s.col.out.waitRoom(ctx); err != nil {
+	if err := s.col.out.WaitRoom(ctx); err != nil {
 		return err
 	}
 	s.is(streamReading)
@@ -334,7 +334,7 @@ func (s *stream) waitRoom(ctx context.Context) error {
 
 // deliverWindow calls each for all whole records in w, with the outbox locked.
 func (s *stream) deliverWindow(ctx context.Context, w *decode.Window, eof bool, each func(*decode.Entry) error) error {
-	if s.col.out.full() {
+	if s.col.out.Full() {
 		if err := s.waitRoom(ctx); err != nil {
 			return err
 		}

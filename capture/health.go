@@ -51,7 +51,7 @@ func (c *Collector) Health() Health {
 		Problems:   []string{},
 		Streams:    c.byReader(),
 		FDs:        c.guard.count(),
-		Outbox:     OutboxHealth{c.out.size(), c.out.limit, c.out.outstanding()},
+		Outbox:     OutboxHealth{c.out.Size(), c.out.Limit, c.out.Outstanding()},
 		Totals:     c.Totals(),
 		Goroutines: runtime.NumGoroutine(),
 		Since:      c.began.UTC(),
@@ -98,7 +98,7 @@ func (c *Collector) diagnose(h *Health) {
 	if h.FDs.Process > h.FDs.Warn {
 		problem("%d file descriptors are open (FD_Warn %d)", h.FDs.Process, h.FDs.Warn)
 	}
-	if c.out.isRefusing() {
+	if c.out.IsRefusing() {
 		problem("Fluent Bit keeps no records at the moment (a storage limit, or a full disk)")
 	}
 	if full := c.disks.nearlyFull(); full != "" {

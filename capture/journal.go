@@ -199,14 +199,14 @@ const (
 // journalCommits writes down what was committed since the last time. That it
 // fails is said with the checkpoint, which is saved for all the same.
 func (c *Collector) journalCommits() {
-	commits := c.out.takeCommitted()
+	commits := c.out.TakeCommitted()
 	if len(commits) == 0 {
 		return
 	}
 	entries := make([]journalEntry, len(commits))
 	for i, m := range commits {
-		s := m.seat.source.(*stream)
-		entries[i] = journalEntry{s.id, s.container().Name, m.pos}
+		s := m.Seat.Source.(*stream)
+		entries[i] = journalEntry{s.id, s.container().Name, m.Pos}
 	}
 	if err := supervise.Catch(func() error { return c.db.write(entries) }); err != nil {
 		c.metrics.checkpointErrors.Inc()

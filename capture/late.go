@@ -72,5 +72,5 @@ func (s *stream) goOnBehind(ctx context.Context, end position.Anchor) error {
 // setAnchor moves the position. out.mu is held.
 func (s *stream) setAnchor(a position.Anchor) {
 	s.pos.Kind, s.pos.Anchor, s.pos.Place = position.FromAnchor, a, decode.Place{}
-	s.col.out.moved()
+	s.col.out.Moved()
 }

@@ -240,9 +240,9 @@ func TestNoBodyIsLost(t *testing.T) {
 			return newReaders(s.col).follow.read(ctx, s, true)
 		},
 		"too short a tail": func(t *testing.T, _ *dockertest.Engine, c *dockertest.Ctr, s *stream) error {
-			s.col.out.lock()
+			s.col.out.Lock()
 			s.pos = position.Position{Kind: position.FromTime, TS: 1}
-			s.col.out.unlock()
+			s.col.out.Unlock()
 			c.Stdout(sequence("more", 0, 5000)...)
 			return newReaders(s.col).follow.read(t.Context(), s, false)
 		},

@@ -121,7 +121,7 @@ func (s *stream) joinPartial(e *decode.Entry, ends bool) {
 		if s.pos.Kind != position.FromAnchor {
 			s.bases[e.Std].pos.Next = position.MarkOf(e)
 		}
-		l.pending, l.ts, l.text, l.breaks = true, e.TS, s.col.out.lineBuffer(), s.breaks
+		l.pending, l.ts, l.text, l.breaks = true, e.TS, s.col.out.LineBuffer(), s.breaks
 	}
 	s.count.partials++
 	room := s.col.cfg.MaxLineSize - len(l.text)
@@ -155,7 +155,7 @@ func (s *stream) endLine(std uint8, cut bool) {
 	l := &s.lines[std]
 	s.whole(std, nil, l.ts, l.text, cut || s.headless[std] || l.breaks != s.breaks)
 	s.headless[std], s.long[std], s.longs[std] = false, true, true
-	s.col.out.freeLine(l.text)
+	s.col.out.FreeLine(l.text)
 	*l = line{}
 	s.settle()
 }
@@ -237,7 +237,7 @@ func (s *stream) pass(m *position.Mark) {
 // emit appends a record to the outbox.
 func (s *stream) emit(std uint8, ts int64, text []byte, cut bool) {
 	if !s.isWanted(std) {
-		s.col.out.moved() // as if it were delivered
+		s.col.out.Moved() // as if it were delivered
 		return
 	}
 	if cut {
@@ -247,10 +247,10 @@ func (s *stream) emit(std uint8, ts int64, text []byte, cut bool) {
 	if ts == decode.Undated {
 		ts = s.date()
 	}
-	b := s.col.out.batch(s.tag, &s.seat, s.tmpl.size(len(text)))
+	b := s.col.out.Batch(s.tag, &s.Seat, s.tmpl.size(len(text)))
 	before := len(b.Buf)
 	b.Buf = s.tmpl.append(b.Buf, ts, std, text, cut)
-	s.col.out.added(b, len(b.Buf)-before)
+	s.col.out.Added(b, len(b.Buf)-before)
 	s.count.lines++
 	s.count.bytes += len(text)
 }
@@ -262,8 +262,8 @@ func (s *stream) isWanted(std uint8) bool {
 
 // incomplete says whether a line is.
 func (s *stream) incomplete() bool {
-	s.col.out.lock()
-	defer s.col.out.unlock()
+	s.col.out.Lock()
+	defer s.col.out.Unlock()
 	return s.lines[decode.Stdout].pending || s.lines[decode.Stderr].pending
 }
 

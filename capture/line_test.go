@@ -45,7 +45,7 @@ func TestOverlappingLongLines(t *testing.T) {
 	s.col.cfg.MaxLineSize = 100 * decode.ChunkSize
 	var have [3][]string
 	take := func() { // what Fluent Bit takes is safe
-		for b := s.col.out.next(); b != nil; b = s.col.out.next() {
+		for b := s.col.out.Next(); b != nil; b = s.col.out.Next() {
 			rs, err := decodeRecords("", b.Buf)
 			must(t, err)
 			for _, r := range rs {
@@ -53,8 +53,8 @@ func TestOverlappingLongLines(t *testing.T) {
 				have[std] = append(have[std], r.Fields["log"])
 			}
 			n := b.Records
-			s.col.out.appendedFirst()
-			s.col.out.ack(s.col.out.acked + uint64(n))
+			s.col.out.Appended()
+			s.col.out.Ack(ackedOf(s.col.out) + uint64(n))
 		}
 	}
 	open := [3]int{-1, -1, -1}
@@ -75,8 +75,8 @@ func TestOverlappingLongLines(t *testing.T) {
 		restarts++
 		take()
 		caughtUp := s.skip == [3]uint32{}
-		p := s.committed
-		if !s.waits() {
+		p := s.Committed
+		if !s.Waits() {
 			p = s.Snapshot()
 		}
 		kept := saved(&p)
@@ -137,7 +137,7 @@ func TestFragmentsAreFlagged(t *testing.T) {
 				}
 				return nil
 			}))
-			rs, err := decodeRecords("", s.col.out.next().Buf)
+			rs, err := decodeRecords("", s.col.out.Next().Buf)
 			must(t, err)
 			var have []bool
 			for _, r := range rs {

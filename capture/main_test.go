@@ -19,6 +19,7 @@ import (
 	"fluent-bit-docker-logs/docker/enginetest"
 
 	"fluent-bit-docker-logs/capture/container"
+	"fluent-bit-docker-logs/capture/outbox"
 	"fluent-bit-docker-logs/capture/testkit"
 )
 
@@ -241,7 +242,7 @@ func (a *agent) drain(ctx context.Context) {
 }
 
 // takeLazily only copies what is to be taken.
-func (a *agent) takeLazily(b *Batch) {
+func (a *agent) takeLazily(b *outbox.Batch) {
 	a.mu.Lock()
 	a.raw = append(a.raw, b.Buf...)
 	a.count += uint64(b.Records)

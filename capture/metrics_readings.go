@@ -77,11 +77,11 @@ func readings(c *Collector) (all []prometheus.Collector) {
 	}, "reader")
 	value("outrun_streams", "Streams that follow a log which the Engine replaced within 5 seconds in the past minute: what it leaves out of it cannot be found nor counted.", func() float64 { return float64(c.outrunStreams()) })
 	value("lag_seconds", "How long the oldest line that was not read yet may have waited, by the Engine's timestamps, in the stream that lags most; 0 if none does.", c.greatestLag)
-	value("outbox_bytes", "Bytes of records that wait for Fluent Bit.", func() float64 { return float64(c.out.size()) })
-	total("appended_records_total", "Records appended to Fluent Bit.", func() uint64 { n, _, _ := c.out.totals(); return n })
-	total("refused_records_total", "Records that Fluent Bit took and did not keep; they are kept here and appended again.", func() uint64 { _, _, n := c.out.totals(); return n })
-	total("acked_records_total", "Records that Fluent Bit holds in chunks, as far as their whole batch is.", func() uint64 { _, n, _ := c.out.totals(); return n })
-	value("outstanding_records", "Records appended to Fluent Bit and not yet acknowledged.", func() float64 { return float64(c.out.outstanding()) })
+	value("outbox_bytes", "Bytes of records that wait for Fluent Bit.", func() float64 { return float64(c.out.Size()) })
+	total("appended_records_total", "Records appended to Fluent Bit.", func() uint64 { n, _, _ := c.out.Totals(); return n })
+	total("refused_records_total", "Records that Fluent Bit took and did not keep; they are kept here and appended again.", func() uint64 { _, _, n := c.out.Totals(); return n })
+	total("acked_records_total", "Records that Fluent Bit holds in chunks, as far as their whole batch is.", func() uint64 { _, n, _ := c.out.Totals(); return n })
+	value("outstanding_records", "Records appended to Fluent Bit and not yet acknowledged.", func() float64 { return float64(c.out.Outstanding()) })
 	gauge("task_heartbeat_age_seconds", "Time since the last heartbeat, of the task of its kind that has been silent for longest; 0 while none is due.", func(set setValue) {
 		for kind, age := range c.heartbeatAges() {
 			set(age.Seconds(), kind)

@@ -91,7 +91,7 @@ func (s *stream) spread(d time.Duration) time.Duration {
 // nobody to take it. A stream that merely stands still is opened again.
 func (s *stream) heartbeat(ctx context.Context, r openReader, before uint64) (now uint64) {
 	now = s.consumed()
-	if now != before || s.col.out.full() {
+	if now != before || s.col.out.Full() {
 		s.task.Beat()
 		return now
 	}
@@ -119,5 +119,5 @@ func (s *stream) stuck(before uint64) bool {
 	s.meta.Lock()
 	synced := !s.synced.IsZero()
 	s.meta.Unlock()
-	return synced && s.consumed() == before && !s.col.out.full()
+	return synced && s.consumed() == before && !s.col.out.Full()
 }

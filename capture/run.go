@@ -113,7 +113,7 @@ func (s *stream) waitSink(ctx context.Context) error {
 	s.is(streamBlocked)
 	defer s.task.Beat()
 	s.task.Rest()
-	return s.col.out.waitRoom(ctx)
+	return s.col.out.WaitRoom(ctx)
 }
 
 // pause waits before the next attempt, less when there is news.

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
 
+	"fluent-bit-docker-logs/capture/outbox"
 	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/supervise"
 )
@@ -63,7 +64,7 @@ func (l *lateness) run(tb testing.TB, cfg Config) (col *Collector, stop func()) 
 	}
 }
 
-func (l *lateness) take(tb testing.TB, b *Batch) {
+func (l *lateness) take(tb testing.TB, b *outbox.Batch) {
 	now := time.Now()
 	rs, err := decodeRecords(b.Tag, b.Buf)
 	if err != nil {

@@ -452,7 +452,7 @@ func (w *world) tally(a *simAgent) {
 	equal("lines", valueOf(m.lines), a.took.records-a.gaveBack.records+left.records)
 	equal("bytes", valueOf(m.bytes), a.took.bytes-a.gaveBack.bytes+left.bytes)
 	equal("truncated lines", valueOf(m.truncated), a.took.partial-a.gaveBack.partial+left.partial)
-	appended, acked, refused := a.col.out.totals()
+	appended, acked, refused := a.col.out.Totals()
 	equal("records appended", float64(appended), a.took.records+left.records)
 	equal("records refused", float64(refused), a.gaveBack.records)
 	equal("records outstanding", float64(appended-acked-refused), float64(recordsIn(a.ring)+recordsIn(a.chunks))+left.records)

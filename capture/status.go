@@ -89,10 +89,10 @@ func (s *stream) status(state string) StreamStatus {
 	if reader := s.notes.now(); st.runs && reader != "" {
 		st.Reader = reader
 	}
-	s.col.out.lock()
+	s.col.out.Lock()
 	st.Lines = s.emitted
 	movedAt, last := s.movedAt, s.pos.Anchor.Time()
-	s.col.out.unlock()
+	s.col.out.Unlock()
 	s.meta.Lock()
 	st.Name, st.Rotations, st.ages = s.ctr.Name, s.turns, s.ages
 	st.lived = now.Add(time.Duration(s.col.ahead.Load())).Sub(time.Unix(0, s.ctr.Created))

@@ -12,6 +12,7 @@ import (
 	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/engine"
+	"fluent-bit-docker-logs/capture/outbox"
 	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/say"
 	"fluent-bit-docker-logs/capture/supervise"
@@ -80,7 +81,7 @@ type stream struct {
 	doingSince time.Time
 
 	// The rest is guarded by the outbox's lock.
-	seat
+	outbox.Seat
 	tmpl      *recordTemplate
 	tag       string
 	pos       position.Position // behind the last record consumed
@@ -130,9 +131,9 @@ func newStream(col *Collector, c *container.Container, pos position.Position) *s
 	}
 	s.log = s.last.Remember(col.log.With("container", c.Name, "id", container.ShortID(c.ID)))
 	s.task = supervise.NewTask(taskStream, s.log, nil)
-	s.seat.source = s
+	s.Seat.Source = s
 	s.goOn(pos)
-	s.committed = s.Snapshot()
+	s.Committed = s.Snapshot()
 	s.describe(c)
 	return s
 }
@@ -144,8 +145,8 @@ func (s *stream) describe(c *container.Container) {
 	s.ctr = c
 	s.meta.Unlock()
 	s.logKeeps.Store(c.LogKeeps())
-	s.col.out.lock()
-	defer s.col.out.unlock()
+	s.col.out.Lock()
+	defer s.col.out.Unlock()
 	s.tty, s.startedAt, s.loose = c.TTY, c.StartedAt, c.Driver == "local"
 	s.lineTimes = c.Driver != "journald" // which stores each partial with its own time
 	if old != nil && old.Name == c.Name && old.Image == c.Image && maps.Equal(old.Attrs, c.Attrs) {
@@ -249,9 +250,9 @@ func (s *stream) polledAt(t time.Time) {
 // lock takes out.mu for a run of the stream. It fails when the run's context is
 // done: another run may have taken its place, and position and lines are its.
 func (s *stream) lock(ctx context.Context) error {
-	s.col.out.lock()
+	s.col.out.Lock()
 	if ctx.Err() != nil {
-		s.col.out.unlock()
+		s.col.out.Unlock()
 		return context.Cause(ctx)
 	}
 	return nil
@@ -274,15 +275,15 @@ func (s *stream) Snapshot() position.Position {
 
 // position returns a copy of the position behind the last record consumed.
 func (s *stream) position() position.Position {
-	s.col.out.lock()
-	defer s.col.out.unlock()
+	s.col.out.Lock()
+	defer s.col.out.Unlock()
 	return s.pos
 }
 
 // consumed is how many records were consumed so far.
 func (s *stream) consumed() uint64 {
-	s.col.out.lock()
-	defer s.col.out.unlock()
+	s.col.out.Lock()
+	defer s.col.out.Unlock()
 	return s.seen
 }
 
@@ -292,7 +293,7 @@ func (s *stream) tailWasEmpty(ctx context.Context) {
 	if s.lock(ctx) != nil {
 		return
 	}
-	defer s.col.out.unlock()
+	defer s.col.out.Unlock()
 	if s.pos.Kind == position.FromTail {
 		s.pos = position.Position{}
 	}
@@ -315,7 +316,7 @@ func (s *stream) reportGap(ctx context.Context, a *position.Anchor) error {
 	if err := s.lock(ctx); err != nil {
 		return err
 	}
-	defer s.col.out.unlock()
+	defer s.col.out.Unlock()
 	last, why := a.Time(), errNotInView
 	if gap := (gapAt{a.Newest(), s.seen}); s.gap != gap { // else it is the same one, found again
 		s.gap, why = gap, errMoved

@@ -215,9 +215,9 @@ func (c *Collector) dropGone(n int) {
 		if t.gone && t.cancel == nil { // it did not come back
 			delete(c.streams.byID, t.stream.id)
 			if _, exists := c.others[t.stream.id]; exists { // and may be wanted again
-				c.out.lock()
-				c.loaded[t.stream.id] = savedContainer{Name: t.stream.container().Name, Position: saved(&t.stream.committed)}
-				c.out.unlock()
+				c.out.Lock()
+				c.loaded[t.stream.id] = savedContainer{Name: t.stream.container().Name, Position: saved(&t.stream.Committed)}
+				c.out.Unlock()
 			}
 			c.unsaved = true
 		}
@@ -231,9 +231,9 @@ func (c *Collector) mayComeBack(t *streamTask) bool {
 	if _, exists := c.others[t.stream.id]; !exists || t.cancel != nil {
 		return false
 	}
-	c.out.lock()
-	defer c.out.unlock()
-	return t.stream.waits()
+	c.out.Lock()
+	defer c.out.Unlock()
+	return t.stream.Waits()
 }
 
 // running returns the streams that run.

@@ -96,7 +96,7 @@ func (s *stream) beginTrace(std uint8, e *decode.Entry, ts int64, text []byte, s
 	}
 	now := time.Now()
 	t.state, t.ts, t.last, t.lines, t.breaks, t.began, t.read = state, ts, ts, 1, s.breaks, now, now
-	t.text = append(s.col.out.lineBuffer(), text...)
+	t.text = append(s.col.out.LineBuffer(), text...)
 	s.col.traces.watch(s)
 }
 
@@ -105,7 +105,7 @@ func (s *stream) endTrace(std uint8) {
 	t := &s.traces[std]
 	s.emit(std, t.ts, t.text, false)
 	s.count.joined += t.lines - 1
-	s.col.out.freeLine(t.text)
+	s.col.out.FreeLine(t.text)
 	*t = trace{}
 	s.settle()
 }
@@ -164,15 +164,15 @@ func (o *openTraces) arm() {
 // endIdleTraces emits the traces that nothing more comes of, and looks again
 // later where there are others.
 func (c *Collector) endIdleTraces() {
-	c.out.lock()
+	c.out.Lock()
 	all := append([]*stream(nil), c.traces.streams...)
 	late := time.Since(c.traces.armed) > 2*traceTick
-	c.out.unlock()
+	c.out.Unlock()
 	for _, s := range all {
 		s.endIdleTraces(late)
 	}
-	c.out.lock()
-	defer c.out.unlock()
+	c.out.Lock()
+	defer c.out.Unlock()
 	open := c.traces.streams[:0]
 	for _, s := range c.traces.streams {
 		if s.watched = s.isTracing(decode.Stdout) || s.isTracing(decode.Stderr); s.watched {
@@ -187,8 +187,8 @@ func (c *Collector) endIdleTraces() {
 
 // closeTraces ends that for good.
 func (c *Collector) closeTraces() {
-	c.out.lock()
-	defer c.out.unlock()
+	c.out.Lock()
+	defer c.out.Unlock()
 	c.traces.closed = true
 	c.traces.timer.Stop()
 }
@@ -206,13 +206,13 @@ func (s *stream) endIdleTraces(late bool) {
 	s.meta.Unlock()
 	present := s.col.captured(s.id) == s
 	out, now := s.col.out, time.Now()
-	out.lock()
-	defer out.unlock()
+	out.Lock()
+	defer out.Unlock()
 	defer func() {
 		if v := recover(); v != nil { // the next record will meet it again, where that is dealt with
 			s.col.metrics.panics.Inc()
 			s.log.Error("a panic was caught while a stack trace was emitted, it is tried again with the next line", "error", supervise.NewPanicError(v))
-			s.cutBack()
+			s.CutBack()
 			for std := range s.traces {
 				s.traces[std].read, s.traces[std].began = now.Add(time.Hour), now.Add(time.Hour)
 			}
@@ -226,7 +226,7 @@ func (s *stream) endIdleTraces(late bool) {
 		case !present:
 			s.dropTrace(std) // another stream has taken its place, and reads it again
 			s.settle()
-		case late, out.bytes >= out.limit: // what follows was not read yet
+		case late, out.Filled(): // what follows was not read yet
 			t.read = now
 		case running && polled && !polledSince.Before(t.read.Add(tracePause)), !polled && reading && min(now.Sub(t.read), now.Sub(since)) >= tracePause, now.Sub(t.began) >= maxTrace:
 			s.endTrace(std)

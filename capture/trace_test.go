@@ -213,7 +213,7 @@ func TestTraceRulesDoNotAllocate(t *testing.T) {
 func tracingStream(t *testing.T, l languages) *stream {
 	s := benchStream(t)
 	s.col.closeTraces()
-	s.col.out.batchSize = 4 << 10 // seals within
+	s.col.out.BatchSize = 4 << 10 // seals within
 	s.joinsTraces(l)
 	return s
 }
@@ -222,7 +222,7 @@ func tracingStream(t *testing.T, l languages) *stream {
 func takeSome(t *testing.T, s *stream, batches int) (rs []got, more bool) {
 	t.Helper()
 	for range batches {
-		b := s.col.out.next()
+		b := s.col.out.Next()
 		if b == nil {
 			return rs, false
 		}
@@ -230,8 +230,8 @@ func takeSome(t *testing.T, s *stream, batches int) (rs []got, more bool) {
 		must(t, err)
 		rs = append(rs, some...)
 		n := b.Records
-		s.col.out.appendedFirst()
-		s.col.out.ack(s.col.out.acked + uint64(n))
+		s.col.out.Appended()
+		s.col.out.Ack(ackedOf(s.col.out) + uint64(n))
 	}
 	return rs, true
 }
@@ -321,8 +321,8 @@ func TestRestartsWithinTraces(t *testing.T) {
 		if take(rnd.IntN(4)) { // the rest is gone with the process
 			drop(s)
 		}
-		p := s.committed
-		if !s.waits() {
+		p := s.Committed
+		if !s.Waits() {
 			p = s.Snapshot()
 		}
 		kept := saved(&p)
@@ -330,7 +330,7 @@ func TestRestartsWithinTraces(t *testing.T) {
 		must(t, err)
 		s = tracingStream(t, all) // another process
 		s.goOn(p)
-		s.committed = p
+		s.Committed = p
 		from := 0
 		if p.Anchor.N > 0 {
 			from = index[p.Anchor.Newest()] + 1
@@ -353,8 +353,8 @@ func TestRestartsWithinTraces(t *testing.T) {
 
 // drop is the end of a process: what was not taken is gone.
 func drop(s *stream) {
-	for b := s.col.out.next(); b != nil; b = s.col.out.next() {
-		s.col.out.appendedFirst()
+	for b := s.col.out.Next(); b != nil; b = s.col.out.Next() {
+		s.col.out.Appended()
 	}
 }
 
@@ -534,8 +534,8 @@ func TestTraceWaitsForItsLog(t *testing.T) {
 	s.col.traces.timer.Stop()
 	now := time.Now()
 	open := func() {
-		s.col.out.lock()
-		defer s.col.out.unlock()
+		s.col.out.Lock()
+		defer s.col.out.Unlock()
 		s.accept(&decode.Entry{Std: decode.Stdout, TS: 1e18, Text: []byte("x.YException: z"), Newline: true})
 		s.traces[decode.Stdout].read, s.traces[decode.Stdout].began = now.Add(-tracePause), now.Add(-tracePause)
 		s.col.traces.timer.Stop()
@@ -562,8 +562,8 @@ func TestTraceWaitsForItsLog(t *testing.T) {
 		{"it was polled again", func() { s.asks(time.Time{}); s.polledAt(now) }, true},
 		{"the machine was busy", func() { s.col.traces.armed = now.Add(-tracePause) }, false},
 		{"it is not any more", func() { s.traces[decode.Stdout].read, s.col.traces.armed = now.Add(-tracePause), now }, true},
-		{"nothing is taken", func() { s.col.out.limit = 0 }, false},
-		{"another stream has its place", func() { s.col.out.limit = 1 << 20; delete(s.col.streams.byID, s.id) }, false},
+		{"nothing is taken", func() { s.col.out.Limit = 0 }, false},
+		{"another stream has its place", func() { s.col.out.Limit = 1 << 20; delete(s.col.streams.byID, s.id) }, false},
 	} {
 		if !s.isTracing(decode.Stdout) {
 			open()

@@ -1,4 +1,4 @@
-package capture
+package outbox
 
 import (
 	"context"
@@ -18,60 +18,60 @@ type Batch struct {
 	Buf     []byte // msgpack records one after the other
 	Records int
 
-	whole   int              // bytes of Buf that are whole records
-	seats   []*seat          // that have records in it, each once
-	commits []positionCommit // made when it is sealed
-	end     uint64           // outbox.appended behind it, once it was appended
+	whole   int      // bytes of Buf that are whole records
+	seats   []*Seat  // that have records in it, each once
+	commits []Commit // made when it is sealed
+	end     uint64   // outbox.appended behind it, once it was appended
 }
 
-// positionCommit is the position of a source behind its last record in a
+// Commit is the position of a source behind its last record in a
 // batch.
-type positionCommit struct {
-	seat *seat
-	pos  position.Position
+type Commit struct {
+	Seat *Seat
+	Pos  position.Position
 }
 
-// source is who writes into an outbox. It is called with that locked.
-type source interface {
-	// snapshot is the position behind the last record that it has written.
+// Source is who writes into an outbox. It is called with that locked.
+type Source interface {
+	// Snapshot is the position behind the last record that it has written.
 	Snapshot() position.Position
 }
 
-// seat is what an outbox keeps of a source, guarded by its lock. It is part of the
+// Seat is what an outbox keeps of a source, guarded by its lock. It is part of the
 // source and not copied.
-type seat struct {
-	source    source
-	committed position.Position // behind the last record that Fluent Bit holds
+type Seat struct {
+	Source    Source
+	Committed position.Position // behind the last record that Fluent Bit holds
 	inBatch   *Batch            // the open batch with records of the source
 	batches   int               // that have records of it and were not acknowledged
 	news      bool              // it is in outbox.news
 }
 
-// cutBack takes what there is of half a record off the open batch.
-func (s *seat) cutBack() {
+// CutBack takes what there is of half a record off the open batch.
+func (s *Seat) CutBack() {
 	if b := s.inBatch; b != nil {
 		b.Buf = b.Buf[:b.whole]
 	}
 }
 
-// waits says whether records of the source were not acknowledged yet.
-func (s *seat) waits() bool { return s.batches > 0 }
+// Waits says whether records of the source were not acknowledged yet.
+func (s *Seat) Waits() bool { return s.batches > 0 }
 
-// outbox holds the records between the streams and Fluent Bit: bounded in
+// Outbox holds the records between the streams and Fluent Bit: bounded in
 // bytes, in order. Streams append to the open batch of their tag; Fluent Bit's
 // thread takes the oldest batch, sealing an open one when no other is left:
 // the busier it is, the larger the batches become. A batch is kept until it is
 // acknowledged, so that one that Fluent Bit dropped can be appended again.
-type outbox struct {
-	batchSize, limit int
+type Outbox struct {
+	BatchSize, Limit int
 	notify           func()
 
 	timer *time.Timer // notifies at the end of a pause
 
 	// These are set before the first use. latency may be nil: it is not measured.
-	latency   prometheus.Observer
-	ahead     *atomic.Int64   // of the Engine's clock
-	journaled chan<- struct{} // capacity 1; told of commits; nil without a journal
+	Latency   prometheus.Observer
+	Ahead     *atomic.Int64   // of the Engine's clock
+	Journaled chan<- struct{} // capacity 1; told of commits; nil without a journal
 
 	mu       sync.Mutex
 	room     chan struct{} // closed and replaced when bytes fall below limit
@@ -88,16 +88,16 @@ type outbox struct {
 	refused  uint64   // records of batches that were appended and came back, each time
 	refusing bool     // nothing was acknowledged since the last refusal
 	changed  bool     // positions that may be committed have, since takeMoved
-	news     []*seat  // whose position was committed since takeCommitted
+	news     []*Seat  // whose position was committed since takeCommitted
 	unacked  []*Batch // oldest first
 	spare    []*Batch
 	lines    [][]byte // buffers of lines that were incomplete, to be used again
 }
 
-func newOutbox(batchSize, limit int, notify func()) *outbox {
-	o := &outbox{
-		batchSize: batchSize,
-		limit:     limit,
+func New(batchSize, limit int, notify func()) *Outbox {
+	o := &Outbox{
+		BatchSize: batchSize,
+		Limit:     limit,
 		notify:    notify,
 		room:      make(chan struct{}),
 		open:      make(map[string]*Batch),
@@ -108,11 +108,11 @@ func newOutbox(batchSize, limit int, notify func()) *outbox {
 	return o
 }
 
-// waitRoom blocks while the outbox is full.
-func (o *outbox) waitRoom(ctx context.Context) error {
+// WaitRoom blocks while the outbox is full.
+func (o *Outbox) WaitRoom(ctx context.Context) error {
 	for {
 		o.mu.Lock()
-		full, room := o.bytes >= o.limit, o.room
+		full, room := o.bytes >= o.Limit, o.room
 		o.mu.Unlock()
 		if !full {
 			return nil
@@ -125,12 +125,12 @@ func (o *outbox) waitRoom(ctx context.Context) error {
 	}
 }
 
-// batch returns the open batch of the tag for a source to append a record of about
+// Batch returns the open batch of the tag for a source to append a record of about
 // size bytes to. A batch is sealed here, before that record, so that the
 // positions it stands for are those of the records that it holds. o.mu is held.
-func (o *outbox) batch(tag string, s *seat, size int) *Batch {
+func (o *Outbox) Batch(tag string, s *Seat, size int) *Batch {
 	b := o.open[tag]
-	if b != nil && len(b.Buf)+size > o.batchSize {
+	if b != nil && len(b.Buf)+size > o.BatchSize {
 		o.seal(b)
 		b = nil
 	}
@@ -151,7 +151,7 @@ func (o *outbox) batch(tag string, s *seat, size int) *Batch {
 	return b
 }
 
-func (o *outbox) newBatch() *Batch {
+func (o *Outbox) newBatch() *Batch {
 	k := len(o.spare)
 	if k == 0 {
 		return &Batch{}
@@ -168,8 +168,8 @@ const (
 	maxSpareLine  = 64 << 10
 )
 
-// lineBuffer returns an empty buffer for an incomplete line. o.mu is held.
-func (o *outbox) lineBuffer() []byte {
+// LineBuffer returns an empty buffer for an incomplete line. o.mu is held.
+func (o *Outbox) LineBuffer() []byte {
 	k := len(o.lines)
 	if k == 0 {
 		return nil
@@ -179,23 +179,23 @@ func (o *outbox) lineBuffer() []byte {
 	return b[:0]
 }
 
-// freeLine takes back a buffer of a line that is complete. o.mu is held.
-func (o *outbox) freeLine(b []byte) {
+// FreeLine takes back a buffer of a line that is complete. o.mu is held.
+func (o *Outbox) FreeLine(b []byte) {
 	if len(o.lines) < maxSpareLines && cap(b) > 0 && cap(b) <= maxSpareLine {
 		o.lines = append(o.lines, b)
 	}
 }
 
-// added accounts for a record of size bytes that was appended to b. o.mu is
+// Added accounts for a record of size bytes that was appended to b. o.mu is
 // held.
-func (o *outbox) added(b *Batch, size int) {
+func (o *Outbox) Added(b *Batch, size int) {
 	b.Records++
 	b.whole = len(b.Buf)
 	o.bytes += size
 }
 
 // seal closes b and notes what positions it stands for. o.mu is held.
-func (o *outbox) seal(b *Batch) {
+func (o *Outbox) seal(b *Batch) {
 	delete(o.open, b.Tag)
 	for i, x := range o.order {
 		if x == b {
@@ -205,7 +205,7 @@ func (o *outbox) seal(b *Batch) {
 	}
 	for _, s := range b.seats {
 		s.inBatch = nil
-		b.commits = append(b.commits, positionCommit{s, s.source.Snapshot()})
+		b.commits = append(b.commits, Commit{s, s.Source.Snapshot()})
 	}
 	clear(b.seats)
 	b.seats = b.seats[:0]
@@ -217,11 +217,11 @@ func (o *outbox) seal(b *Batch) {
 // as the reading. A line after a silence is never delayed.
 const pace = 5 * time.Millisecond
 
-// lock is taken to append records, and for all that a source has under this lock.
-func (o *outbox) lock() { o.mu.Lock() }
+// Lock is taken to append records, and for all that a source has under this lock.
+func (o *Outbox) Lock() { o.mu.Lock() }
 
-// unlock releases it, and wakes Fluent Bit's thread where there is something new.
-func (o *outbox) unlock() {
+// Unlock releases it, and wakes Fluent Bit's thread where there is something new.
+func (o *Outbox) Unlock() {
 	o.held.Store(int64(o.bytes))
 	tell := o.wakes()
 	o.mu.Unlock()
@@ -232,7 +232,7 @@ func (o *outbox) unlock() {
 
 // wakes says whether notify is to be called now: Fluent Bit's thread waits, and
 // there is something to take. o.mu is held.
-func (o *outbox) wakes() bool {
+func (o *Outbox) wakes() bool {
 	if !o.waiting || o.timed || len(o.sealed)+len(o.order) == 0 {
 		return false
 	}
@@ -246,7 +246,7 @@ func (o *outbox) wakes() bool {
 }
 
 // paced ends a pause that wake began.
-func (o *outbox) paced() {
+func (o *Outbox) paced() {
 	o.mu.Lock()
 	o.timed = false
 	tell := o.waiting
@@ -257,8 +257,9 @@ func (o *outbox) paced() {
 	}
 }
 
-// next is Collector.Next.
-func (o *outbox) next() *Batch {
+// Next returns the oldest batch, the same one until Appended; nil if nothing waits.
+// It is for one thread alone, as Appended, Ack and Refuse are.
+func (o *Outbox) Next() *Batch {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.sealed) == 0 && len(o.order) > 0 {
@@ -275,8 +276,8 @@ func (o *outbox) next() *Batch {
 	return o.sealed[0]
 }
 
-// appendedFirst is Collector.Appended.
-func (o *outbox) appendedFirst() {
+// Appended says that the batch of Next is under way.
+func (o *Outbox) Appended() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.sealed) == 0 {
@@ -288,17 +289,17 @@ func (o *outbox) appendedFirst() {
 	o.appended += uint64(b.Records)
 	b.end = o.appended
 	o.unacked = append(o.unacked, b)
-	full := o.bytes >= o.limit
+	full := o.bytes >= o.Limit
 	o.bytes -= len(b.Buf)
 	o.held.Store(int64(o.bytes))
-	if full && o.bytes < o.limit {
+	if full && o.bytes < o.Limit {
 		close(o.room)
 		o.room = make(chan struct{})
 	}
 }
 
-// ack is Collector.Ack.
-func (o *outbox) ack(total uint64) {
+// Ack says that the first total records, in the order of Appended, are safe.
+func (o *Outbox) Ack(total uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	done := 0
@@ -307,27 +308,27 @@ func (o *outbox) ack(total uint64) {
 		b := o.unacked[done]
 		o.observe(now, b.commits)
 		for _, c := range b.commits {
-			c.seat.batches--
-			o.commit(c.seat, c.pos)
+			c.Seat.batches--
+			o.commit(c.Seat, c.Pos)
 		}
 		o.acked, o.refusing = b.end, false
 		o.recycle(b)
 	}
 	clear(o.unacked[:done])
 	o.unacked = o.unacked[done:]
-	if o.journaled != nil && len(o.news) > 0 {
+	if o.Journaled != nil && len(o.news) > 0 {
 		select {
-		case o.journaled <- struct{}{}:
+		case o.Journaled <- struct{}{}:
 		default:
 		}
 	}
 }
 
 // commit moves the position of a source that a restart goes on from. o.mu is held.
-func (o *outbox) commit(s *seat, pos position.Position) {
-	s.committed = pos
+func (o *Outbox) commit(s *Seat, pos position.Position) {
+	s.Committed = pos
 	o.changed = true
-	if o.journaled != nil && !s.news {
+	if o.Journaled != nil && !s.news {
 		s.news = true
 		o.news = append(o.news, s)
 	}
@@ -341,17 +342,17 @@ const (
 )
 
 // recycle keeps the buffer of a batch that is done with. o.mu is held.
-func (o *outbox) recycle(b *Batch) {
+func (o *Outbox) recycle(b *Batch) {
 	clear(b.commits)
 	b.commits, b.Records, b.whole = b.commits[:0], 0, 0
-	if len(o.spare) < maxSpare && cap(b.Buf) <= 2*o.batchSize {
+	if len(o.spare) < maxSpare && cap(b.Buf) <= 2*o.BatchSize {
 		b.Buf = b.Buf[:0]
 		o.spare = append(o.spare, b)
 	}
 }
 
-// refuse is Collector.Refused.
-func (o *outbox) refuse() (records uint64) {
+// Refuse takes back all that was appended and not acknowledged, to be appended anew.
+func (o *Outbox) Refuse() (records uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	records = o.appended - o.acked
@@ -369,49 +370,49 @@ func (o *outbox) refuse() (records uint64) {
 
 // observe notes how long the last record of a batch took from the Engine to
 // Fluent Bit's chunks. o.mu is held.
-func (o *outbox) observe(now time.Time, commits []positionCommit) {
+func (o *Outbox) observe(now time.Time, commits []Commit) {
 	newest := int64(0)
 	for i := range commits {
-		newest = max(newest, commits[i].pos.Anchor.Time())
+		newest = max(newest, commits[i].Pos.Anchor.Time())
 	}
-	if o.latency != nil && newest > 0 {
-		o.latency.Observe(max(0, now.Sub(time.Unix(0, newest-o.ahead.Load()))).Seconds())
+	if o.Latency != nil && newest > 0 {
+		o.Latency.Observe(max(0, now.Sub(time.Unix(0, newest-o.Ahead.Load()))).Seconds())
 	}
 }
 
-// moved says that a position may be committed that was not before. The outbox is
+// Moved says that a position may be committed that was not before. The outbox is
 // locked.
-func (o *outbox) moved() { o.changed = true }
+func (o *Outbox) Moved() { o.changed = true }
 
-// takeMoved says whether that was so since the last call. The outbox is locked.
-func (o *outbox) takeMoved() bool {
+// TakeMoved says whether that was so since the last call. The outbox is locked.
+func (o *Outbox) TakeMoved() bool {
 	changed := o.changed
 	o.changed = false
 	return changed
 }
 
-// takeCommitted returns the positions that were committed since the last call.
-func (o *outbox) takeCommitted() []positionCommit {
+// TakeCommitted returns the positions that were committed since the last call.
+func (o *Outbox) TakeCommitted() []Commit {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	all := make([]positionCommit, 0, len(o.news))
+	all := make([]Commit, 0, len(o.news))
 	for _, s := range o.news {
 		s.news = false
-		all = append(all, positionCommit{s, s.committed})
+		all = append(all, Commit{s, s.Committed})
 	}
 	clear(o.news)
 	o.news = o.news[:0]
 	return all
 }
 
-// untaken returns the sources that have records in batches that were not
+// Untaken returns the sources that have records in batches that were not
 // acknowledged, each once.
-func (o *outbox) untaken() (all []source) {
+func (o *Outbox) Untaken() (all []Source) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	add := func(s *seat) {
-		if !slices.Contains(all, s.source) {
-			all = append(all, s.source)
+	add := func(s *Seat) {
+		if !slices.Contains(all, s.Source) {
+			all = append(all, s.Source)
 		}
 	}
 	for _, batches := range [][]*Batch{o.unacked, o.sealed, o.order} {
@@ -420,50 +421,63 @@ func (o *outbox) untaken() (all []source) {
 				add(s)
 			}
 			for _, c := range b.commits {
-				add(c.seat)
+				add(c.Seat)
 			}
 		}
 	}
 	return all
 }
 
-// outstanding is Collector.Outstanding.
-func (o *outbox) outstanding() uint64 {
+// Outstanding is how many records were appended and not acknowledged.
+func (o *Outbox) Outstanding() uint64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.appended - o.acked
 }
 
-// full says whether readers have to wait.
-func (o *outbox) full() bool {
+// Full says whether readers have to wait.
+func (o *Outbox) Full() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.bytes >= o.limit
+	return o.bytes >= o.Limit
 }
 
-// size returns the bytes that wait for Fluent Bit.
-func (o *outbox) size() int {
+// Size returns the bytes that wait for Fluent Bit.
+func (o *Outbox) Size() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.bytes
 }
 
-// anything says, without waiting for the lock, whether something waits.
-func (o *outbox) anything() bool { return o.held.Load() != 0 }
+// Filled is Full for who has locked the outbox.
+func (o *Outbox) Filled() bool { return o.bytes >= o.Limit }
 
-// close ends the pause that may be under way: nobody is woken any more.
-func (o *outbox) close() { o.timer.Stop() }
+// SpareLines is how many bytes the buffers have that wait for incomplete lines.
+func (o *Outbox) SpareLines() (bytes int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, b := range o.lines {
+		bytes += cap(b)
+	}
+	return bytes
+}
 
-// totals are how many records were appended, acknowledged and refused so far.
+// Anything says, without waiting for the lock, whether something waits.
+func (o *Outbox) Anything() bool { return o.held.Load() != 0 }
+
+// Close ends the pause that may be under way: nobody is woken any more.
+func (o *Outbox) Close() { o.timer.Stop() }
+
+// Totals are how many records were appended, acknowledged and refused so far.
 // One that was refused is appended more than once.
-func (o *outbox) totals() (appended, acked, refused uint64) {
+func (o *Outbox) Totals() (appended, acked, refused uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.appended + o.refused, o.acked, o.refused
 }
 
-// isRefusing says whether Fluent Bit keeps nothing of what it is given.
-func (o *outbox) isRefusing() bool {
+// IsRefusing says whether Fluent Bit keeps nothing of what it is given.
+func (o *Outbox) IsRefusing() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.refusing
