@@ -2,6 +2,7 @@ package documents
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/importer"
@@ -62,7 +63,7 @@ func list(t *testing.T, args ...string) map[string]*listed {
 	all := map[string]*listed{}
 	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
 		p := &listed{}
-		if err := dec.Decode(p); err == io.EOF { //nolint:errorlint // the decoder's own
+		if err := dec.Decode(p); errors.Is(err, io.EOF) {
 			return all
 		} else if err != nil {
 			t.Fatal(err)

@@ -330,7 +330,7 @@ func (c *Collector) saveGuarded() {
 
 // save writes the committed positions of all containers, if any changed.
 func (c *Collector) save() error {
-	cp := c.Snapshot()
+	cp := c.snapshot()
 	if cp == nil {
 		return nil
 	}
@@ -345,7 +345,7 @@ func (c *Collector) save() error {
 
 // snapshot collects the committed positions; nil if none changed since the
 // last time.
-func (c *Collector) Snapshot() *checkpoint {
+func (c *Collector) snapshot() *checkpoint {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.startAt == 0 {

@@ -94,6 +94,8 @@ type Outbox struct {
 	lines    [][]byte // buffers of lines that were incomplete, to be used again
 }
 
+// New makes one with batches of about batchSize bytes, and limit bytes in all. It
+// calls notify when there is something to take.
 func New(batchSize, limit int, notify func()) *Outbox {
 	o := &Outbox{
 		BatchSize: batchSize,
