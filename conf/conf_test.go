@@ -57,7 +57,8 @@ func TestDryRun(t *testing.T) {
 			if said, ok := dryRun(switchOn); !ok {
 				t.Errorf("with everything switched on, refused:\n%s", said)
 			}
-			for _, key := range []string{"db", "json_date_key", "drop_single_key", "topic_key", "key_name", "multiline", "rule"} {
+			for _, key := range []string{"db", "json_date_key", "drop_single_key", "topic_key", "key_name", "multiline", "rule", "generate_id", "logs_body_key",
+				"require_ack_response", "splunk_token", "store_dir"} {
 				wrong := regexp.MustCompile(`(?mi)^( +)` + key + `( |:)`)
 				if !wrong.MatchString(read(t, file)) {
 					continue

@@ -91,7 +91,10 @@ func install(t *testing.T, file string, edit func(string) string) (path string) 
 // environment is what the examples take from it: outputs that nobody serves, and no endpoint, whose port is another's.
 func environment() []string {
 	return append(os.Environ(), "LOKI_HOST=127.0.0.1", "LOKI_PORT=9", "KAFKA_BROKERS=127.0.0.1:9",
-		"VICTORIALOGS_HOST=127.0.0.1", "VICTORIALOGS_PORT=9",
+		"VICTORIALOGS_HOST=127.0.0.1", "VICTORIALOGS_PORT=9", "OPENSEARCH_HOST=127.0.0.1", "OPENSEARCH_PORT=9", "OPENSEARCH_PASSWORD=secret",
+		"HTTP_HOST=127.0.0.1", "HTTP_PORT=9", "HTTP_TOKEN=secret", "OTLP_HOST=127.0.0.1", "OTLP_PORT=9", "OTLP_TOKEN=secret",
+		"FORWARD_HOST=127.0.0.1", "FORWARD_PORT=9", "FORWARD_KEY=secret", "SPLUNK_HOST=127.0.0.1", "SPLUNK_PORT=9", "SPLUNK_TOKEN=secret",
+		"S3_BUCKET=logs", "S3_REGION=nowhere",
 		"LOKI_PASSWORD=secret", "KAFKA_PASSWORD=secret", "VICTORIALOGS_PASSWORD=secret", "METRICS_LISTEN=off")
 }
 

@@ -42,6 +42,22 @@ var listed = map[string][]string{
 		"structured_metadata", "tenant_id", "tls", "tls.ca_file", "uri",
 	},
 	"output stdout": {"format", "json_date_format", "json_date_key"},
+	"output opensearch": {
+		"buffer_size", "compress", "generate_id", "host", "http_passwd", "http_user", "logstash_format", "logstash_prefix", "port",
+		"suppress_type_name", "time_key_nanos", "tls", "tls.ca_file", "write_operation",
+	},
+	"output http": {"compress", "format", "header", "host", "json_date_format", "json_date_key", "port", "tls", "tls.ca_file", "uri"},
+	"output opentelemetry": {
+		"batch_size", "compress", "header", "host", "logs_body_key", "logs_body_key_attributes", "logs_uri", "port", "tls", "tls.ca_file",
+	},
+	"output forward": {"compress", "host", "port", "require_ack_response", "self_hostname", "shared_key", "tls", "tls.ca_file"},
+	"output splunk": {
+		"compress", "event_host", "event_index", "event_key", "event_source", "event_sourcetype", "host", "port", "splunk_token", "tls", "tls.ca_file",
+	},
+	"output s3": {
+		"bucket", "compression", "endpoint", "json_date_format", "json_date_key", "region", "s3_key_format", "store_dir", "store_dir_limit_size",
+		"total_file_size", "upload_timeout", "use_put_object",
+	},
 }
 
 // TestKeys: every key exists, the environment says where metrics are served, and the first example shows every option of the

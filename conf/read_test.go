@@ -10,7 +10,8 @@ import (
 )
 
 // names of the examples; each is there in both formats.
-var names = []string{"fluent-bit", "loki", "kafka", "loki-kafka", "victorialogs", "json", "multiline", "routing", "by-label"}
+var names = []string{"fluent-bit", "loki", "kafka", "loki-kafka", "victorialogs", "opensearch", "http", "opentelemetry", "forward", "splunk", "s3",
+	"json", "multiline", "routing", "by-label"}
 
 // setting is one line of an example; off is one that can be switched on.
 type setting struct {
