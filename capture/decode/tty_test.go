@@ -145,6 +145,22 @@ func TestTTYKnownRecordAtTheEnd(t *testing.T) {
 	}
 }
 
+// A newline that comes late is no part of a next record.
+func TestTTYLateNewlineIsNoRest(t *testing.T) {
+	w := NewWindow(&TTY{Now: func() int64 { return time.Now().UnixNano() }}, false)
+	w.Expect(known(cutTTY(t, TTY{}, ttyBefore+" $ ", 100)))
+	var texts []string
+	for _, part := range []string{ttyBefore + " $ ", "\n", ttyAfter + " x", "\n"} {
+		_, err := w.Fill(strings.NewReader(part))
+		testkit.Must(t, err)
+		testkit.Must(t, w.Each(false, func(e *Entry) error { texts = append(texts, string(e.Text)); return nil }))
+		if part == "\n" && w.Rest() != 0 {
+			t.Errorf("%d bytes are left behind %q", w.Rest(), texts)
+		}
+	}
+	testkit.CheckSequence(t, "records", []string{"$ ", "x"}, texts)
+}
+
 // Records that were stamped before the container was seen to run are not the
 // last of its run: none of them is unterminated.
 func TestTTYDateInALineOfThisRun(t *testing.T) {

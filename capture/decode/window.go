@@ -153,10 +153,10 @@ func (w *Window) pastGarbage(reason error, eof bool) (again bool, err error) {
 // unended says, at the end of a log, whether it ended between two records.
 func (w *Window) unended(eof bool) error {
 	switch left := w.w - w.r; {
+	case w.tty != nil && w.tty.ended && left > 0 && w.buf[w.r] == '\n': // it came late
+		w.r, w.tty.ended = w.r+1, false
+		return w.unended(eof)
 	case !eof || left+w.skip == 0:
-		return nil
-	case w.tty != nil && w.tty.ended && left == 1 && w.buf[w.r] == '\n':
-		w.r = w.w
 		return nil
 	case w.rough:
 		w.Damaged++
