@@ -330,7 +330,7 @@ func (w *world) goDown(s step, x *written) (undo func()) {
 			if x.damagedFrom < 0 {
 				x.damagedFrom = x.c.Records()
 			}
-			x.damagedTo = x.c.Records() + 1
+			x.damagedTo, x.readable = x.c.Records()+1, time.Time{}
 			if w.api == "1.41" {
 				x.damagedTo += 27 // what its decoder had buffered
 			}

@@ -110,7 +110,7 @@ func (w *world) look() {
 		w.find("ready, although the Engine has not answered for %s", time.Since(w.has("down", "hang", "refused ", "refused list")))
 	case h.Ready && refused:
 		w.find("ready, although Fluent Bit refuses")
-	case !h.Ready && calm && up > clearWithin && !w.nothingReadable():
+	case !h.Ready && calm && up > clearWithin && !w.nothingReadable(clearWithin):
 		w.find("not ready, although nothing has been wrong for %s: %s", w.sinceFaults(), strings.Join(h.Problems, "; "))
 	}
 	if h.Ready && w.has("sink").IsZero() && h.Totals.Lag < 60 {
@@ -118,13 +118,13 @@ func (w *world) look() {
 	}
 }
 
-// nothingReadable says that the log of a container holds nothing but damage: that
-// it cannot be read is so.
-func (w *world) nothingReadable() bool {
+// nothingReadable says that the log of a container holds nothing but damage, or did
+// until a moment ago: that it cannot be read is so until the next try.
+func (w *world) nothingReadable(moment time.Duration) bool {
 	return slices.ContainsFunc(w.containers(), func(x *written) bool {
 		x.mu.Lock()
 		defer x.mu.Unlock()
-		return x.damagedFrom >= 0 && x.c.Records() <= x.damagedTo
+		return x.damagedFrom >= 0 && (x.c.Records() <= x.damagedTo || time.Since(x.readable) < moment)
 	})
 }
 

@@ -94,7 +94,7 @@ func (w *world) run() error {
 	w.settle()
 	time.Sleep(time.Minute) // for what should not come
 	stop()
-	if h := w.agent.col.Health(); !h.Ready && !w.nothingReadable() {
+	if h := w.agent.col.Health(); !h.Ready && !w.nothingReadable(0) {
 		w.find("not ready in the end: %v", h.Problems)
 	}
 	w.stop(true)
@@ -207,7 +207,7 @@ func (w *world) containers() []*written {
 func (w *world) settle() {
 	for began := time.Now(); time.Since(began) < settleAfter; time.Sleep(5 * time.Second) {
 		synctest.Wait()
-		if (w.agent.col.Health().Ready || w.nothingReadable()) && w.complete() {
+		if (w.agent.col.Health().Ready || w.nothingReadable(0)) && w.complete() {
 			return
 		}
 	}

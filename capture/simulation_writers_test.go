@@ -36,6 +36,7 @@ type written struct {
 	movedBlind  bool      // when the agent may not have had it open
 	damagedFrom int       // number of the first record that may be damaged, -1: none
 	damagedTo   int
+	readable    time.Time // when the first record behind that was stored
 	torn        bool
 	skips       int
 	undated     bool
@@ -138,6 +139,9 @@ func (x *written) put(std uint8, text string) bool {
 		o.hi, o.stamped = x.w.now(), true
 	}
 	x.long = x.long || len(o.text)+len(text) >= decode.ChunkSize
+	if x.damagedFrom >= 0 && x.readable.IsZero() && x.c.Records() > x.damagedTo {
+		x.readable = time.Now()
+	}
 	x.forget()
 	return true
 }

@@ -153,21 +153,16 @@ func (t *Trail) Find(m TrailMark, i int) int {
 }
 
 // Place is where the trail has a record with which a log begins, the last of
-// what is confirmed or one behind it; -1 if nowhere, or if it is a piece of a line
-// that may be equal to the one before or behind.
+// what is confirmed or one behind it; -1 if nowhere, or if another may be equal: of
+// those without a time, and of the pieces of a line.
 func (t *Trail) Place(m TrailMark) int {
 	i := t.Find(m, max(0, t.Verified-1))
-	if i < 0 || m.Size < decode.ChunkSize {
+	switch {
+	case i < 0, m.TS == decode.Undated:
+		return -1
+	case m.Size < decode.ChunkSize:
 		return i
-	}
-	next, before := i+1, i-1
-	for next < len(t.Marks) && t.Marks[next].std != m.std {
-		next++
-	}
-	for before >= 0 && t.Marks[before].std != m.std {
-		before--
-	}
-	if next == len(t.Marks) || t.Marks[next] == m || before < 0 || t.Marks[before] == m {
+	case t.goesOn(m), !t.beginsBefore(m), t.Find(m, 0) < i, t.Find(m, i+1) >= 0:
 		return -1
 	}
 	return i
@@ -218,10 +213,8 @@ func (t *Trail) See(e *decode.Entry) Sighting {
 		return NewRecord
 	case i < 0 && t.goesOn(m):
 		return PieceOfLine
-	case i < 0:
+	case i < 0, t.goesOn(m): // the pieces of a line may be equal
 		return DoubtfulRecord
-	case !e.Newline && len(e.Text) >= decode.ChunkSize && t.newest(i):
-		return DoubtfulRecord // the pieces of a line may be equal
 	}
 	t.replayed(i)
 	return DoubledRecord
@@ -238,14 +231,15 @@ func (t *Trail) goesOn(m TrailMark) bool {
 	return false
 }
 
-// newest says whether no later record than the i-th is of its std stream.
-func (t *Trail) newest(i int) bool {
-	for _, m := range t.Marks[i+1:] {
-		if m.std == t.Marks[i].std {
-			return false
+// beginsBefore says whether the trail has a record of the std stream before the
+// line that a record is of.
+func (t *Trail) beginsBefore(m TrailMark) bool {
+	for _, o := range t.Marks {
+		if o.std == m.std {
+			return o.TS != m.TS
 		}
 	}
-	return true
+	return false
 }
 
 // replayed follows the double of the i-th record.
