@@ -169,7 +169,10 @@ func TestCancelledRunDeliversNothing(t *testing.T) {
 	go func() {
 		defer close(free)
 		s.col.out.Lock()
-		s.col.out.Unlock()
+		defer s.col.out.Unlock()
+		if s.col.out.Filled() {
+			t.Error("the outbox is full")
+		}
 	}()
 	select {
 	case <-free:
