@@ -1,13 +1,11 @@
 package capture
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -20,7 +18,6 @@ import (
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/say"
-	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // checkpointVersion is that of the file's format. A file of another version
@@ -217,6 +214,16 @@ func (f *checkpointFile) read() (*checkpoint, error) {
 	return cp, nil
 }
 
+// peek reads what an agent would find that begins now, and takes no lock.
+func peek(path string) (*checkpoint, error) {
+	f := &checkpointFile{path: path, log: slog.New(slog.DiscardHandler), journal: journal{path: path + ".journal"}}
+	cp, err := f.read()
+	if err == nil && cp != nil {
+		_, err = f.journal.replay(cp)
+	}
+	return cp, err
+}
+
 // save replaces the file, so that at any moment it is either the old or the
 // new one, whole and on disk.
 func (f *checkpointFile) save(cp *checkpoint) error {
@@ -249,11 +256,24 @@ func (f *checkpointFile) save(cp *checkpoint) error {
 func (f *checkpointFile) write(entries []journalEntry) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.left {
-		return errInUse
+	err := errInUse
+	if !f.left {
+		err = f.journal.add(entries)
 	}
-	return f.journal.add(entries)
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.journal.path, err)
+	}
+	return nil
 }
+
+// full says whether the journal is: the next save is due.
+func (f *checkpointFile) full() bool { return f.journal.full() }
+
+// isAhead says whether the journal had more than the file when that was opened.
+func (f *checkpointFile) isAhead() bool { return f.ahead }
+
+// finish removes the journal, after a last save: nothing is left to be said.
+func (f *checkpointFile) finish() error { return f.journal.remove() }
 
 // abandon gives up the lock although somebody may still come to write. It does
 // not wait for one whose disk hangs: then the lock stays.
@@ -272,137 +292,4 @@ func (f *checkpointFile) close() error {
 		return err
 	}
 	return errors.Join(err, f.lock.Close())
-}
-
-// savePace is how many times longer than a save the pause after it is at
-// least: with ten thousand containers the file has megabytes.
-const savePace = 20
-
-// saveLoop saves the positions while they change, until ctx is done, and at
-// once when the Engine was found: what the first start was like must outlive
-// an agent that is killed a moment later. In between it keeps the journal.
-func (c *Collector) saveLoop(ctx context.Context, t *supervise.Task) error {
-	due := time.NewTimer(c.cfg.DBSync)
-	defer due.Stop()
-	var written time.Time // no line of the journal before
-	pause := time.NewTimer(0)
-	defer pause.Stop()
-	for {
-		t.Rest()
-		select {
-		case <-due.C:
-		case <-c.saveNow:
-		case <-c.committed:
-			pause.Reset(time.Until(written))
-			continue
-		case <-pause.C:
-			began := time.Now()
-			t.Beat()
-			c.disks.look(c.log)
-			c.journalCommits()
-			if !c.db.journal.full() {
-				written = began.Add(max(journalPace, journalShare*time.Since(began)))
-				continue
-			}
-			written = began.Add(journalRetry)
-		case <-ctx.Done():
-			return nil
-		}
-		t.Beat()
-		c.disks.look(c.log)
-		began := time.Now()
-		c.saveGuarded()
-		due.Reset(max(c.cfg.DBSync, savePace*time.Since(began)))
-	}
-}
-
-// saveGuarded saves what changed and says, throttled, what goes wrong.
-func (c *Collector) saveGuarded() {
-	err := supervise.Catch(c.save)
-	if err != nil {
-		c.metrics.checkpointErrors.Inc()
-		c.db.trouble.Report(c.log, fmt.Errorf("option DB: %s: %w", c.cfg.DB, err))
-		return
-	}
-	c.savedAt.Store(time.Now().UnixNano())
-	c.db.trouble.Over(c.log)
-}
-
-// save writes the committed positions of all containers, if any changed.
-func (c *Collector) save() error {
-	cp := c.snapshot()
-	if cp == nil {
-		return nil
-	}
-	if err := c.db.save(cp); err != nil {
-		c.mu.Lock()
-		c.unsaved = true
-		c.mu.Unlock()
-		return err
-	}
-	return nil
-}
-
-// snapshot collects the committed positions; nil if none changed since the
-// last time.
-func (c *Collector) snapshot() *checkpoint {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.startAt == 0 {
-		return nil // no Engine yet, so no container either
-	}
-	c.out.Lock()
-	defer c.out.Unlock()
-	changed := c.out.TakeMoved() || c.unsaved
-	c.unsaved = false
-	if !changed {
-		return nil
-	}
-	cp := &checkpoint{
-		Version:    checkpointVersion,
-		Saved:      time.Now().UTC(),
-		FirstStart: time.Unix(0, c.startAt).UTC(),
-		Containers: make(map[string]savedContainer, len(c.streams.byID)+len(c.loaded)),
-	}
-	for id, saved := range c.loaded {
-		cp.Containers[id] = saved
-	}
-	if c.listed {
-		cp.Others = maps.Clone(c.others)
-		for id, o := range cp.Others {
-			if o.Unwanted != 0 { // and is not up to now
-				o.Unwanted = c.engineNow()
-				cp.Others[id] = o
-			}
-		}
-	}
-	for id, t := range c.streams.byID {
-		if !t.stream.Waits() { // what was consumed since was not for delivery
-			t.stream.Committed = t.stream.Snapshot()
-		}
-		cp.Containers[id] = savedContainer{Name: t.stream.container().Name, Position: saved(&t.stream.Committed)}
-	}
-	return cp
-}
-
-// dropUnmet drops what the checkpoint has of containers that do not exist any
-// more, when a list has not shown them for a while after the start.
-func (c *Collector) dropUnmet(listed map[string]bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if time.Since(c.began) < goneGrace {
-		return
-	}
-	for id := range c.loaded {
-		if !listed[id] {
-			delete(c.loaded, id)
-			c.unsaved = true
-		}
-	}
-	for id, o := range c.others {
-		if !listed[id] && time.Since(o.listed) > goneGrace {
-			delete(c.others, id)
-			c.unsaved = true
-		}
-	}
 }

@@ -284,57 +284,6 @@ func TestCheckpointIsReadable(t *testing.T) {
 	}
 }
 
-// What cannot be read is no reason to begin anew: the start is refused, and the
-// file stays.
-func TestUnreadableDB(t *testing.T) {
-	dir := t.TempDir()
-	must(t, os.Chmod(filepath.Dir(dir), 0o755))
-	must(t, os.Chmod(dir, 0o777))
-	db := filepath.Join(dir, "db.json")
-	text := fmt.Appendf(nil, `{"version":1,"saved":%q,"first_start":%q,"containers":{}}`, time.Now().Format(time.RFC3339), time.Now().Format(time.RFC3339))
-	must(t, os.WriteFile(db, text, 0o600))
-	must(t, os.WriteFile(db+".lock", nil, 0o644))
-	func() {
-		defer dockertest.AsNobody(t)()
-		f, _, err := openCheckpoint(db, slog.New(slog.DiscardHandler))
-		if err == nil || !strings.Contains(err.Error(), "cannot be read") || f != nil {
-			t.Errorf("it is opened: %v", err)
-		}
-		free := checkpointFile{path: db}
-		if err := free.acquire(); err != nil { // another user's is no obstacle, and was given up
-			t.Errorf("the lock: %v", err)
-		}
-		must(t, free.close())
-	}()
-	if left, _ := filepath.Glob(dir + "/*"); len(left) != 2 {
-		t.Errorf("there are %q", left)
-	}
-	if b, err := os.ReadFile(db); err != nil || string(b) != string(text) {
-		t.Errorf("it holds %s, %v", b, err)
-	}
-}
-
-// One entry that makes no sense spoils no other.
-func TestOddEntryOfDB(t *testing.T) {
-	db := filepath.Join(t.TempDir(), "db.json")
-	good := strings.Repeat("ab", 32)
-	must(t, os.WriteFile(db, fmt.Appendf(nil, `{"version":1,"first_start":%q,"containers":{%q:{"name":"web","position":{"from":"time","time":5}},
-		"odd":{"name":"x","position":{"from":"moon"}},"odder":7,"oddest":{"name":"y","position":{"from":"anchor"}}}}`, time.Now().Format(time.RFC3339), good), 0o600))
-	var log logBuffer
-	f, cp, err := openCheckpoint(db, slog.New(slog.NewTextHandler(&log, nil)))
-	must(t, err)
-	defer f.close()
-	if cp == nil || len(cp.Containers) != 1 || cp.Containers[good].Position.Time != 5 {
-		t.Errorf("%+v", cp)
-	}
-	if n := strings.Count(log.String(), "level=ERROR"); n != 3 {
-		t.Errorf("%d are said:\n%s", n, log.String())
-	}
-	if left, _ := filepath.Glob(db + ".damaged*"); len(left) != 0 {
-		t.Errorf("set aside: %q", left)
-	}
-}
-
 // A DB that is a link is written where it leads.
 func TestLinkedDB(t *testing.T) {
 	dir := t.TempDir()

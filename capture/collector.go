@@ -152,7 +152,7 @@ func (c *Collector) openDB() error {
 		return err
 	}
 	c.db = db
-	c.unsaved = db.ahead
+	c.unsaved = db.isAhead()
 	c.out.Journaled = c.committed
 	if cp != nil {
 		c.startAt = cp.FirstStart.UnixNano()
@@ -278,7 +278,7 @@ func (c *Collector) Close() error {
 		if err = supervise.Catch(c.save); err != nil {
 			err = fmt.Errorf("option DB: saving the positions in %s: %w", c.cfg.DB, err)
 		} else {
-			err = c.db.journal.remove()
+			err = c.db.finish()
 		}
 		err = errors.Join(err, c.db.close())
 	}

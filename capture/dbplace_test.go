@@ -185,8 +185,7 @@ func TestLockOfAnotherUser(t *testing.T) {
 	must(t, e.SetSocketMode(0o666))
 	must(t, os.Chmod(filepath.Dir(e.Socket()), 0o755))
 	mask := unix.Umask(0o077)
-	root := &checkpointFile{path: db}
-	err := root.acquire()
+	root, _, err := openCheckpoint(db, slog.New(slog.DiscardHandler))
 	unix.Umask(mask)
 	must(t, err)
 	defer dockertest.AsNobody(t)()

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"fluent-bit-docker-logs/capture/position"
-	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // journal holds the positions that were committed since the checkpoint was
@@ -184,32 +183,4 @@ func (j *journal) remove() error {
 		err = errors.Join(err, gone)
 	}
 	return err
-}
-
-// journalPace is the shortest time between two writes of the journal, while it
-// is full the time between two attempts to begin it anew.
-// After a write there is a pause of journalShare times what it took: with very
-// many containers that write at once it has megabytes.
-const (
-	journalShare = 3
-	journalPace  = 10 * time.Millisecond
-	journalRetry = time.Second
-)
-
-// journalCommits writes down what was committed since the last time. That it
-// fails is said with the checkpoint, which is saved for all the same.
-func (c *Collector) journalCommits() {
-	commits := c.out.TakeCommitted()
-	if len(commits) == 0 {
-		return
-	}
-	entries := make([]journalEntry, len(commits))
-	for i, m := range commits {
-		s := m.Seat.Source.(*stream)
-		entries[i] = journalEntry{s.id, s.container().Name, m.Pos}
-	}
-	if err := supervise.Catch(func() error { return c.db.write(entries) }); err != nil {
-		c.metrics.checkpointErrors.Inc()
-		c.db.trouble.Report(c.log, fmt.Errorf("option DB: %s: %w", c.db.journal.path, err))
-	}
 }
