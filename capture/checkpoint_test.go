@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
 
+	"fluent-bit-docker-logs/capture/checkpoint"
 	"fluent-bit-docker-logs/capture/dockertest"
 )
 
@@ -273,10 +274,10 @@ func TestCheckpointIsReadable(t *testing.T) {
 	a.stop()
 	b, err := os.ReadFile(opts["DB"])
 	must(t, err)
-	var cp checkpoint
+	var cp checkpoint.Content
 	must(t, json.Unmarshal(b, &cp))
 	saved := cp.Containers[c.ID]
-	if cp.Version != 1 || saved.Name != "web" || saved.Position.From != "anchor" || len(saved.Position.Marks) != savedMarks {
+	if cp.Version != 1 || saved.Name != "web" || saved.Position.From != "anchor" || len(saved.Position.Marks) != checkpoint.SavedMarks {
 		t.Errorf("%s", b)
 	}
 	if st, _ := os.Stat(opts["DB"]); st.Mode().Perm() != 0o600 {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"fluent-bit-docker-logs/capture/checkpoint"
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
 )
@@ -170,7 +171,7 @@ func TestFirstStartInTheFuture(t *testing.T) {
 	a.waitRecords(1)
 	a.waitLog("option DB: its first start lies in the future")
 	a.stop()
-	var cp checkpoint
+	var cp checkpoint.Content
 	b, err := os.ReadFile(db)
 	must(t, err)
 	must(t, json.Unmarshal(b, &cp))

@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"fluent-bit-docker-logs/capture/checkpoint"
 	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/engine"
 	"fluent-bit-docker-logs/capture/inotify"
@@ -51,10 +52,10 @@ type Collector struct {
 	saidNoWatch sync.Once
 	logDir      atomic.Pointer[string] // where the Engine keeps its log files, once one was opened
 
-	db        *checkpointFile // nil without DB
-	saveNow   chan struct{}   // capacity 1
-	committed chan struct{}   // capacity 1: positions were committed
-	savedAt   atomic.Int64    // when the checkpoint was last up to date, nanoseconds since 1970
+	db        *checkpoint.File // nil without DB
+	saveNow   chan struct{}    // capacity 1
+	committed chan struct{}    // capacity 1: positions were committed
+	savedAt   atomic.Int64     // when the checkpoint was last up to date, nanoseconds since 1970
 	disks     *disks
 
 	sup     *supervise.Supervisor
@@ -71,13 +72,13 @@ type Collector struct {
 	cameAt     atomic.Int64 // when Fluent Bit's thread last came by, on the clock of sinceStart; 0 before it did
 
 	mu      sync.Mutex
-	streams streamSet                 // guarded by mu
-	startAt int64                     // guarded by mu: when the capture first began, by the Engine's clock, nanoseconds since 1970; 0 before it was asked
-	nowAt   int64                     // guarded by mu: as startAt, of this run of the agent
-	loaded  map[string]savedContainer // guarded by mu: positions from the checkpoint whose container was not met yet
-	others  map[string]other          // guarded by mu: containers that are not captured, by id
-	listed  bool                      // guarded by mu: a list was taken in, so that a container that is in neither is new
-	unsaved bool                      // guarded by mu: a save failed, or the set of containers changed
+	streams streamSet                   // guarded by mu
+	startAt int64                       // guarded by mu: when the capture first began, by the Engine's clock, nanoseconds since 1970; 0 before it was asked
+	nowAt   int64                       // guarded by mu: as startAt, of this run of the agent
+	loaded  map[string]checkpoint.Entry // guarded by mu: positions from the checkpoint whose container was not met yet
+	others  map[string]checkpoint.Other // guarded by mu: containers that are not captured, by id
+	listed  bool                        // guarded by mu: a list was taken in, so that a container that is in neither is new
+	unsaved bool                        // guarded by mu: a save failed, or the set of containers changed
 }
 
 // maxLooks bounds how many streams inspect their containers at the same time: at
@@ -112,8 +113,8 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer, notify func())
 		committed: make(chan struct{}, 1),
 		slots:     newSlots(cfg.MaxStreams),
 		streams:   streamSet{byID: make(map[string]*streamTask)},
-		loaded:    make(map[string]savedContainer),
-		others:    make(map[string]other),
+		loaded:    make(map[string]checkpoint.Entry),
+		others:    make(map[string]checkpoint.Other),
 		lists:     say.Trouble{What: "listing the containers"},
 	}
 	c.traces.timer = time.AfterFunc(time.Hour, c.endIdleTraces)
@@ -147,19 +148,19 @@ func (c *Collector) openDB() error {
 		c.log.Info("option DB is not set: positions are kept in memory, after a restart of Fluent Bit Start_From applies")
 		return nil
 	}
-	db, cp, err := openCheckpoint(c.cfg.DB, c.log)
+	db, cp, err := checkpoint.Open(c.cfg.DB, c.log)
 	if err != nil {
 		return err
 	}
 	c.db = db
-	c.unsaved = db.isAhead()
+	c.unsaved = db.IsAhead()
 	c.out.Journaled = c.committed
 	if cp != nil {
 		c.startAt = cp.FirstStart.UnixNano()
 		maps.Copy(c.loaded, cp.Containers)
 		c.listed = cp.Others != nil
 		for id, o := range cp.Others {
-			o.listed = c.began
+			o.Listed = c.began
 			c.others[id] = o
 		}
 		c.log.Info("positions were read from DB", "file", c.cfg.DB, "containers", len(cp.Containers), "saved", cp.Saved)
@@ -278,9 +279,9 @@ func (c *Collector) Close() error {
 		if err = supervise.Catch(c.save); err != nil {
 			err = fmt.Errorf("option DB: saving the positions in %s: %w", c.cfg.DB, err)
 		} else {
-			err = c.db.finish()
+			err = c.db.Finish()
 		}
-		err = errors.Join(err, c.db.close())
+		err = errors.Join(err, c.db.Close())
 	}
 	return errors.Join(err, c.api.Close())
 }
@@ -300,7 +301,7 @@ func (c *Collector) sayUntaken() {
 // Collector may use DB from now on, and this one does not write to it any more.
 func (c *Collector) Abandon() {
 	if c.db != nil {
-		c.db.abandon()
+		c.db.Abandon()
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"fluent-bit-docker-logs/capture/checkpoint"
 	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/engine"
 	"fluent-bit-docker-logs/capture/supervise"
@@ -88,7 +89,7 @@ func (d *discovery) compareOne(ctx context.Context, c *container.Container, at i
 	if !d.col.wanted(best) {
 		d.notMute(c.ID) // nothing is to be known of it
 		d.col.stop(c.ID)
-		d.col.leaveOut(c.ID, other{Unwanted: at})
+		d.col.leaveOut(c.ID, checkpoint.Other{Unwanted: at})
 		return
 	}
 	switch mayHaveRun := all || c.Running || !c.LongOver; {
@@ -161,7 +162,7 @@ func (d *discovery) act(ctx context.Context, a engine.Event) {
 			renamed.Name = a.Container.Name
 			if !d.col.wanted(&renamed) {
 				d.col.stop(id)
-				d.col.leaveOut(id, other{Unwanted: d.col.engineNow()})
+				d.col.leaveOut(id, checkpoint.Other{Unwanted: d.col.engineNow()})
 				return
 			}
 			s.describe(&renamed)

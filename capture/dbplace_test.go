@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
 
+	"fluent-bit-docker-logs/capture/checkpoint"
 	"fluent-bit-docker-logs/capture/dockertest"
 )
 
@@ -185,14 +186,14 @@ func TestLockOfAnotherUser(t *testing.T) {
 	must(t, e.SetSocketMode(0o666))
 	must(t, os.Chmod(filepath.Dir(e.Socket()), 0o755))
 	mask := unix.Umask(0o077)
-	root, _, err := openCheckpoint(db, slog.New(slog.DiscardHandler))
+	root, _, err := checkpoint.Open(db, slog.New(slog.DiscardHandler))
 	unix.Umask(mask)
 	must(t, err)
 	defer dockertest.AsNobody(t)()
 	if _, err := New(testConfig(t, e.Host(), map[string]string{"DB": db}), slog.New(slog.DiscardHandler), prometheus.NewRegistry(), func() {}); err == nil || !strings.Contains(err.Error(), "another instance uses it") {
 		t.Errorf("held by another: %v", err)
 	}
-	must(t, root.close())
+	must(t, root.Close())
 	a := startAgent(t, e.Host(), map[string]string{"DB": db, "DB_Sync": "100ms"})
 	a.connected()
 	c := e.Run(dockertest.Container{Name: "web"})
@@ -232,7 +233,7 @@ func TestLinkThatLeadsNowhereYet(t *testing.T) {
 	}
 	must(t, os.Symlink("loop", filepath.Join(top, "loop")))
 	if _, err := parse(map[string]string{"DB": filepath.Join(top, "loop")}); err == nil {
-		_, _, err = openCheckpoint(filepath.Join(top, "loop"), slog.New(slog.DiscardHandler))
+		_, _, err = checkpoint.Open(filepath.Join(top, "loop"), slog.New(slog.DiscardHandler))
 		if err == nil {
 			t.Error("a link to itself is accepted")
 		}

@@ -32,7 +32,7 @@
 // Start with collector.go, which owns every goroutine, then follow the picture
 // above. What has no need of streams lies below, in packages of its own:
 // container, decode, say and supervise; position and inotify; engine, the only
-// user of the Engine's client library, and outbox.
+// user of the Engine's client library, outbox and checkpoint.
 //
 // The outbox's lock is the only one on the way of a line; a stream's position is
 // guarded by it, so that a sealed batch and the positions it stands for always

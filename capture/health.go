@@ -104,7 +104,7 @@ func (c *Collector) diagnose(h *Health) {
 	if full := c.disks.nearlyFull(); full != "" {
 		problem("a disk is nearly full: %s", full)
 	}
-	if c.db != nil && c.db.trouble.Present() {
+	if c.db != nil && c.db.Trouble.Present() {
 		problem("the positions cannot be saved in DB")
 	} else if age := time.Since(time.Unix(0, c.savedAt.Load())); c.db != nil && age > unsavedTime {
 		problem("the positions were not saved in DB for %s", age.Round(time.Second))

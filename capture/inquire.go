@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"fluent-bit-docker-logs/capture/checkpoint"
 	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/engine"
 	"fluent-bit-docker-logs/capture/say"
@@ -185,7 +186,7 @@ func (d *discovery) refresh(ctx context.Context, seen *container.Container, ran,
 		d.unwanted[id] = c
 		d.mu.Unlock()
 		d.col.stop(id)
-		d.col.leaveOut(id, other{Unwanted: at})
+		d.col.leaveOut(id, checkpoint.Other{Unwanted: at})
 		return
 	}
 	if s := d.col.captured(id); s != nil {
@@ -194,7 +195,7 @@ func (d *discovery) refresh(ctx context.Context, seen *container.Container, ran,
 		return
 	}
 	if !c.Running && !d.col.ranSince(c) {
-		d.col.leaveOut(id, other{Stopped: true, Last: c.LastRun})
+		d.col.leaveOut(id, checkpoint.Other{Stopped: true, Last: c.LastRun})
 		if c.StartedAt == 0 {
 			d.mu.Lock()
 			d.created[id] = c

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"fluent-bit-docker-logs/capture/checkpoint"
 	"fluent-bit-docker-logs/capture/dockertest"
 )
 
@@ -22,13 +23,13 @@ func TestKilledWithJournal(t *testing.T) {
 	}
 	a.waitTexts(c.ID, "", 100)
 	a.waitFor("all is in the journal", func() bool {
-		cp, err := peek(db)
+		cp, err := checkpoint.Peek(db)
 		must(t, err)
 		if cp == nil {
 			return false
 		}
 		entry := cp.Containers[c.ID]
-		p, err := entry.Position.position()
+		p, err := entry.Position.Restore()
 		here := a.col.captured(c.ID).position()
 		return err == nil && p.Anchor.N > 0 && here.Anchor.Newest() == p.Anchor.Newest()
 	})

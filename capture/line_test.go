@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"fluent-bit-docker-logs/capture/checkpoint"
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/position"
 )
@@ -79,8 +80,8 @@ func TestOverlappingLongLines(t *testing.T) {
 		if !s.Waits() {
 			p = s.Snapshot()
 		}
-		kept := saved(&p)
-		p, err := kept.position()
+		kept := checkpoint.PositionOf(&p)
+		p, err := kept.Restore()
 		must(t, err)
 		s.goOn(p)
 		from := 0

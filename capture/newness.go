@@ -3,6 +3,7 @@ package capture
 import (
 	"time"
 
+	"fluent-bit-docker-logs/capture/checkpoint"
 	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/position"
 )
@@ -44,10 +45,10 @@ func (c *Collector) beganAt() int64 {
 }
 
 // leaveOut notes why a container is not captured.
-func (c *Collector) leaveOut(id string, o other) {
+func (c *Collector) leaveOut(id string, o checkpoint.Other) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	o.listed = time.Now()
+	o.Listed = time.Now()
 	before, ok := c.others[id]
 	if before.Stopped { // the first look is what counts
 		o.Stopped, o.Last = true, before.Last
@@ -64,12 +65,12 @@ func (c *Collector) existed(ctr *container.Container) {
 	first := !c.listed && ctr.Created < c.startAt && !there && c.streams.byID[ctr.ID] == nil
 	c.mu.Unlock()
 	if first {
-		c.leaveOut(ctr.ID, other{})
+		c.leaveOut(ctr.ID, checkpoint.Other{})
 	}
 }
 
 // leftOut is what is known of a container that is not captured.
-func (c *Collector) leftOut(id string) other {
+func (c *Collector) leftOut(id string) checkpoint.Other {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.others[id]
@@ -80,7 +81,7 @@ func (c *Collector) listAgain(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if o, ok := c.others[id]; ok {
-		o.listed = time.Now()
+		o.Listed = time.Now()
 		c.others[id] = o
 	}
 }
@@ -127,7 +128,7 @@ func (c *Collector) ranSince(ctr *container.Container) bool {
 // c.mu is held.
 func (c *Collector) startPosition(ctr *container.Container) position.Position {
 	if saved, ok := c.loaded[ctr.ID]; ok {
-		if p, err := saved.Position.position(); err == nil {
+		if p, err := saved.Position.Restore(); err == nil {
 			return p
 		}
 	}
@@ -164,7 +165,7 @@ func (c *Collector) reserve(ctr *container.Container) {
 	defer c.mu.Unlock()
 	_, ok := c.loaded[ctr.ID]
 	if p := c.startPosition(ctr); !ok && p.Kind != position.FromTail { // the end of a log is where it is then
-		c.loaded[ctr.ID] = savedContainer{Name: ctr.Name, Position: saved(&p)}
+		c.loaded[ctr.ID] = checkpoint.Entry{Name: ctr.Name, Position: checkpoint.PositionOf(&p)}
 		c.unsaved = true
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"time"
 
+	"fluent-bit-docker-logs/capture/checkpoint"
 	"fluent-bit-docker-logs/capture/supervise"
 )
 
@@ -45,7 +46,7 @@ func (c *Collector) saveLoop(ctx context.Context, t *supervise.Task) error {
 			t.Beat()
 			c.disks.look(c.log)
 			c.journalCommits()
-			if !c.db.full() {
+			if !c.db.Full() {
 				written = began.Add(max(journalPace, journalShare*time.Since(began)))
 				continue
 			}
@@ -66,11 +67,11 @@ func (c *Collector) saveGuarded() {
 	err := supervise.Catch(c.save)
 	if err != nil {
 		c.metrics.checkpointErrors.Inc()
-		c.db.trouble.Report(c.log, fmt.Errorf("option DB: %s: %w", c.cfg.DB, err))
+		c.db.Trouble.Report(c.log, fmt.Errorf("option DB: %s: %w", c.cfg.DB, err))
 		return
 	}
 	c.savedAt.Store(time.Now().UnixNano())
-	c.db.trouble.Over(c.log)
+	c.db.Trouble.Over(c.log)
 }
 
 // save writes the committed positions of all containers, if any changed.
@@ -79,7 +80,7 @@ func (c *Collector) save() error {
 	if cp == nil {
 		return nil
 	}
-	if err := c.db.save(cp); err != nil {
+	if err := c.db.Save(cp); err != nil {
 		c.mu.Lock()
 		c.unsaved = true
 		c.mu.Unlock()
@@ -90,7 +91,7 @@ func (c *Collector) save() error {
 
 // snapshot collects the committed positions; nil if none changed since the
 // last time.
-func (c *Collector) snapshot() *checkpoint {
+func (c *Collector) snapshot() *checkpoint.Content {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.startAt == 0 {
@@ -103,11 +104,11 @@ func (c *Collector) snapshot() *checkpoint {
 	if !changed {
 		return nil
 	}
-	cp := &checkpoint{
-		Version:    checkpointVersion,
+	cp := &checkpoint.Content{
+		Version:    checkpoint.Version,
 		Saved:      time.Now().UTC(),
 		FirstStart: time.Unix(0, c.startAt).UTC(),
-		Containers: make(map[string]savedContainer, len(c.streams.byID)+len(c.loaded)),
+		Containers: make(map[string]checkpoint.Entry, len(c.streams.byID)+len(c.loaded)),
 	}
 	for id, saved := range c.loaded {
 		cp.Containers[id] = saved
@@ -125,7 +126,7 @@ func (c *Collector) snapshot() *checkpoint {
 		if !t.stream.Waits() { // what was consumed since was not for delivery
 			t.stream.Committed = t.stream.Snapshot()
 		}
-		cp.Containers[id] = savedContainer{Name: t.stream.container().Name, Position: saved(&t.stream.Committed)}
+		cp.Containers[id] = checkpoint.Entry{Name: t.stream.container().Name, Position: checkpoint.PositionOf(&t.stream.Committed)}
 	}
 	return cp
 }
@@ -145,7 +146,7 @@ func (c *Collector) dropUnmet(listed map[string]bool) {
 		}
 	}
 	for id, o := range c.others {
-		if !listed[id] && time.Since(o.listed) > goneGrace {
+		if !listed[id] && time.Since(o.Listed) > goneGrace {
 			delete(c.others, id)
 			c.unsaved = true
 		}
@@ -159,13 +160,13 @@ func (c *Collector) journalCommits() {
 	if len(commits) == 0 {
 		return
 	}
-	entries := make([]journalEntry, len(commits))
+	entries := make([]checkpoint.Commit, len(commits))
 	for i, m := range commits {
 		s := m.Seat.Source.(*stream)
-		entries[i] = journalEntry{s.id, s.container().Name, m.Pos}
+		entries[i] = checkpoint.Commit{ID: s.id, Name: s.container().Name, Pos: m.Pos}
 	}
-	if err := supervise.Catch(func() error { return c.db.write(entries) }); err != nil {
+	if err := supervise.Catch(func() error { return c.db.Write(entries) }); err != nil {
 		c.metrics.checkpointErrors.Inc()
-		c.db.trouble.Report(c.log, fmt.Errorf("option DB: %w", err))
+		c.db.Trouble.Report(c.log, fmt.Errorf("option DB: %w", err))
 	}
 }

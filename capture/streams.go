@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"fluent-bit-docker-logs/capture/checkpoint"
 	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/engine"
 	"fluent-bit-docker-logs/capture/supervise"
@@ -216,7 +217,7 @@ func (c *Collector) dropGone(n int) {
 			delete(c.streams.byID, t.stream.id)
 			if _, exists := c.others[t.stream.id]; exists { // and may be wanted again
 				c.out.Lock()
-				c.loaded[t.stream.id] = savedContainer{Name: t.stream.container().Name, Position: saved(&t.stream.Committed)}
+				c.loaded[t.stream.id] = checkpoint.Entry{Name: t.stream.container().Name, Position: checkpoint.PositionOf(&t.stream.Committed)}
 				c.out.Unlock()
 			}
 			c.unsaved = true

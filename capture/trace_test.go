@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"fluent-bit-docker-logs/capture/checkpoint"
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
 	"fluent-bit-docker-logs/capture/position"
@@ -325,8 +326,8 @@ func TestRestartsWithinTraces(t *testing.T) {
 		if !s.Waits() {
 			p = s.Snapshot()
 		}
-		kept := saved(&p)
-		p, err := kept.position()
+		kept := checkpoint.PositionOf(&p)
+		p, err := kept.Restore()
 		must(t, err)
 		s = tracingStream(t, all) // another process
 		s.goOn(p)

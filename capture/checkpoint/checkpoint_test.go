@@ -1,4 +1,4 @@
-package capture
+package checkpoint
 
 import (
 	"bytes"
@@ -17,9 +17,9 @@ import (
 	"fluent-bit-docker-logs/capture/testkit"
 )
 
-func journalOf(t *testing.T) (*journal, *checkpoint) {
+func journalOf(t *testing.T) (*journal, *Content) {
 	t.Helper()
-	cp := &checkpoint{Version: checkpointVersion, Saved: time.Now().UTC(), FirstStart: time.Now(), Containers: map[string]savedContainer{"old": {Name: "old", Position: savedPosition{From: "beginning"}}}}
+	cp := &Content{Version: Version, Saved: time.Now().UTC(), FirstStart: time.Now(), Containers: map[string]Entry{"old": {Name: "old", Position: Position{From: "beginning"}}}}
 	j := &journal{path: filepath.Join(t.TempDir(), "db.journal")}
 	testkit.Must(t, j.begin(cp.Saved))
 	t.Cleanup(func() { _ = j.close() })
@@ -37,7 +37,7 @@ func at(ts int64) position.Position {
 func TestJournalTorn(t *testing.T) {
 	j, cp := journalOf(t)
 	for i := range 5 {
-		testkit.Must(t, j.add([]journalEntry{{"a", "web", at(int64(i + 1))}, {"b", "db", at(int64(10 * (i + 1)))}}))
+		testkit.Must(t, j.add([]Commit{{"a", "web", at(int64(i + 1))}, {"b", "db", at(int64(10 * (i + 1)))}}))
 	}
 	whole, err := os.ReadFile(j.path)
 	testkit.Must(t, err)
@@ -46,7 +46,7 @@ func TestJournalTorn(t *testing.T) {
 		for _, junk := range []string{"", "\x00\x00\x00\n", `00000000 {"id":"a"}` + "\n"} {
 			testkit.Must(t, os.WriteFile(j.path, append(whole[:cut:cut], junk...), 0o600))
 			got := *cp
-			got.Containers = map[string]savedContainer{}
+			got.Containers = map[string]Entry{}
 			again := journal{path: j.path}
 			good, err := again.replay(&got)
 			testkit.Must(t, err)
@@ -68,7 +68,7 @@ func TestJournalTorn(t *testing.T) {
 				continue
 			}
 			testkit.Must(t, again.resume(good))
-			testkit.Must(t, again.add([]journalEntry{{"c", "new", at(7)}}))
+			testkit.Must(t, again.add([]Commit{{"c", "new", at(7)}}))
 			testkit.Must(t, again.close())
 			if _, err := again.replay(&got); err != nil {
 				t.Fatal(err)
@@ -80,18 +80,18 @@ func TestJournalTorn(t *testing.T) {
 	}
 }
 
-func savedPositionOf(cp checkpoint, id string) (position.Position, error) {
+func savedPositionOf(cp Content, id string) (position.Position, error) {
 	c, ok := cp.Containers[id]
 	if !ok {
 		return position.Position{}, os.ErrNotExist
 	}
-	return c.Position.position()
+	return c.Position.Restore()
 }
 
 // A journal of another checkpoint says nothing.
 func TestJournalOfAnother(t *testing.T) {
 	j, cp := journalOf(t)
-	testkit.Must(t, j.add([]journalEntry{{"old", "old", at(1)}}))
+	testkit.Must(t, j.add([]Commit{{"old", "old", at(1)}}))
 	cp.Saved = cp.Saved.Add(1)
 	good, err := j.replay(cp)
 	if err != nil || good != 0 || cp.Containers["old"].Position.From != "beginning" {
@@ -102,9 +102,9 @@ func TestJournalOfAnother(t *testing.T) {
 // The journal is bounded, and writes no line after one that may be torn.
 func TestJournalBounded(t *testing.T) {
 	j, _ := journalOf(t)
-	entries := make([]journalEntry, 1000)
+	entries := make([]Commit, 1000)
 	for i := range entries {
-		entries[i] = journalEntry{fmt.Sprintf("%064d", i), "name", at(int64(i + 1))}
+		entries[i] = Commit{fmt.Sprintf("%064d", i), "name", at(int64(i + 1))}
 	}
 	for range 100 {
 		testkit.Must(t, j.add(entries))
@@ -127,18 +127,18 @@ func TestJournalBounded(t *testing.T) {
 // to it any more.
 func TestAbandonedDB(t *testing.T) {
 	db := filepath.Join(t.TempDir(), "db.json")
-	first, _, err := openCheckpoint(db, slog.New(slog.DiscardHandler))
+	first, _, err := Open(db, slog.New(slog.DiscardHandler))
 	testkit.Must(t, err)
-	cp := &checkpoint{Version: checkpointVersion, Saved: time.Now().UTC(), FirstStart: time.Now()}
-	testkit.Must(t, first.save(cp))
-	if _, _, err := openCheckpoint(db, slog.New(slog.DiscardHandler)); !errors.Is(err, errInUse) {
+	cp := &Content{Version: Version, Saved: time.Now().UTC(), FirstStart: time.Now()}
+	testkit.Must(t, first.Save(cp))
+	if _, _, err := Open(db, slog.New(slog.DiscardHandler)); !errors.Is(err, errInUse) {
 		t.Fatalf("%v, want %v", err, errInUse)
 	}
-	first.abandon()
-	second, _, err := openCheckpoint(db, slog.New(slog.DiscardHandler))
+	first.Abandon()
+	second, _, err := Open(db, slog.New(slog.DiscardHandler))
 	testkit.Must(t, err)
-	defer func() { _ = second.close() }()
-	if first.save(cp) == nil || first.write([]journalEntry{{"a", "a", at(1)}}) == nil {
+	defer func() { _ = second.Close() }()
+	if first.Save(cp) == nil || first.Write([]Commit{{"a", "a", at(1)}}) == nil {
 		t.Error("the first still writes")
 	}
 }
@@ -155,15 +155,15 @@ func TestUnreadableDB(t *testing.T) {
 	testkit.Must(t, os.WriteFile(db+".lock", nil, 0o644))
 	func() {
 		defer dockertest.AsNobody(t)()
-		f, _, err := openCheckpoint(db, slog.New(slog.DiscardHandler))
+		f, _, err := Open(db, slog.New(slog.DiscardHandler))
 		if err == nil || !strings.Contains(err.Error(), "cannot be read") || f != nil {
 			t.Errorf("it is opened: %v", err)
 		}
-		free := checkpointFile{path: db}
+		free := File{path: db}
 		if err := free.acquire(); err != nil { // another user's is no obstacle, and was given up
 			t.Errorf("the lock: %v", err)
 		}
-		testkit.Must(t, free.close())
+		testkit.Must(t, free.Close())
 	}()
 	if left, _ := filepath.Glob(dir + "/*"); len(left) != 2 {
 		t.Errorf("there are %q", left)
@@ -180,9 +180,9 @@ func TestOddEntryOfDB(t *testing.T) {
 	testkit.Must(t, os.WriteFile(db, fmt.Appendf(nil, `{"version":1,"first_start":%q,"containers":{%q:{"name":"web","position":{"from":"time","time":5}},
 		"odd":{"name":"x","position":{"from":"moon"}},"odder":7,"oddest":{"name":"y","position":{"from":"anchor"}}}}`, time.Now().Format(time.RFC3339), good), 0o600))
 	var log bytes.Buffer
-	f, cp, err := openCheckpoint(db, slog.New(slog.NewTextHandler(&log, nil)))
+	f, cp, err := Open(db, slog.New(slog.NewTextHandler(&log, nil)))
 	testkit.Must(t, err)
-	defer f.close()
+	defer f.Close()
 	if cp == nil || len(cp.Containers) != 1 || cp.Containers[good].Position.Time != 5 {
 		t.Errorf("%+v", cp)
 	}

@@ -1,4 +1,4 @@
-package capture
+package checkpoint
 
 import (
 	"encoding/json"
@@ -20,25 +20,25 @@ import (
 	"fluent-bit-docker-logs/capture/say"
 )
 
-// checkpointVersion is that of the file's format. A file of another version
+// Version is that of the file's format. A file of another version
 // is set aside, because reading it wrong would lose or repeat lines.
-const checkpointVersion = 1
+const Version = 1
 
-// checkpoint is the content of the file that DB names.
-type checkpoint struct {
+// Content is the content of the file that DB names.
+type Content struct {
 	Version int       `json:"version"`
 	Saved   time.Time `json:"saved"`
 	// FirstStart is when the capture first began, by the Engine's clock:
 	// containers created since then are read from their beginning.
-	FirstStart time.Time                 `json:"first_start"`
-	Containers map[string]savedContainer `json:"containers"` // by id
+	FirstStart time.Time        `json:"first_start"`
+	Containers map[string]Entry `json:"containers"` // by id
 	// Others are the containers that exist and are not captured, by id. One that
 	// is in neither was created since. Absent where an older version saved it.
-	Others map[string]other `json:"others,omitzero"`
+	Others map[string]Other `json:"others,omitzero"`
 }
 
-// other is a container that is not captured.
-type other struct {
+// Other is a container that is not captured.
+type Other struct {
 	// Stopped: it is left out because it did not run; its last run was Last.
 	Stopped bool              `json:"stopped,omitempty"`
 	Last    container.LastRun `json:"last_run,omitzero"`
@@ -46,17 +46,17 @@ type other struct {
 	// nanoseconds since 1970; 0 if that is not why.
 	Unwanted int64 `json:"unwanted,omitempty"`
 
-	listed time.Time // when a list last showed it
+	Listed time.Time `json:"-"` // when a list last showed it
 }
 
-// savedContainer is one container's entry. The name is for people only.
-type savedContainer struct {
-	Name     string        `json:"name"`
-	Position savedPosition `json:"position"`
+// Entry is one container's entry. The name is for people only.
+type Entry struct {
+	Name     string   `json:"name"`
+	Position Position `json:"position"`
 }
 
-// savedPosition is a position in the file's form.
-type savedPosition struct {
+// Position is a position in the file's form.
+type Position struct {
 	From  string          `json:"from"` // beginning, time, tail or anchor
 	Time  int64           `json:"time,omitempty"`
 	Tail  int             `json:"tail,omitempty"`
@@ -68,14 +68,15 @@ type savedPosition struct {
 	File  decode.Place    `json:"file,omitzero"`
 }
 
-// savedMarks is how many marks of an anchor are saved: fewer than in memory,
+// SavedMarks is how many marks of an anchor are saved: fewer than in memory,
 // because equal records that follow each other count as one.
-const savedMarks = 4
+const SavedMarks = 4
 
 var posNames = map[position.Kind]string{position.FromBeginning: "beginning", position.FromTime: "time", position.FromTail: "tail", position.FromAnchor: "anchor"}
 
-func saved(p *position.Position) savedPosition {
-	s := savedPosition{
+// PositionOf is a position in the form in which it is saved.
+func PositionOf(p *position.Position) Position {
+	s := Position{
 		From: posNames[p.Kind],
 		Time: p.TS,
 		Tail: p.Tail,
@@ -85,13 +86,14 @@ func saved(p *position.Position) savedPosition {
 		Cut:  [2]int64(p.CutTS[decode.Stdout:]),
 		File: p.Place,
 	}
-	for i := min(p.Anchor.N, savedMarks); i > 0 && p.Kind == position.FromAnchor; i-- {
+	for i := min(p.Anchor.N, SavedMarks); i > 0 && p.Kind == position.FromAnchor; i-- {
 		s.Marks = append(s.Marks, *p.Anchor.At(i - 1))
 	}
 	return s
 }
 
-func (s *savedPosition) position() (p position.Position, err error) {
+// Restore is the position that was saved. It fails where that makes no sense.
+func (s *Position) Restore() (p position.Position, err error) {
 	for kind, name := range posNames {
 		if name == s.From {
 			p = position.Position{Kind: kind, TS: s.Time, Tail: s.Tail, Lost: s.Lost, Place: s.File, Next: s.Next}
@@ -109,8 +111,8 @@ func (s *savedPosition) position() (p position.Position, err error) {
 	return p, fmt.Errorf("position %+v makes no sense", *s)
 }
 
-// checkpointFile owns the file that DB names, from openCheckpoint to close.
-type checkpointFile struct {
+// File owns the file that DB names, from openCheckpoint to close.
+type File struct {
 	path    string
 	log     *slog.Logger
 	lock    *os.File // nil while the lock's file cannot be made
@@ -119,7 +121,7 @@ type checkpointFile struct {
 
 	mu      sync.Mutex // held while anything is written
 	left    bool       // guarded by mu: another owner may have it
-	trouble say.Trouble
+	Trouble say.Trouble
 }
 
 // errInUse refuses a second owner of a checkpoint.
@@ -130,13 +132,13 @@ const cannotSave = "option DB: positions cannot be saved, it is tried again; cap
 // errSpoiled is of a file that was read and cannot be understood.
 var errSpoiled = errors.New("it cannot be understood")
 
-// openCheckpoint locks the file and reads what it holds, nil if there is
+// Open locks the file and reads what it holds, nil if there is
 // nothing. A file that cannot be understood is set aside with an error in the
 // log; that its place cannot be written is a warning. A file that is in use, or
 // that cannot be read, is an error: it stays as it is.
-func openCheckpoint(path string, log *slog.Logger) (*checkpointFile, *checkpoint, error) {
+func Open(path string, log *slog.Logger) (*File, *Content, error) {
 	path = followLinks(path) // a save would replace the link
-	f := &checkpointFile{path: path, log: log, trouble: say.Trouble{What: "saving the positions"}, journal: journal{path: path + ".journal"}}
+	f := &File{path: path, log: log, Trouble: say.Trouble{What: "saving the positions"}, journal: journal{path: path + ".journal"}}
 	if err := f.acquire(); errors.Is(err, errInUse) {
 		return nil, nil, fmt.Errorf("option DB: value %q: %w", path, err)
 	} else if err != nil {
@@ -145,7 +147,7 @@ func openCheckpoint(path string, log *slog.Logger) (*checkpointFile, *checkpoint
 	f.removeLeftovers()
 	cp, err := f.read()
 	if err != nil && !errors.Is(err, errSpoiled) {
-		return nil, nil, errors.Join(fmt.Errorf("option DB: value %q: what it holds cannot be read, and without it lines would be lost or come twice: %w", path, err), f.close())
+		return nil, nil, errors.Join(fmt.Errorf("option DB: value %q: what it holds cannot be read, and without it lines would be lost or come twice: %w", path, err), f.Close())
 	}
 	if err != nil {
 		aside := fmt.Sprintf("%s.damaged-%d", path, time.Now().Unix())
@@ -163,7 +165,7 @@ func openCheckpoint(path string, log *slog.Logger) (*checkpointFile, *checkpoint
 
 // replay takes over what was committed since cp was saved. Where that cannot
 // be read, lines come twice.
-func (f *checkpointFile) replay(cp *checkpoint) {
+func (f *File) replay(cp *Content) {
 	good, err := f.journal.replay(cp)
 	f.ahead = good > 0
 	if err == nil && f.lock != nil {
@@ -176,7 +178,7 @@ func (f *checkpointFile) replay(cp *checkpoint) {
 	}
 }
 
-func (f *checkpointFile) read() (*checkpoint, error) {
+func (f *File) read() (*Content, error) {
 	b, err := os.ReadFile(f.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -185,25 +187,25 @@ func (f *checkpointFile) read() (*checkpoint, error) {
 		return nil, err
 	}
 	var file struct {
-		checkpoint
+		Content
 		Containers map[string]json.RawMessage `json:"containers"`
 	}
 	if err := json.Unmarshal(b, &file); err != nil {
 		return nil, fmt.Errorf("%w: %w", errSpoiled, err)
 	}
-	cp := &file.checkpoint
-	if cp.Version != checkpointVersion {
-		return nil, fmt.Errorf("%w: version %d, this plugin knows version %d", errSpoiled, cp.Version, checkpointVersion)
+	cp := &file.Content
+	if cp.Version != Version {
+		return nil, fmt.Errorf("%w: version %d, this plugin knows version %d", errSpoiled, cp.Version, Version)
 	}
 	if cp.FirstStart.IsZero() {
 		return nil, fmt.Errorf("%w: first_start is missing", errSpoiled)
 	}
-	cp.Containers = make(map[string]savedContainer, len(file.Containers))
+	cp.Containers = make(map[string]Entry, len(file.Containers))
 	for id, text := range file.Containers {
-		var c savedContainer
+		var c Entry
 		err := json.Unmarshal(text, &c)
 		if err == nil {
-			_, err = c.Position.position()
+			_, err = c.Position.Restore()
 		}
 		if err != nil {
 			f.log.Error("option DB: the position of a container cannot be understood; Start_From applies to it as at a first start", "file", f.path, "id", container.ShortID(id), "error", err)
@@ -214,9 +216,9 @@ func (f *checkpointFile) read() (*checkpoint, error) {
 	return cp, nil
 }
 
-// peek reads what an agent would find that begins now, and takes no lock.
-func peek(path string) (*checkpoint, error) {
-	f := &checkpointFile{path: path, log: slog.New(slog.DiscardHandler), journal: journal{path: path + ".journal"}}
+// Peek reads what an agent would find that begins now, and takes no lock.
+func Peek(path string) (*Content, error) {
+	f := &File{path: path, log: slog.New(slog.DiscardHandler), journal: journal{path: path + ".journal"}}
 	cp, err := f.read()
 	if err == nil && cp != nil {
 		_, err = f.journal.replay(cp)
@@ -224,9 +226,9 @@ func peek(path string) (*checkpoint, error) {
 	return cp, err
 }
 
-// save replaces the file, so that at any moment it is either the old or the
+// Save replaces the file, so that at any moment it is either the old or the
 // new one, whole and on disk.
-func (f *checkpointFile) save(cp *checkpoint) error {
+func (f *File) Save(cp *Content) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.left {
@@ -252,8 +254,8 @@ func (f *checkpointFile) save(cp *checkpoint) error {
 	return nil
 }
 
-// write writes positions down that were committed since the last save.
-func (f *checkpointFile) write(entries []journalEntry) error {
+// Write writes positions down that were committed since the last save.
+func (f *File) Write(entries []Commit) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	err := errInUse
@@ -266,27 +268,27 @@ func (f *checkpointFile) write(entries []journalEntry) error {
 	return nil
 }
 
-// full says whether the journal is: the next save is due.
-func (f *checkpointFile) full() bool { return f.journal.full() }
+// Full says whether the journal is: the next save is due.
+func (f *File) Full() bool { return f.journal.full() }
 
-// isAhead says whether the journal had more than the file when that was opened.
-func (f *checkpointFile) isAhead() bool { return f.ahead }
+// IsAhead says whether the journal had more than the file when that was opened.
+func (f *File) IsAhead() bool { return f.ahead }
 
-// finish removes the journal, after a last save: nothing is left to be said.
-func (f *checkpointFile) finish() error { return f.journal.remove() }
+// Finish removes the journal, after a last save: nothing is left to be said.
+func (f *File) Finish() error { return f.journal.remove() }
 
-// abandon gives up the lock although somebody may still come to write. It does
+// Abandon gives up the lock although somebody may still come to write. It does
 // not wait for one whose disk hangs: then the lock stays.
-func (f *checkpointFile) abandon() {
+func (f *File) Abandon() {
 	if f.mu.TryLock() {
 		defer f.mu.Unlock()
 		f.left = true
-		_ = f.close()
+		_ = f.Close()
 	}
 }
 
-// close gives up the lock.
-func (f *checkpointFile) close() error {
+// Close gives up the lock.
+func (f *File) Close() error {
 	err := f.journal.close()
 	if f.lock == nil {
 		return err

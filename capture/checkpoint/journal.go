@@ -1,4 +1,4 @@
-package capture
+package checkpoint
 
 import (
 	"bytes"
@@ -30,15 +30,15 @@ const maxJournal = 4 << 20
 // journalLine is a line of the journal behind its checksum. The first has Of
 // alone, the others ID and the entry.
 type journalLine struct {
-	Of    *time.Time      `json:"of,omitempty"` // checkpoint.Saved
-	ID    string          `json:"id,omitempty"`
-	Entry *savedContainer `json:"entry,omitempty"`
+	Of    *time.Time `json:"of,omitempty"` // checkpoint.Saved
+	ID    string     `json:"id,omitempty"`
+	Entry *Entry     `json:"entry,omitempty"`
 }
 
-// journalEntry is a position that was committed.
-type journalEntry struct {
-	id, name string
-	pos      position.Position
+// Commit is a position that was committed.
+type Commit struct {
+	ID, Name string
+	Pos      position.Position
 }
 
 func appendJournalLine(dst []byte, l *journalLine) ([]byte, error) {
@@ -61,7 +61,7 @@ func parseJournalLine(line []byte) (l journalLine, ok bool) {
 
 // replay takes over into cp what the journal has for it, and returns how many
 // of its bytes are good: what follows them was torn.
-func (j *journal) replay(cp *checkpoint) (good int, err error) {
+func (j *journal) replay(cp *Content) (good int, err error) {
 	b, err := os.ReadFile(j.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
@@ -88,7 +88,7 @@ func (j *journal) replay(cp *checkpoint) (good int, err error) {
 			return good, nil
 		default:
 			if cp.Containers == nil {
-				cp.Containers = make(map[string]savedContainer)
+				cp.Containers = make(map[string]Entry)
 			}
 			cp.Containers[l.ID] = *l.Entry
 			delete(cp.Others, l.ID) // it was captured since
@@ -98,8 +98,8 @@ func (j *journal) replay(cp *checkpoint) (good int, err error) {
 	return good, nil
 }
 
-func (s *savedPosition) makesSense() bool {
-	_, err := s.position()
+func (s *Position) makesSense() bool {
+	_, err := s.Restore()
 	return err == nil
 }
 
@@ -140,14 +140,14 @@ func (j *journal) begin(saved time.Time) error {
 }
 
 // add writes the entries, if the journal can be written.
-func (j *journal) add(entries []journalEntry) (err error) {
+func (j *journal) add(entries []Commit) (err error) {
 	if j.file == nil || j.full() {
 		return nil
 	}
 	var lines []byte
 	for i := range entries {
 		e := &entries[i]
-		if lines, err = appendJournalLine(lines, &journalLine{ID: e.id, Entry: &savedContainer{Name: e.name, Position: saved(&e.pos)}}); err != nil {
+		if lines, err = appendJournalLine(lines, &journalLine{ID: e.ID, Entry: &Entry{Name: e.Name, Position: PositionOf(&e.Pos)}}); err != nil {
 			return err
 		}
 	}

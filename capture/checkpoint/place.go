@@ -1,4 +1,4 @@
-package capture
+package checkpoint
 
 import (
 	"errors"
@@ -36,7 +36,7 @@ func followLinks(path string) string {
 
 // acquire takes the lock. It is a file of its own, since each save replaces
 // the checkpoint's.
-func (f *checkpointFile) acquire() error {
+func (f *File) acquire() error {
 	if f.lock != nil {
 		return nil
 	}
@@ -70,7 +70,7 @@ func openLock(name string) (*os.File, error) {
 }
 
 // removeLeftovers deletes what a save left that was killed half way.
-func (f *checkpointFile) removeLeftovers() {
+func (f *File) removeLeftovers() {
 	if f.lock == nil {
 		return
 	}
