@@ -112,6 +112,10 @@ func migrate(w io.Writer, tail, db, dir string) error {
 	if err := write(db, tail, &cp); err != nil {
 		return err
 	}
+	if _, err := os.Stat(tail + "-wal"); err == nil {
+		notes++
+		fmt.Fprintf(w, "note: %s-wal is there, so Fluent Bit was killed: what it read last may come twice\n", tail)
+	}
 	fmt.Fprintf(w, "%s: %d containers; %d are gone, %d files are not containers' logs, %d notes above begin with \"note\"\n", db, len(cp.Containers), gone, others, notes)
 	return nil
 }

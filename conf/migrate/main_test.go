@@ -222,3 +222,23 @@ func TestRefused(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestInUse: a database that a process has open is left alone, and one that was left open by a kill is said.
+func TestInUse(t *testing.T) {
+	w := newWorld(t)
+	w.sql(tableSQL, w.insert(name('a'), 0, w.put(name('a'), records(0, 9)), 7))
+	w.put("tail.db-wal", "")
+	f, err := os.Open(w.path("tail.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	var said bytes.Buffer
+	if err := migrate(&said, w.path("tail.db"), w.path("db.json"), ""); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("in use by process %d: end Fluent Bit", os.Getpid())) {
+		t.Error(err)
+	}
+	_ = f.Close()
+	if err := migrate(&said, w.path("tail.db"), w.path("db.json"), ""); err != nil || !strings.Contains(said.String(), "Fluent Bit was killed") {
+		t.Errorf("%v, %s", err, &said)
+	}
+}

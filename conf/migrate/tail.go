@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
-	"syscall"
 )
 
 // row is what tail keeps of a file (its table in_tail_files).
@@ -32,7 +32,7 @@ func readTail(path string) ([]row, error) {
 	if !fi.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is no file: -tail is the file that the option DB of tail names", path)
 	}
-	if pid := opener(path); pid != 0 {
+	if pid := opener(fi); pid != 0 {
 		return nil, fmt.Errorf("%s is in use by process %d: end Fluent Bit first, what it reads from here on would come twice", path, pid)
 	}
 	sqlite, err := exec.LookPath("sqlite3")
@@ -49,6 +49,8 @@ func readTail(path string) ([]row, error) {
 		switch {
 		case strings.Contains(why, "not a database"):
 			return nil, fmt.Errorf("%s is no sqlite database (%s): -tail is the file that the option DB of tail names, not a log or a configuration", path, why)
+		case strings.Contains(why, "locked"):
+			return nil, fmt.Errorf("%s is in use (%s): end Fluent Bit first, what it reads from here on would come twice", path, why)
 		case strings.Contains(why, "no such table"), strings.Contains(why, "no such column"):
 			return nil, fmt.Errorf("%s is a database, but not one of tail (%s): -tail is the file that the option DB of tail names", path, why)
 		}
@@ -76,19 +78,16 @@ func readTail(path string) ([]row, error) {
 	return rows, nil
 }
 
-// opener is the process that has the database open in sqlite's mode WAL, which is tail's default; 0 if none is known. Each holds a
-// lock on one byte of the file -shm (sqlite: os_unix.c, UNIX_SHM_DMS).
-func opener(path string) int {
-	f, err := os.OpenFile(path+"-shm", os.O_RDWR, 0)
-	if err != nil {
-		return 0
+// opener is a process that has the file open; 0 if none is seen.
+func opener(file os.FileInfo) int {
+	open, _ := filepath.Glob("/proc/[0-9]*/fd/*")
+	for _, fd := range open {
+		if fi, err := os.Stat(fd); err == nil && os.SameFile(fi, file) { // by its inode: a container names it otherwise
+			pid, _ := strconv.Atoi(strings.Split(fd, "/")[2])
+			return pid
+		}
 	}
-	defer func() { _ = f.Close() }()
-	lock := syscall.Flock_t{Type: syscall.F_WRLCK, Start: 128, Len: 1}
-	if err := syscall.FcntlFlock(f.Fd(), syscall.F_GETLK, &lock); err != nil || lock.Type == syscall.F_UNLCK {
-		return 0
-	}
-	return int(lock.Pid)
+	return 0
 }
 
 var logName = regexp.MustCompile(`(?:^|/)([0-9a-f]{64})-json\.log(?:\.[0-9]+)?$`)
