@@ -112,7 +112,7 @@ func migrate(w io.Writer, tail, db, dir string) error {
 	if err := write(db, tail, &cp); err != nil {
 		return err
 	}
-	if _, err := os.Stat(tail + "-wal"); err == nil {
+	if killed(tail) {
 		notes++
 		fmt.Fprintf(w, "note: %s-wal is there, so Fluent Bit was killed: what it read last may come twice\n", tail)
 	}

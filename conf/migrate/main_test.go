@@ -227,7 +227,9 @@ func TestRefused(t *testing.T) {
 func TestInUse(t *testing.T) {
 	w := newWorld(t)
 	w.sql(tableSQL, w.insert(name('a'), 0, w.put(name('a'), records(0, 9)), 7))
-	w.put("tail.db-wal", "")
+	if out, err := exec.CommandContext(t.Context(), "sqlite3", w.path("tail.db"), "PRAGMA journal_mode=wal").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
 	f, err := os.Open(w.path("tail.db"))
 	if err != nil {
 		t.Fatal(err)
@@ -238,7 +240,14 @@ func TestInUse(t *testing.T) {
 		t.Error(err)
 	}
 	_ = f.Close()
-	if err := migrate(&said, w.path("tail.db"), w.path("db.json"), ""); err != nil || !strings.Contains(said.String(), "Fluent Bit was killed") {
+	if err := migrate(&said, w.path("tail.db"), w.path("db.json"), ""); err != nil || strings.Contains(said.String(), "Fluent Bit was killed") {
+		t.Errorf("%v, %s", err, &said)
+	}
+	if left, err := filepath.Glob(w.path("tail.db-*")); err != nil || len(left) > 0 {
+		t.Errorf("beside the database are %v", left)
+	}
+	w.put("tail.db-wal", "")
+	if err := migrate(&said, w.path("tail.db"), w.path("again.json"), ""); err != nil || !strings.Contains(said.String(), "Fluent Bit was killed") {
 		t.Errorf("%v, %s", err, &said)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,8 +40,17 @@ func readTail(path string) ([]row, error) {
 	if err != nil {
 		return nil, errors.New("the command sqlite3 is not on the PATH, and reads tail's database: install it (Debian: apt-get install sqlite3)")
 	}
+	at, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	// Without a log that is to be read too, the database is read as a file that nobody changes: else sqlite makes such a log.
+	from := url.URL{Scheme: "file", Path: at}
+	if !killed(path) {
+		from.RawQuery = "immutable=1"
+	}
 	var said bytes.Buffer
-	cmd := exec.Command(sqlite, "-readonly", "-batch", "-list", "-noheader", path,
+	cmd := exec.Command(sqlite, "-readonly", "-batch", "-list", "-noheader", from.String(),
 		"SELECT inode || ' ' || offset || ' ' || coalesce(created, 0) || ' ' || name FROM in_tail_files ORDER BY id")
 	cmd.Stderr = &said
 	out, err := cmd.Output()
@@ -76,6 +86,12 @@ func readTail(path string) ([]row, error) {
 		return nil, fmt.Errorf("%s holds no file: tail has read none with it, or they are all gone", path)
 	}
 	return rows, nil
+}
+
+// killed says whether the process that wrote the database did not close it: its log is there still.
+func killed(path string) bool {
+	_, err := os.Stat(path + "-wal")
+	return err == nil
 }
 
 // opener is a process that has the file open; 0 if none is seen.
