@@ -39,7 +39,7 @@ var apart = map[string][]string{
 	"docker/enginetest": {}, "docker/enginetest/cmd/demo": {}, "docker/enginetest/cmd/testtable": {},
 	"docker/grafana": {}, "docker/healthcheck": {}, "docker/loggen": {}, "docker/plot": {}, "docker/prometheus": {},
 	"docker/soak": {}, "docker/soak/cmd/soak": {},
-	"plugin/backends": {}, "plugin/backends/lokitest": {}, "plugin/e2e": {}, "plugin/host": {},
+	"plugin/backends": {}, "plugin/backends/lokitest": {}, "plugin/backends/sinks": {}, "plugin/e2e": {}, "plugin/host": {},
 }
 
 // listed is a package as go list tells of it.
