@@ -102,7 +102,9 @@ func (w *world) blind() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for kind := range w.faults.active {
-		if kind != "sink" && !strings.HasPrefix(kind, "paused") {
+		switch {
+		case kind == "sink", kind == "slow", kind == "throttle", kind == "refused logs", kind == "refused inspect", strings.HasPrefix(kind, "paused"):
+		default:
 			return true
 		}
 	}
