@@ -342,7 +342,7 @@ func (x *written) mayMiss(l *wline) (may, silent bool) {
 	turn := time.Duration(x.w.p.Rotate)*time.Millisecond + 15*time.Second
 	far := followed && x.recordsWithin(l, turn) > compared
 	if !l.forgot.IsZero() {
-		return true, far || x.leftWithin(l.at, time.Second) || x.isFirst(l, false, l.forgot) || followed && l.forgot.Sub(l.at) < turn || x.skips > 0 && x.w.endsWithin(l.at, turn) || x.gone && x.unseen()
+		return true, far || x.leftWithin(l.at, time.Second) || x.isFirst(l, false, l.forgot) || x.emptied(l) || followed && l.forgot.Sub(l.at) < turn || x.skips > 0 && x.w.endsWithin(l.at, turn) || x.gone && x.unseen()
 	}
 	if x.gone {
 		return true, x.unseen() || x.w.unheard && x.goneAt.Sub(l.at) < shortLife
@@ -390,12 +390,34 @@ func (x *written) unseen() bool {
 func (x *written) isFirst(l *wline, ofFile bool, at time.Time) bool {
 	for std := range x.lines {
 		for _, o := range x.lines[std] {
-			if o.seq < l.seq && o.isThere() && (!ofFile || o.file == l.file) && (!o.acked.IsZero() || o.agent > 0 && x.w.ended[o.agent-1].at.After(at)) {
+			ended := o.came > 0 || !o.at.After(l.at) // else what came of it may be what stands behind
+			if o.seq < l.seq && o.isThere() && ended && (!ofFile || o.file == l.file) && (!o.acked.IsZero() || o.agent > 0 && x.w.ended[o.agent-1].at.After(at)) {
 				return false
 			}
 		}
 	}
 	return true
+}
+
+// emptied says whether the log held nothing when a gap was said before a line, and
+// nothing came in between: then nothing tells what it began with. mu is held.
+func (x *written) emptied(l *wline) bool {
+	x.w.mu.Lock()
+	defer x.w.mu.Unlock()
+	return slices.ContainsFunc(x.w.said, func(s said) bool {
+		if !strings.HasPrefix(x.c.ID, s.id) || s.at.After(l.at) {
+			return false
+		}
+		for std := range x.lines {
+			for _, o := range x.lines[std] {
+				kept := o.at.Before(s.at) && (o.forgot.IsZero() || o.forgot.After(s.at))
+				if o.seq < l.seq && (kept || !o.at.Before(s.at) && o.isThere()) {
+					return false
+				}
+			}
+		}
+		return true
+	})
 }
 
 // movedUnseen says that a log's file was moved away, or another put in its place,
