@@ -34,7 +34,7 @@ var floors = [][]string{
 // only what stands here: a fake that shares code with what it tests shares its mistakes.
 var apart = map[string][]string{
 	"": {}, "capture/dockertest": {}, "capture/dockertest/cmd/fakeengine": {}, "capture/testkit": {},
-	"conf": {}, "conf/check": {"capture"}, "conf/migrate": {},
+	"conf": {}, "conf/check": {"capture"}, "conf/migrate": {"capture/checkpoint", "capture/decode", "capture/position"},
 	"docker": {}, "docker/chaos": {}, "docker/chaos/cmd/chaos": {}, "docker/debian": {},
 	"docker/enginetest": {}, "docker/enginetest/cmd/demo": {}, "docker/enginetest/cmd/testtable": {},
 	"docker/grafana": {}, "docker/healthcheck": {}, "docker/loggen": {}, "docker/plot": {}, "docker/prometheus": {},

@@ -13,9 +13,10 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
-	"github.com/cespare/xxhash/v2"
+	"fluent-bit-docker-logs/capture/checkpoint"
+	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/position"
 )
 
 // errGone says that a container's log is not there.
@@ -101,7 +102,7 @@ func (l *log) close() {
 
 // begin is where docker_logs goes on behind what tail has read of the files in rows. It says that first, and then what is not as
 // one would wish.
-func (l *log) begin(rows []row) (p position, said []string, err error) {
+func (l *log) begin(rows []row) (p checkpoint.Position, said []string, err error) {
 	// What tail has read of each file, -1 of one that it does not know.
 	read := make([]int64, len(l.files))
 	for i := range l.files {
@@ -114,7 +115,7 @@ func (l *log) begin(rows []row) (p position, said []string, err error) {
 	}
 	at := slices.IndexFunc(read, func(n int64) bool { return n >= 0 })
 	if at < 0 {
-		return position{From: "beginning"}, []string{"begins with all that its files hold",
+		return checkpoint.PositionOf(&position.Position{}), []string{"begins with all that its files hold",
 			"note: none of them is the one that tail has read: that was rotated away and what was unread of it is lost, or it was compressed and comes again"}, nil
 	}
 	// A file that was read to its end is followed by the next, if tail has begun that.
@@ -142,131 +143,62 @@ func (l *log) begin(rows []row) (p position, said []string, err error) {
 }
 
 // behind is the position behind the last record that ends at off or before, and its place.
-func (l *log) behind(at int, off int64) (p position, exact int64, err error) {
+func (l *log) behind(at int, off int64) (entry checkpoint.Position, exact int64, err error) {
 	f := &l.files[at]
-	text, err := f.before(off)
+	text, start, err := f.before(off)
 	if err != nil {
-		return p, 0, fmt.Errorf("reading %s: %w", f.Name(), err)
+		return entry, 0, fmt.Errorf("reading %s: %w", f.Name(), err)
 	}
 	whole := bytes.LastIndexByte(text, '\n') + 1
-	exact = off - int64(len(text)-whole)
-	marks, last := marksOf(text[:whole])
-	switch {
-	case len(marks) > 0:
-		p = position{From: "anchor", Marks: marks}
-		if !f.zip {
-			p.File = spot{Inode: f.inode, End: exact - int64(whole-last.end), Size: uint32(last.size)}
-		}
-	case at == 0:
-		p = position{From: "beginning"}
-	default: // behind the file before
-		if p, _, err = l.behind(at-1, l.files[at-1].length()); err != nil {
-			return p, 0, err
-		}
+	exact = start + int64(whole)
+	from := 0
+	if start > 0 { // it may begin in the middle of a record
+		from = bytes.IndexByte(text, '\n') + 1
 	}
-	return p, exact, nil
+	var p position.Position
+	var cut decode.JSONCutter
+	_, _ = cut.Each(text[from:whole], f.inode, start+int64(from), func(e *decode.Entry) error {
+		if p.Advance(position.MarkOf(e)); !f.zip {
+			p.Place = e.Place
+		}
+		return nil
+	})
+	if cut.Records == 0 && at > 0 { // behind the file before
+		entry, _, err = l.behind(at-1, l.files[at-1].size)
+		return entry, exact, err
+	}
+	return checkpoint.PositionOf(&p), exact, nil
 }
 
 // maxBefore is how much of a file before a position is looked at: what is at its end tells where it is.
 const maxBefore = 4 << 20
 
-// length is up to where a file is read: of a compressed one, as far as it goes.
-func (f *file) length() int64 {
-	if f.zip {
-		return 1 << 62
-	}
-	return f.size
-}
-
-// before returns at most maxBefore bytes before off.
-func (f *file) before(off int64) ([]byte, error) {
+// before returns at most maxBefore bytes before off, of a compressed file those at its end, and where they begin.
+func (f *file) before(off int64) (b []byte, start int64, err error) {
 	if !f.zip {
-		n := min(off, maxBefore)
-		b := make([]byte, n)
-		_, err := f.ReadAt(b, off-n)
-		return b, err
+		start = max(0, off-maxBefore)
+		b = make([]byte, off-start)
+		_, err = f.ReadAt(b, start)
+		return b, start, err
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	z, err := gzip.NewReader(f)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	var b []byte
 	for part := make([]byte, 64<<10); ; {
 		n, err := z.Read(part)
-		if b = append(b, part[:n]...); len(b) > 2*maxBefore {
-			b = append(b[:0], b[len(b)-maxBefore:]...)
+		b = append(b, part[:n]...)
+		if more := len(b) - maxBefore; more > maxBefore {
+			b, start = append(b[:0], b[more:]...), start+int64(more)
 		}
 		if errors.Is(err, io.EOF) {
-			return b, nil
+			return b, start, nil
 		}
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
-}
-
-// mark stands for a run of equal records that follow each other.
-type mark struct {
-	TS    int64  `json:"ts"`   // nanoseconds since 1970
-	Hash  uint64 `json:"hash"` // xxhash64 of the text without its newline
-	Size  uint32 `json:"size"` // of that text
-	Std   uint8  `json:"std"`
-	Count uint32 `json:"run"`
-}
-
-// spot is where the newest record of an anchor is in a file.
-type spot struct {
-	Inode uint64 `json:"inode"`
-	End   int64  `json:"end"`  // behind its newline
-	Size  uint32 `json:"size"` // with its newline
-}
-
-// maxMarks is how many tell apart records that are equal.
-const maxMarks = 4
-
-// marksOf returns the marks of the last records in text, the oldest first, and where in text the last one is. Lines that are no
-// records are passed over, and so is half a line at the beginning.
-func marksOf(text []byte) (marks []mark, last struct{ end, size int }) {
-	for end := len(text); end > 0; {
-		from := bytes.LastIndexByte(text[:end-1], '\n') + 1
-		line := text[from:end]
-		m, ok := markOf(line)
-		if ok && len(marks) > 0 && m.same(&marks[len(marks)-1]) {
-			marks[len(marks)-1].Count++
-		} else if ok {
-			if len(marks) == maxMarks {
-				break
-			}
-			if marks = append(marks, m); len(marks) == 1 {
-				last.end, last.size = end, len(line)
-			}
-		}
-		end = from
-	}
-	slices.Reverse(marks)
-	return marks, last
-}
-
-func (m *mark) same(o *mark) bool {
-	return m.TS == o.TS && m.Hash == o.Hash && m.Size == o.Size && m.Std == o.Std
-}
-
-// markOf reads a line of a log file (moby: daemon/logger/jsonfilelog/jsonlog).
-func markOf(line []byte) (m mark, ok bool) {
-	var r struct {
-		Log, Stream *string
-		Time        time.Time
-	}
-	if json.Unmarshal(line, &r) != nil || r.Log == nil || r.Stream == nil || r.Time.IsZero() {
-		return m, false
-	}
-	std := slices.Index([]string{"", "stdout", "stderr"}, *r.Stream)
-	if std < 1 {
-		return m, false
-	}
-	text := strings.TrimSuffix(*r.Log, "\n")
-	return mark{TS: r.Time.UnixNano(), Hash: xxhash.Sum64String(text), Size: uint32(len(text)), Std: uint8(std), Count: 1}, true
 }

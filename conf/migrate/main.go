@@ -17,6 +17,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"fluent-bit-docker-logs/capture/checkpoint"
 )
 
 func main() {
@@ -34,25 +36,6 @@ func main() {
 	}
 }
 
-// The file of DB, as capture reads it.
-type checkpoint struct {
-	Version    int              `json:"version"`
-	Saved      time.Time        `json:"saved"`
-	FirstStart time.Time        `json:"first_start"`
-	Containers map[string]entry `json:"containers"`
-}
-
-type entry struct {
-	Name     string   `json:"name"`
-	Position position `json:"position"`
-}
-
-type position struct {
-	From  string `json:"from"`
-	Marks []mark `json:"anchor,omitempty"` // oldest first
-	File  spot   `json:"file,omitzero"`
-}
-
 // migrate does it all, and says to w what it does.
 func migrate(w io.Writer, tail, db, dir string) error {
 	if _, err := os.Lstat(db); err == nil {
@@ -64,7 +47,7 @@ func migrate(w io.Writer, tail, db, dir string) error {
 	if err != nil {
 		return err
 	}
-	cp := checkpoint{Version: 1, Saved: time.Now().UTC(), Containers: map[string]entry{}}
+	cp := checkpoint.Content{Version: checkpoint.Version, Saved: time.Now().UTC(), Containers: map[string]checkpoint.Entry{}}
 	logs := map[string][]row{}
 	var order []string
 	var others, gone, notes int
@@ -99,7 +82,7 @@ func migrate(w io.Writer, tail, db, dir string) error {
 		if err != nil {
 			return err
 		}
-		cp.Containers[id] = entry{Name: l.name, Position: p}
+		cp.Containers[id] = checkpoint.Entry{Name: l.name, Position: p}
 		for i, s := range said {
 			fmt.Fprintf(w, "%.12s %s: %s\n", id, l.name, s)
 			notes += min(i, 1)
@@ -121,7 +104,7 @@ func migrate(w io.Writer, tail, db, dir string) error {
 }
 
 // write makes the file of DB, for the user that tail's database belongs to.
-func write(db, tail string, cp *checkpoint) (err error) {
+func write(db, tail string, cp *checkpoint.Content) (err error) {
 	text, err := json.MarshalIndent(cp, "", " ")
 	if err != nil {
 		return err

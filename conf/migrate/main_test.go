@@ -12,6 +12,9 @@ import (
 	"syscall"
 	"testing"
 
+	"fluent-bit-docker-logs/capture/checkpoint"
+	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/docker/debian"
 )
 
@@ -150,7 +153,7 @@ func TestPositions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var cp checkpoint
+			var cp checkpoint.Content
 			if err := json.Unmarshal(text, &cp); err != nil {
 				t.Fatal(err)
 			}
@@ -162,8 +165,12 @@ func TestPositions(t *testing.T) {
 				t.Errorf("%+v", got)
 			}
 			if test.from == "anchor" {
-				want, _ := markOf([]byte(record(test.last)))
-				if marks := got.Position.Marks; marks[len(marks)-1] != want || len(marks) != min(test.last+1, maxMarks) && test.last != 9 {
+				var c decode.JSONCutter
+				if !c.Parse([]byte(strings.TrimSpace(record(test.last)))) {
+					t.Fatal(test.last)
+				}
+				want := position.MarkOf(&c.Entry)
+				if marks := got.Position.Marks; marks[len(marks)-1] != want || len(marks) != min(test.last+1, checkpoint.SavedMarks) && test.last != 9 {
 					t.Errorf("the marks are %+v, want %+v at the end", marks, want)
 				}
 			}
