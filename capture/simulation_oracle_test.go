@@ -411,7 +411,8 @@ func (x *written) emptied(l *wline) bool {
 		for std := range x.lines {
 			for _, o := range x.lines[std] {
 				kept := o.at.Before(s.at) && (o.forgot.IsZero() || o.forgot.After(s.at))
-				if o.seq < l.seq && (kept || !o.at.Before(s.at) && o.isThere()) {
+				came := o.came > 0 || o.fragment && !o.begun.Before(s.at) // else it is its beginning that came
+				if o.seq < l.seq && (kept || !o.at.Before(s.at) && came) {
 					return false
 				}
 			}
