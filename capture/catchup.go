@@ -273,6 +273,12 @@ func (f *followReader) compare(ctx context.Context, s *stream, a *audit) error {
 				s.acceptLate(e, a.headless(s, e))
 			case newInTurn:
 				a.taken++
+				if s.goesOnLate(e) {
+					m := position.MarkOf(e)
+					f.trail.Push(&m)
+					s.acceptLate(e, false)
+					break
+				}
 				f.accept(s, e)
 			case skipRecord:
 				s.passedBy(e)

@@ -232,6 +232,43 @@ func TestMuchThatWasLeftOut(t *testing.T) {
 	}
 }
 
+// A long line of which the Engine leaves out the beginning, and sends the end behind
+// another std stream's record: it comes whole.
+func TestBeginningThatWasLeftOut(t *testing.T) {
+	for _, api := range apis {
+		t.Run(api, func(t *testing.T) {
+			e := dockertest.Start(t, dockertest.WithAPIVersion(api, ""))
+			a := startAgent(t, e.Host(), map[string]string{"Reader": "follow"}, quick)
+			a.connected()
+			c := e.Run(dockertest.Container{Name: "web", MaxSize: 1 << 20, MaxFile: 5})
+			long := strings.Repeat("a", decode.ChunkSize) + strings.Repeat("b", decode.ChunkSize)
+			c.Stdout(long + "first") // long lines are written here
+			c.Stderr("one")
+			a.waitRecords(2)
+			time.Sleep(2 * compareEvery) // the log is asked no more often
+			c.SkipFollowers(2)
+			c.Write(dockertest.Stdout, []byte(long))
+			c.Stderr("between")
+			c.Write(dockertest.Stdout, []byte("end\n"))
+			c.Stdout("last")
+			a.waitTexts(c.ID, "stdout", 3)
+			have := a.texts(c.ID, "stdout")
+			slices.Sort(have)
+			checkSequence(t, "lines", []string{long + "end", long + "first", "last"}, have)
+			checkSequence(t, "other lines", []string{"one", "between"}, a.texts(c.ID, "stderr"))
+			for _, r := range a.waitRecords(5) {
+				if r.Fields["partial"] != "" {
+					t.Errorf("flagged: %.20q", r.Fields["log"])
+				}
+			}
+			a.noGap()
+			// It goes on where it is.
+			c.Stdout("more")
+			a.waitTexts(c.ID, "stdout", 4)
+		})
+	}
+}
+
 // Engine 20.10 begins again in the middle of a long line: the line is whole,
 // and the capture goes on through stream rotations.
 func TestReplayInTheMiddleOfALine(t *testing.T) {

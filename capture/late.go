@@ -39,6 +39,12 @@ func (s *stream) emitLate(std uint8, torn bool) {
 	*l = line{text: l.text[:0]}
 }
 
+// goesOnLate says whether a record goes on with a line whose beginning was delivered
+// late. out.mu is held.
+func (s *stream) goesOnLate(e *decode.Entry) bool {
+	return s.late != nil && s.late[e.Std].pending && s.late[e.Std].ts == e.TS && !s.lines[e.Std].pending
+}
+
 // passedBy follows a record that was delivered before: a late line of its std
 // stream that is not complete by then never will be. out.mu is held.
 func (s *stream) passedBy(e *decode.Entry) {
