@@ -27,7 +27,7 @@ type reading struct {
 	read func(set setValue)
 }
 
-// setValue gives a reading its value, one for each value of its label.
+// setValue gives a reading its value, one for each value of its labels.
 type setValue func(v float64, label ...string)
 
 // Describe implements prometheus.Collector.
@@ -116,6 +116,7 @@ func readings(c *Collector) (all []prometheus.Collector) {
 			set(float64(s.size), s.of)
 		}
 	}, "of")
+	gauge("build_info", "Always 1: the version of the plugin, and the Go that it was built with.", func(set setValue) { set(1, Version(), runtime.Version()) }, "version", "goversion")
 	value("start_time_seconds", "When the capture of this input was begun, in seconds since 1970.", func() float64 { return float64(c.began.UnixNano()) / 1e9 })
 	value("engine_up", "1 while the Engine answers.", func() float64 { up, _ := c.conn.Get(); return number(up) })
 	value("degraded", "1 while something is wrong that /readyz names.", func() float64 { return number(!c.Health().Ready) })

@@ -130,7 +130,7 @@ func TestMetricsAreClean(t *testing.T) {
 			t.Errorf("%s: %v", name, m)
 		}
 	}
-	for name, want := range map[string]float64{"engine_up": 1, "degraded": 0, "outstanding_records": 0, "outbox_bytes": 0, "tasks_leaked": 0} {
+	for name, want := range map[string]float64{"engine_up": 1, "build_info": 1, "degraded": 0, "outstanding_records": 0, "outbox_bytes": 0, "tasks_leaked": 0} {
 		if m := a.series("log_capturer_" + name); m == nil || m.GetGauge().GetValue() != want {
 			t.Errorf("%s: %v", name, m)
 		}

@@ -129,11 +129,12 @@ func (e *endpoint) gather() ([]*dto.MetricFamily, error) {
 // readiness is the answer to /readyz.
 type readiness struct {
 	Ready     bool     `json:"ready"` // each instance is
+	Version   string   `json:"version"`
 	Instances []Health `json:"instances"`
 }
 
 func (e *endpoint) readiness() readiness {
-	r := readiness{Ready: true, Instances: []Health{}}
+	r := readiness{Ready: true, Version: Version(), Instances: []Health{}}
 	for _, s := range e.instances() {
 		h := s.col.Health()
 		h.Instance = s.name

@@ -148,6 +148,7 @@ func open(plugin *C.struct_flbgo_input_plugin) (code int) {
 		}
 		in.lines.flush()
 	}()
+	in.log.Info("docker_logs", "version", capture.Version())
 	if err := configure(in, fb, plugin); err != nil {
 		in.log.Error(err.Error())
 		return input.FLB_ERROR
@@ -181,7 +182,7 @@ func configure(in *instance, fb *fluentBit, plugin *C.struct_flbgo_input_plugin)
 
 func register(def *C.struct_flb_plugin_proxy_def) int {
 	C.flb_restore_signals()
-	input.FLBPluginRegister(unsafe.Pointer(def), pluginName, pluginDescription)
+	input.FLBPluginRegister(unsafe.Pointer(def), pluginName, pluginDescription+", version "+capture.Version())
 	var m *C.struct_flb_config_map
 	if C.flb_takes_config_map(def) != 0 {
 		m = configMap()

@@ -1,0 +1,21 @@
+package capture
+
+import (
+	"runtime/debug"
+	"strings"
+	"sync"
+)
+
+// version is that of a release: -ldflags "-X fluent-bit-docker-logs/capture.version=1.2.3".
+var version string
+
+// Version is the release, or the commit where none was built, or "devel".
+var Version = sync.OnceValue(func() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && strings.HasPrefix(info.Main.Version, "v") {
+		return strings.TrimPrefix(info.Main.Version, "v")
+	}
+	return "devel"
+})
