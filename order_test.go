@@ -37,7 +37,7 @@ var apart = map[string][]string{
 	"conf": {}, "conf/check": {"capture"}, "conf/migrate": {"capture/checkpoint", "capture/decode", "capture/position"},
 	"docker": {}, "docker/chaos": {}, "docker/chaos/cmd/chaos": {}, "docker/debian": {},
 	"docker/enginetest": {}, "docker/enginetest/cmd/demo": {}, "docker/enginetest/cmd/testtable": {},
-	"docker/grafana": {}, "docker/healthcheck": {}, "docker/loggen": {}, "docker/plot": {}, "docker/prometheus": {},
+	"docker/grafana": {}, "docker/healthcheck": {}, "docker/loggen": {}, "docker/plot": {}, "docker/prometheus": {}, "docker/release": {},
 	"docker/soak": {}, "docker/soak/cmd/soak": {},
 	"plugin/backends": {}, "plugin/backends/lokitest": {}, "plugin/backends/sinks": {}, "plugin/e2e": {}, "plugin/host": {},
 }

@@ -52,10 +52,16 @@ func script(t *testing.T, env []string, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// goOfModule is the version of Go that go.mod names.
+func goOfModule(t *testing.T) string {
+	t.Helper()
+	return regexp.MustCompile(`(?m)^go (\S+)`).FindStringSubmatch(readFile(t, "../go.mod"))[1]
+}
+
 // TestWithoutGo: who has no Go, or one that is too old, reads in one line what is needed.
 func TestWithoutGo(t *testing.T) {
 	makefile := readFile(t, "../Makefile")
-	needed := regexp.MustCompile(`(?m)^go (\S+)`).FindStringSubmatch(readFile(t, "../go.mod"))[1]
+	needed := goOfModule(t)
 	var targets []string
 	for _, m := range regexp.MustCompile(`(?m)^([a-z0-9-]+):.*## `).FindAllStringSubmatch(makefile, -1) {
 		if !slices.Contains([]string{"help", "up", "down", "clean"}, m[1]) {
