@@ -4,12 +4,16 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-ZIG=0.17.1 NFPM=v2.45.2 CYCLONEDX=v1.10.0
+NFPM=v2.45.2 CYCLONEDX=v1.10.0
 GLIBC=2.17
 
 version=${1:-}
 if ! [[ $version =~ ^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.]+)?$ ]]; then
 	echo "release: VERSION is '$version'; one such as 1.2.3 or 1.2.3-rc.1 is needed" >&2
+	exit 2
+fi
+if [ "$(uname -m)" != x86_64 ]; then
+	echo "release: this is a machine for $(uname -m); one for amd64 is needed, to try what is made for it" >&2
 	exit 2
 fi
 say() { echo "release: $*" >&2; }
@@ -20,12 +24,12 @@ command -v qemu-aarch64-static >/dev/null || missing+=(qemu-user-static)
 [ -e /usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1 ] || missing+=(libc6-arm64-cross)
 [ ${#missing[@]} = 0 ] || docker/debian/install.sh "${missing[@]}"
 
-zig=$PWD/build/tools/zig-$ZIG
-if [ ! -e "$zig/ready" ]; then
-	say "fetching zig $ZIG (once)"
+zig=$PWD/build/tools/zig
+if ! cmp -s docker/release/zig.txt "$zig/ready"; then
+	say "fetching zig (once)"
 	python3 -m venv --clear "$zig"
-	"$zig/bin/pip" install --quiet --disable-pip-version-check "ziglang==$ZIG"
-	touch "$zig/ready"
+	"$zig/bin/pip" install --quiet --disable-pip-version-check --require-hashes --requirement docker/release/zig.txt
+	cp docker/release/zig.txt "$zig/ready"
 fi
 export ZIG_GLOBAL_CACHE_DIR=$zig/cache ZIG_LOCAL_CACHE_DIR=$zig/cache CGO_ENABLED=1
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
