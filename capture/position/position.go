@@ -44,7 +44,9 @@ func (p *Position) ToBegin() bool { return p.Kind == FromTime || p.Kind == FromT
 
 // Advance moves the position behind a record that was just consumed.
 func (p *Position) Advance(m Mark) {
-	p.Kind, p.Next = FromAnchor, Mark{}
+	if p.Kind != FromAnchor { // as a rule it is, and this is on the way of each line
+		p.Kind, p.Next = FromAnchor, Mark{}
+	}
 	p.Anchor.Push(m)
 	p.Place = decode.Place{}
 }
