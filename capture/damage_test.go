@@ -166,107 +166,101 @@ func TestDamageBehindNewLines(t *testing.T) {
 	}
 }
 
-// An Engine that is outrun by its own log rotation leaves records out while a
-// log is followed; they come late.
-func TestLeftOutRecordsAreDeliveredLate(t *testing.T) {
+// eachFollowed follows a container on an Engine of each API version.
+func eachFollowed(t *testing.T, spec dockertest.Container, do func(t *testing.T, a *agent, c *dockertest.Ctr)) {
 	for _, api := range apis {
 		t.Run(api, func(t *testing.T) {
 			e := dockertest.Start(t, dockertest.WithAPIVersion(api, ""))
-			a := startAgent(t, e.Host(), map[string]string{"Reader": "follow"}, quick)
+			a := startAgent(t, e.Host(), map[string]string{"Reader": readerFollow}, quick)
 			a.connected()
-			c := e.Run(dockertest.Container{Name: "web"})
-			var want []string
-			n := 0
-			for range 5 {
-				lines := sequence("out", n, n+40)
-				n += 40
-				want = append(want, lines...)
-				c.Stdout(lines[:20]...)
-				a.waitTexts(c.ID, "stdout", n-20)
-				c.SkipFollowers(10)
-				c.Stdout(lines[20:]...)
-				a.waitTexts(c.ID, "stdout", n)
-			}
-			seen := map[string]int{}
-			for _, l := range a.texts(c.ID, "") {
-				seen[l]++
-			}
-			for _, l := range want {
-				if seen[l] != 1 {
-					t.Errorf("%q came %d times", l, seen[l])
-				}
-			}
-			if n := testutil.ToFloat64(a.col.metrics.late); n == 0 {
-				t.Error("no late record was counted")
-			}
-			if n := testutil.ToFloat64(a.col.metrics.gaps); n != 0 {
-				t.Errorf("%v gaps", n)
-			}
+			do(t, a, e.Run(spec))
 		})
 	}
 }
 
+// An Engine that is outrun by its own log rotation leaves records out while a
+// log is followed; they come late.
+func TestLeftOutRecordsAreDeliveredLate(t *testing.T) {
+	eachFollowed(t, dockertest.Container{Name: "web"}, func(t *testing.T, a *agent, c *dockertest.Ctr) {
+		var want []string
+		n := 0
+		for range 5 {
+			lines := sequence("out", n, n+40)
+			n += 40
+			want = append(want, lines...)
+			c.Stdout(lines[:20]...)
+			a.waitTexts(c.ID, "stdout", n-20)
+			c.SkipFollowers(10)
+			c.Stdout(lines[20:]...)
+			a.waitTexts(c.ID, "stdout", n)
+		}
+		seen := map[string]int{}
+		for _, l := range a.texts(c.ID, "") {
+			seen[l]++
+		}
+		for _, l := range want {
+			if seen[l] != 1 {
+				t.Errorf("%q came %d times", l, seen[l])
+			}
+		}
+		if n := testutil.ToFloat64(a.col.metrics.late); n == 0 {
+			t.Error("no late record was counted")
+		}
+		if n := testutil.ToFloat64(a.col.metrics.gaps); n != 0 {
+			t.Errorf("%v gaps", n)
+		}
+	})
+}
+
 // However much was left out: all that the log holds still is delivered.
 func TestMuchThatWasLeftOut(t *testing.T) {
-	for _, api := range apis {
-		t.Run(api, func(t *testing.T) {
-			e := dockertest.Start(t, dockertest.WithAPIVersion(api, ""))
-			a := startAgent(t, e.Host(), map[string]string{"Reader": "follow"}, quick)
-			a.connected()
-			c := e.Run(dockertest.Container{Name: "web"})
-			const left = 4 * maxTurnTail
-			want := sequence("out", 0, left+40)
-			c.Stdout(want[:20]...)
-			a.waitTexts(c.ID, "stdout", 20)
-			c.SkipFollowers(left)
-			c.Stdout(want[20:]...)
-			a.waitTexts(c.ID, "stdout", len(want))
-			have := a.texts(c.ID, "stdout")
-			slices.Sort(have) // what was left out comes late
-			slices.Sort(want)
-			checkSequence(t, "lines", want, have)
-			if n := testutil.ToFloat64(a.col.metrics.gaps); n != 0 {
-				t.Errorf("%v gaps", n)
-			}
-		})
-	}
+	eachFollowed(t, dockertest.Container{Name: "web"}, func(t *testing.T, a *agent, c *dockertest.Ctr) {
+		const left = 4 * maxTurnTail
+		want := sequence("out", 0, left+40)
+		c.Stdout(want[:20]...)
+		a.waitTexts(c.ID, "stdout", 20)
+		c.SkipFollowers(left)
+		c.Stdout(want[20:]...)
+		a.waitTexts(c.ID, "stdout", len(want))
+		have := a.texts(c.ID, "stdout")
+		slices.Sort(have) // what was left out comes late
+		slices.Sort(want)
+		checkSequence(t, "lines", want, have)
+		if n := testutil.ToFloat64(a.col.metrics.gaps); n != 0 {
+			t.Errorf("%v gaps", n)
+		}
+	})
 }
 
 // A long line of which the Engine leaves out the beginning, and sends the end behind
 // another std stream's record: it comes whole.
 func TestBeginningThatWasLeftOut(t *testing.T) {
-	for _, api := range apis {
-		t.Run(api, func(t *testing.T) {
-			e := dockertest.Start(t, dockertest.WithAPIVersion(api, ""))
-			a := startAgent(t, e.Host(), map[string]string{"Reader": "follow"}, quick)
-			a.connected()
-			c := e.Run(dockertest.Container{Name: "web", MaxSize: 1 << 20, MaxFile: 5})
-			long := strings.Repeat("a", decode.ChunkSize) + strings.Repeat("b", decode.ChunkSize)
-			c.Stdout(long + "first") // long lines are written here
-			c.Stderr("one")
-			a.waitRecords(2)
-			time.Sleep(2 * compareEvery) // the log is asked no more often
-			c.SkipFollowers(2)
-			c.Write(dockertest.Stdout, []byte(long))
-			c.Stderr("between")
-			c.Write(dockertest.Stdout, []byte("end\n"))
-			c.Stdout("last")
-			a.waitTexts(c.ID, "stdout", 3)
-			have := a.texts(c.ID, "stdout")
-			slices.Sort(have)
-			checkSequence(t, "lines", []string{long + "end", long + "first", "last"}, have)
-			checkSequence(t, "other lines", []string{"one", "between"}, a.texts(c.ID, "stderr"))
-			for _, r := range a.waitRecords(5) {
-				if r.Fields["partial"] != "" {
-					t.Errorf("flagged: %.20q", r.Fields["log"])
-				}
+	eachFollowed(t, dockertest.Container{Name: "web", MaxSize: 1 << 20, MaxFile: 5}, func(t *testing.T, a *agent, c *dockertest.Ctr) {
+		long := strings.Repeat("a", decode.ChunkSize) + strings.Repeat("b", decode.ChunkSize)
+		c.Stdout(long + "first") // long lines are written here
+		c.Stderr("one")
+		a.waitRecords(2)
+		time.Sleep(2 * compareEvery) // the log is asked no more often
+		c.SkipFollowers(2)
+		c.Write(dockertest.Stdout, []byte(long))
+		c.Stderr("between")
+		c.Write(dockertest.Stdout, []byte("end\n"))
+		c.Stdout("last")
+		a.waitTexts(c.ID, "stdout", 3)
+		have := a.texts(c.ID, "stdout")
+		slices.Sort(have)
+		checkSequence(t, "lines", []string{long + "end", long + "first", "last"}, have)
+		checkSequence(t, "other lines", []string{"one", "between"}, a.texts(c.ID, "stderr"))
+		for _, r := range a.waitRecords(5) {
+			if r.Fields["partial"] != "" {
+				t.Errorf("flagged: %.20q", r.Fields["log"])
 			}
-			a.noGap()
-			// It goes on where it is.
-			c.Stdout("more")
-			a.waitTexts(c.ID, "stdout", 4)
-		})
-	}
+		}
+		a.noGap()
+		// It goes on where it is.
+		c.Stdout("more")
+		a.waitTexts(c.ID, "stdout", 4)
+	})
 }
 
 // Engine 20.10 begins again in the middle of a long line: the line is whole,

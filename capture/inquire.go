@@ -229,7 +229,7 @@ func (d *discovery) unanswered(seen *container.Container, ran bool, err error) {
 	owed := (c.Running || ran) && d.col.captured(c.ID) == nil && d.col.wanted(&c)
 	d.mu.Lock()
 	m := d.mute[c.ID]
-	tell := time.Since(m.said) >= say.SayAgain
+	tell := time.Since(m.said) >= say.Again
 	if tell {
 		m.said = time.Now()
 	}

@@ -66,10 +66,11 @@ func (s *stream) takeTrail() (t position.Trail) {
 	return t
 }
 
-// leaveTrail leaves to the next run what was not compared with the log. Of records
-// without a time others may be equal, further back: then less is looked at.
+// leaveTrail leaves to the next run what was not compared with the log. A container
+// that was removed has none. Of records without a time others may be equal, further
+// back: then less is looked at.
 func (s *stream) leaveTrail(t position.Trail) {
-	if end := t.End(); t.Unconfirmed() == 0 || end.Time() == 0 {
+	if end := t.End(); s.removed.Load() || t.Unconfirmed() == 0 || end.Time() == 0 {
 		return
 	}
 	s.meta.Lock()

@@ -2,14 +2,11 @@ package outbox
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"fluent-bit-docker-logs/capture/position"
 )
 
 // Batch is what Fluent Bit appends in one call: records of one tag.
@@ -23,39 +20,6 @@ type Batch struct {
 	commits []Commit // made when it is sealed
 	end     uint64   // outbox.appended behind it, once it was appended
 }
-
-// Commit is the position of a source behind its last record in a
-// batch.
-type Commit struct {
-	Seat *Seat
-	Pos  position.Position
-}
-
-// Source is who writes into an outbox. It is called with that locked.
-type Source interface {
-	// Snapshot is the position behind the last record that it has written.
-	Snapshot() position.Position
-}
-
-// Seat is what an outbox keeps of a source, guarded by its lock. It is part of the
-// source and not copied.
-type Seat struct {
-	Source    Source
-	Committed position.Position // behind the last record that Fluent Bit holds
-	inBatch   *Batch            // the open batch with records of the source
-	batches   int               // that have records of it and were not acknowledged
-	news      bool              // it is in outbox.news
-}
-
-// CutBack takes what there is of half a record off the open batch.
-func (s *Seat) CutBack() {
-	if b := s.inBatch; b != nil {
-		b.Buf = b.Buf[:b.whole]
-	}
-}
-
-// Waits says whether records of the source were not acknowledged yet.
-func (s *Seat) Waits() bool { return s.batches > 0 }
 
 // Outbox holds the records between the streams and Fluent Bit: bounded in
 // bytes, in order. Streams append to the open batch of their tag; Fluent Bit's
@@ -129,7 +93,7 @@ func (o *Outbox) WaitRoom(ctx context.Context) error {
 
 // Batch returns the open batch of the tag for a source to append a record of about
 // size bytes to. A batch is sealed here, before that record, so that the
-// positions it stands for are those of the records that it holds. o.mu is held.
+// positions it stands for are those of the records that it holds. The outbox is locked.
 func (o *Outbox) Batch(tag string, s *Seat, size int) *Batch {
 	b := o.open[tag]
 	if b != nil && len(b.Buf)+size > o.BatchSize {
@@ -163,33 +127,8 @@ func (o *Outbox) newBatch() *Batch {
 	return b
 }
 
-// Buffers for incomplete lines are shared by all streams and few are kept: long
-// lines come one after the other.
-const (
-	maxSpareLines = 8
-	maxSpareLine  = 64 << 10
-)
-
-// LineBuffer returns an empty buffer for an incomplete line. o.mu is held.
-func (o *Outbox) LineBuffer() []byte {
-	k := len(o.lines)
-	if k == 0 {
-		return nil
-	}
-	b := o.lines[k-1]
-	o.lines = o.lines[:k-1]
-	return b[:0]
-}
-
-// FreeLine takes back a buffer of a line that is complete. o.mu is held.
-func (o *Outbox) FreeLine(b []byte) {
-	if len(o.lines) < maxSpareLines && cap(b) > 0 && cap(b) <= maxSpareLine {
-		o.lines = append(o.lines, b)
-	}
-}
-
-// Added accounts for a record of size bytes that was appended to b. o.mu is
-// held.
+// Added accounts for a record of size bytes that was appended to b. The
+// outbox is locked.
 func (o *Outbox) Added(b *Batch, size int) {
 	b.Records++
 	b.whole = len(b.Buf)
@@ -326,16 +265,6 @@ func (o *Outbox) Ack(total uint64) {
 	}
 }
 
-// commit moves the position of a source that a restart goes on from. o.mu is held.
-func (o *Outbox) commit(s *Seat, pos position.Position) {
-	s.Committed = pos
-	o.changed = true
-	if o.Journaled != nil && !s.news {
-		s.news = true
-		o.news = append(o.news, s)
-	}
-}
-
 // maxSpare bounds the memory of batches that wait to be used again: as many as
 // may be under way at once, and few when nothing is.
 const (
@@ -382,54 +311,6 @@ func (o *Outbox) observe(now time.Time, commits []Commit) {
 	}
 }
 
-// Moved says that a position may be committed that was not before. The outbox is
-// locked.
-func (o *Outbox) Moved() { o.changed = true }
-
-// TakeMoved says whether that was so since the last call. The outbox is locked.
-func (o *Outbox) TakeMoved() bool {
-	changed := o.changed
-	o.changed = false
-	return changed
-}
-
-// TakeCommitted returns the positions that were committed since the last call.
-func (o *Outbox) TakeCommitted() []Commit {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	all := make([]Commit, 0, len(o.news))
-	for _, s := range o.news {
-		s.news = false
-		all = append(all, Commit{s, s.Committed})
-	}
-	clear(o.news)
-	o.news = o.news[:0]
-	return all
-}
-
-// Untaken returns the sources that have records in batches that were not
-// acknowledged, each once.
-func (o *Outbox) Untaken() (all []Source) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	add := func(s *Seat) {
-		if !slices.Contains(all, s.Source) {
-			all = append(all, s.Source)
-		}
-	}
-	for _, batches := range [][]*Batch{o.unacked, o.sealed, o.order} {
-		for _, b := range batches {
-			for _, s := range b.seats {
-				add(s)
-			}
-			for _, c := range b.commits {
-				add(c.Seat)
-			}
-		}
-	}
-	return all
-}
-
 // Outstanding is how many records were appended and not acknowledged.
 func (o *Outbox) Outstanding() uint64 {
 	o.mu.Lock()
@@ -453,16 +334,6 @@ func (o *Outbox) Size() int {
 
 // Filled is Full for who has locked the outbox.
 func (o *Outbox) Filled() bool { return o.bytes >= o.Limit }
-
-// SpareLines is how many bytes the buffers have that wait for incomplete lines.
-func (o *Outbox) SpareLines() (bytes int) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for _, b := range o.lines {
-		bytes += cap(b)
-	}
-	return bytes
-}
 
 // Anything says, without waiting for the lock, whether something waits.
 func (o *Outbox) Anything() bool { return o.held.Load() != 0 }

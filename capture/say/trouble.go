@@ -17,8 +17,8 @@ type Trouble struct {
 	said  time.Time // guarded by mu
 }
 
-// SayAgain is how often an error that keeps coming is summarised.
-const SayAgain = 10 * time.Minute
+// Again is how often an error that keeps coming is summarised.
+const Again = 10 * time.Minute
 
 // Report says that an attempt has failed, or counts it.
 func (t *Trouble) Report(log *slog.Logger, err error) {
@@ -30,7 +30,7 @@ func (t *Trouble) Report(log *slog.Logger, err error) {
 		return
 	}
 	t.times++
-	if time.Since(t.said) >= SayAgain {
+	if time.Since(t.said) >= Again {
 		log.Warn(t.What+" still fails", "error", err, "more_times", t.times)
 		t.times, t.said = 0, time.Now()
 	}
