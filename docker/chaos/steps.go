@@ -143,9 +143,17 @@ func (w *world) engineStep(ctx context.Context, s Step, pause time.Duration) {
 			return
 		}
 		for _, x := range w.writers {
-			if l := x.current(); l != nil && x.spec.Life == lifeStays {
-				w.faults.Go(func() { x.try("start after dockerd", func() error { return x.start(ctx, 1) }) })
+			if x.spec.Life != lifeStays {
+				continue
 			}
+			w.faults.Go(func() {
+				x.try("start after dockerd", func() error {
+					if x.current() == nil {
+						return errNone
+					}
+					return x.start(ctx, 1)
+				})
+			})
 		}
 	})
 }

@@ -61,7 +61,7 @@ func (x *writer) try(what string, f func() error) {
 	x.w.say("container %d: %s", x.i, what)
 }
 
-// current is the container that is there, nil if there is none.
+// current is the container that is there, nil if there is none. x.mu is held.
 func (x *writer) current() *life {
 	if len(x.lives) == 0 || !x.lives[len(x.lives)-1].removed.IsZero() {
 		return nil
