@@ -14,7 +14,7 @@ LINT   = build/tools/golangci-lint-$(GOLANGCI_VERSION)
 CFLAGS = -O2 -g -Wall -Wextra -Werror -pthread
 
 # Files that go into the plugin: a change of a test or of another program builds nothing.
-GO_SOURCES   = $(shell find plugin capture -name '*.go' ! -name '*_test.go' ! -path 'plugin/e2e/*' ! -path 'plugin/backends/*' ! -path 'capture/dockertest/*')
+GO_SOURCES   = $(shell find plugin capture -name '*.go' ! -name '*_test.go' ! -path 'plugin/e2e/*' ! -path 'plugin/backends/*' ! -path 'capture/dockertest/*') $(wildcard capture/page/page.*)
 C_SOURCES    = $(wildcard plugin/*.c plugin/*.h)
 HOST_SOURCES = $(wildcard plugin/host/*.c)
 

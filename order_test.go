@@ -23,7 +23,7 @@ const module = "fluent-bit-docker-logs"
 // floors are the packages that others import, the lowest floor first. A package imports from floors below its own, and
 // nothing beside it.
 var floors = [][]string{
-	{"capture/container", "capture/decode", "capture/say", "capture/supervise"},
+	{"capture/container", "capture/decode", "capture/page", "capture/say", "capture/supervise"},
 	{"capture/position", "capture/inotify"},
 	{"capture/checkpoint", "capture/engine", "capture/outbox"},
 	{"capture"},

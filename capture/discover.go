@@ -96,7 +96,9 @@ func (d *discovery) run(ctx context.Context) error {
 			d.say(slog.LevelWarn, "the Engine does not answer, it is tried again until it does", "docker_host", d.col.cfg.DockerHost, "error", err)
 		}
 		d.task.Beat()
-		supervise.Sleep(ctx, retry.NextBackOff())
+		pause := retry.NextBackOff()
+		d.col.conn.Failed(err, time.Now().Add(pause))
+		supervise.Sleep(ctx, pause)
 	}
 	return nil
 }

@@ -25,13 +25,14 @@
 //
 // What goes on is counted (metrics.go) or read off when somebody asks
 // (metrics_readings.go, status.go, health.go), and served over HTTP by one
-// listener for all inputs of the process (serve.go, pages.go).
+// listener for all inputs of the process (serve.go, pages.go; package page draws
+// what people look at).
 //
 // # Reading the source
 //
 // Start with collector.go, which owns every goroutine, then follow the picture
 // above. What has no need of streams lies below, in packages of its own:
-// container, decode, say and supervise; position and inotify; engine, the only
+// container, decode, page, say and supervise; position and inotify; engine, the only
 // user of the Engine's client library, outbox and checkpoint.
 //
 // The outbox's lock is the only one on the way of a line; a stream's position is

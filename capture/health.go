@@ -20,15 +20,21 @@ type Health struct {
 
 	Goroutines  int        `json:"goroutines"` // of the process
 	Since       time.Time  `json:"since"`      // when the instance was made
-	LastError   string     `json:"last_error"`
+	LastError   string     `json:"last_error"` // or warning, with the name of the container that it is of
 	LastErrorAt *time.Time `json:"last_error_at"`
+
+	unknown int    // containers that could not be inspected
+	failing string // the problem that names the containers that cannot be read, if there are any
 }
 
 // EngineHealth is what is known of the Engine.
 type EngineHealth struct {
-	Reachable bool   `json:"reachable"`
-	Version   string `json:"version"` // empty before the first connect, as API
-	API       string `json:"api"`
+	Reachable bool       `json:"reachable"`
+	Version   string     `json:"version"` // empty before the first connect, as API
+	API       string     `json:"api"`
+	Since     time.Time  `json:"since"`    // that it is reachable, or not
+	NextTry   *time.Time `json:"next_try"` // to connect; null while it is reachable, and before the first try
+	Error     string     `json:"error"`    // why the last try failed
 }
 
 // TaskHealth counts tasks.
@@ -57,6 +63,11 @@ func (c *Collector) Health() Health {
 		Since:      c.began.UTC(),
 	}
 	h.Engine.Reachable, _ = c.conn.Get()
+	since, nextTry, why := c.conn.Since()
+	h.Engine.Since, h.Engine.NextTry = since.UTC(), moment(nextTry)
+	if why != nil {
+		h.Engine.Error = why.Error()
+	}
 	if e := c.engine.Load(); e != nil {
 		h.Engine.Version, h.Engine.API = e.Version, e.API
 	}
@@ -74,17 +85,20 @@ func (c *Collector) Health() Health {
 // longest DB_Sync, and the pause after a save that takes long.
 const unsavedTime = 15 * time.Minute
 
+// noAnswer is what is wrong while there is no Engine.
+const noAnswer = "the Engine does not answer"
+
 // diagnose says what is wrong.
 func (c *Collector) diagnose(h *Health) {
 	problem := func(format string, args ...any) { h.Problems = append(h.Problems, fmt.Sprintf(format, args...)) }
 	if !h.Engine.Reachable {
-		problem("the Engine does not answer")
+		problem(noAnswer)
 	}
 	if c.lists.Present() {
 		problem("the Engine does not list its containers")
 	}
-	if n := c.unanswered.Load(); n > 0 {
-		problem("%d containers could not be inspected", n)
+	if h.unknown = int(c.unanswered.Load()); h.unknown > 0 {
+		problem("%d containers could not be inspected", h.unknown)
 	}
 	if h.Tasks.Stalled > 0 {
 		problem("%d tasks are stalled", h.Tasks.Stalled)
@@ -111,6 +125,7 @@ func (c *Collector) diagnose(h *Health) {
 	}
 	if names := c.failingStreams(); len(names) > 0 {
 		problem("reading fails all the time for %d containers: %s", len(names), fewNames(names))
+		h.failing = h.Problems[len(h.Problems)-1]
 	}
 	h.Ready = len(h.Problems) == 0
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	dto "github.com/prometheus/client_model/go"
 
-	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/dockertest"
 	"fluent-bit-docker-logs/capture/say"
 )
@@ -236,41 +234,31 @@ func TestSeriesAreBounded(t *testing.T) {
 	}
 }
 
-// The last warning or error is kept, also where Log_Level suppresses it.
+// The last warning or error is kept, with whose it is, also where Log_Level suppresses
+// it. A container's own needs no name.
 func TestLastError(t *testing.T) {
-	var l say.LastError
-	log := l.Remember(slog.New(slog.DiscardHandler)).With("container", "web")
+	var l, own say.LastError
+	all := l.Remember(slog.New(slog.DiscardHandler))
+	log := own.Remember(all.With("container", "web"))
 	log.Info("fine")
 	if text, at := l.Get(); text != "" || at != nil {
 		t.Errorf("%q %v", text, at)
 	}
-	log.Warn("reading failed", "error", errors.New("no answer"))
-	if text, at := l.Get(); text != "reading failed: no answer" || at == nil || time.Since(*at) > time.Minute {
-		t.Errorf("%q %v", text, at)
-	}
-}
-
-// The page shows, in a browser, what the capture does.
-func TestPageInABrowser(t *testing.T) {
-	browser, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("no chromium on the PATH: the page was not shown in a browser")
-	}
-	e := dockertest.Start(t)
-	addr := freeAddress(t)
-	a := startAgent(t, e.Host(), map[string]string{"Metrics_Listen": addr})
-	a.show("docker_logs.0")
-	a.connected()
-	c := e.Run(dockertest.Container{Name: "web<b>"})
-	c.Stdout(sequence("stdout", 0, 1234)...)
-	a.waitTexts(c.ID, "", 1234)
-	cmd := exec.CommandContext(testContext(t), browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-		"--user-data-dir="+t.TempDir(), "--virtual-time-budget=5000", "--dump-dom", "http://"+addr+"/")
-	dom, err := cmd.Output()
-	must(t, err)
-	for _, want := range []string{`class="good">ready<`, ">web&lt;b&gt;<", container.ShortID(c.ID) + "<", ">1234<", ">follow<", ">nothing was lost<"} {
-		if !strings.Contains(string(dom), want) {
-			t.Errorf("the page lacks %q:\n%s", want, dom)
+	for _, c := range []struct {
+		warn      func()
+		want, own string
+	}{
+		{func() { log.Warn("reading failed", "error", errors.New("no answer")) }, "web: reading failed: no answer", "reading failed: no answer"},
+		{func() { log.WithGroup("g").Error("again") }, "web: again", "again"},
+		{func() { all.Warn("not inspected", "container", "db", "error", errors.New("busy")) }, "db: not inspected: busy", "again"},
+		{func() { all.Warn("no Engine") }, "no Engine", "again"},
+	} {
+		c.warn()
+		if text, at := l.Get(); text != c.want || at == nil || time.Since(*at) > time.Minute {
+			t.Errorf("%q %v, want %q", text, at, c.want)
+		}
+		if text, _ := own.Get(); text != c.own {
+			t.Errorf("the container's own is %q, want %q", text, c.own)
 		}
 	}
 }

@@ -1,8 +1,8 @@
 package capture
 
 import (
+	"bytes"
 	"context"
-	_ "embed" // the page
 	"encoding/json"
 	"fmt"
 	"net"
@@ -15,11 +15,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	dto "github.com/prometheus/client_model/go"
 
+	"fluent-bit-docker-logs/capture/page"
 	"fluent-bit-docker-logs/capture/supervise"
 )
-
-//go:embed page.html
-var page []byte
 
 // busyTime is how long a request waits while maxRequests others are worked on.
 const busyTime = 5 * time.Second
@@ -52,11 +50,16 @@ func (e *endpoint) handler() http.Handler {
 	mux.Handle("GET /streams", e.inTurn(func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, e.streams())
 	}))
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+	mux.Handle("GET /{$}", e.inTurn(func(w http.ResponseWriter, r *http.Request) {
+		var b bytes.Buffer
+		if err := page.Render(&b, e.status(), page.QueryOf(r.URL.Query())); err != nil {
+			http.Error(w, "the page cannot be drawn", http.StatusInternalServerError)
+			return
+		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-		_, _ = w.Write(page)
-	})
+		w.Header().Set("Content-Security-Policy", page.Policy)
+		_, _ = w.Write(b.Bytes()) // the client went away
+	}))
 	return e.guarded(mux)
 }
 
@@ -105,16 +108,61 @@ func (e *endpoint) guarded(h http.Handler) http.Handler {
 			http.Error(w, "this is not the machine of that name", http.StatusMisdirectedRequest)
 			return
 		}
-		err := supervise.Catch(func() error { h.ServeHTTP(w, r); return nil })
-		if err == nil {
-			return
+		if e.caught(r.URL.Path, func() { h.ServeHTTP(w, r) }) {
+			http.Error(w, "internal error", http.StatusInternalServerError)
 		}
-		if all := e.instances(); len(all) > 0 {
-			all[0].col.metrics.panics.Inc()
-			all[0].col.log.Error("a panic was caught while metrics or health were asked for", "path", r.URL.Path, "panic", err)
-		}
-		http.Error(w, "internal error", http.StatusInternalServerError)
 	})
+}
+
+// caught calls f, and says and counts a panic of it.
+func (e *endpoint) caught(what string, f func()) bool {
+	err := supervise.Catch(func() error { f(); return nil })
+	if err == nil {
+		return false
+	}
+	if all := e.instances(); len(all) > 0 {
+		all[0].col.metrics.panics.Inc()
+		all[0].col.log.Error("a panic was caught while metrics or health were asked for", "path", what, "panic", err)
+	}
+	return true
+}
+
+// status is what the page shows.
+func (e *endpoint) status() page.Status {
+	s := page.Status{At: time.Now(), Version: Version()}
+	for _, in := range e.instances() {
+		h := in.col.Health()
+		v := page.Instance{
+			Name: in.name, Ready: h.Ready, Unknown: h.unknown, Goroutines: h.Goroutines, Since: h.Since, Said: h.LastError, SaidAt: timeOf(h.LastErrorAt),
+			Rates: in.history.Rates(page.AllLines),
+			Lines: h.Totals.Lines, Bytes: h.Totals.Bytes, Gaps: h.Totals.Gaps, Rotations: h.Totals.Rotations, Stalls: h.Totals.Stalls,
+			Open: h.FDs.Process, OpenWarn: h.FDs.Warn, OpenLimit: h.FDs.Limit,
+			Waiting: h.Outbox.Bytes, WaitingLimit: h.Outbox.Limit, OnTheWay: h.Outbox.Outstanding,
+			Engine: page.Engine{Up: h.Engine.Reachable, Version: h.Engine.Version, API: h.Engine.API, Since: h.Engine.Since, NextTry: timeOf(h.Engine.NextTry), Error: h.Engine.Error},
+		}
+		for _, p := range h.Problems {
+			if p != noAnswer && p != h.failing { // of which the page says more
+				v.Problems = append(v.Problems, p)
+			}
+		}
+		s.Instances = append(s.Instances, v)
+		for _, st := range in.col.Streams() {
+			s.Containers = append(s.Containers, page.Container{
+				Instance: in.name, ID: st.ID, Name: st.Name, State: st.State, Failing: st.fails, Since: timeOf(st.Since), NextTry: timeOf(st.NextTry),
+				Reader: st.Reader, Position: timeOf(st.Position), Lag: st.Lag, Age: st.Age, Rotations: st.Rotations, Lines: st.Lines,
+				Error: st.LastError, ErrorAt: timeOf(st.LastErrorAt), Rates: in.history.Rates(st.ID),
+			})
+		}
+	}
+	return s
+}
+
+// timeOf is the time at t, zero for nil.
+func timeOf(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
 }
 
 // gather implements prometheus.Gatherer for all instances.

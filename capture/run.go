@@ -121,6 +121,7 @@ func (s *stream) waitSink(ctx context.Context) error {
 // pause waits before the next attempt, less when there is news.
 func (s *stream) pause(ctx context.Context, d time.Duration) error {
 	s.is(streamRetrying)
+	s.retriesAt(time.Now().Add(d))
 	defer s.task.Beat()
 	s.task.Rest()
 	_, changed := s.col.conn.Get()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"fluent-bit-docker-logs/capture/page"
 	"fluent-bit-docker-logs/capture/supervise"
 )
 
@@ -23,7 +24,7 @@ type endpoint struct {
 	conns  connTable
 	busy   semaphore // held by requests that cost something
 	stop   context.CancelFunc
-	ended  chan struct{}
+	ending sync.WaitGroup
 
 	mu    sync.Mutex
 	shown []*shown // guarded by mu
@@ -34,6 +35,7 @@ type shown struct {
 	name    string
 	col     *Collector
 	metrics prometheus.Gatherer
+	history page.History
 }
 
 // endpoints are those of this process.
@@ -71,7 +73,7 @@ func (c *Collector) Show(name string, metrics prometheus.Gatherer) (hide func())
 		e = newEndpoint(addr, c.log)
 		endpoints.byAddr[addr] = e
 	}
-	if !e.add(&shown{name, c, metrics}) {
+	if !e.add(&shown{name: name, col: c, metrics: metrics}) {
 		c.log.Warn("two inputs have the same name, metrics are served for the first one only; give each an alias of its own", "name", name)
 		return func() {}
 	}
@@ -88,7 +90,7 @@ func (c *Collector) Show(name string, metrics prometheus.Gatherer) (hide func())
 // newEndpoint serves at the address as soon as that can be used, until close.
 func newEndpoint(addr string, log *slog.Logger) *endpoint {
 	ctx, stop := context.WithCancel(context.Background())
-	e := &endpoint{name: addr, log: log, busy: make(semaphore, maxRequests), stop: stop, ended: make(chan struct{})}
+	e := &endpoint{name: addr, log: log, busy: make(semaphore, maxRequests), stop: stop}
 	e.server = &http.Server{
 		Handler:        e.handler(),
 		ReadTimeout:    requestTime,
@@ -99,20 +101,32 @@ func newEndpoint(addr string, log *slog.Logger) *endpoint {
 		ErrorLog:       slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // clients that go away
 	}
 	l := e.listen(true)
-	go func() {
-		defer close(e.ended)
-		for ; ctx.Err() == nil; l = e.listen(l != nil) {
+	e.ending.Go(func() { e.sample(ctx) })
+	e.ending.Go(func() {
+		for ctx.Err() == nil {
 			if l == nil {
 				supervise.Sleep(ctx, listenAgain)
-				continue
+			} else {
+				_ = supervise.Catch(func() error { return e.server.Serve(l) }) // until close
 			}
-			_ = supervise.Catch(func() error { return e.server.Serve(l) }) // until close
+			if ctx.Err() == nil {
+				l = e.listen(l != nil)
+			}
 		}
 		if l != nil {
 			_ = l.Close() // as Serve has done, unless it was never called
 		}
-	}()
+	})
 	return e
+}
+
+// sample counts the lines of all instances for the page, until ctx is done.
+func (e *endpoint) sample(ctx context.Context) {
+	for supervise.Sleep(ctx, page.Every) {
+		for _, s := range e.instances() {
+			e.caught("/", func() { s.history.Sample(time.Now(), s.col.linesSoFar) })
+		}
+	}
 }
 
 // listen tries once; nil if the address cannot be used, for which say asks for a
@@ -137,7 +151,7 @@ func (e *endpoint) close() {
 	if e.server.Shutdown(ctx) != nil {
 		_ = e.server.Close()
 	}
-	<-e.ended
+	e.ending.Wait()
 }
 
 // add says whether the instance is shown; not if its name is taken.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"fluent-bit-docker-logs/capture/page"
 	"fluent-bit-docker-logs/capture/supervise"
 )
 
@@ -37,8 +38,11 @@ type StreamStatus struct {
 	Lines       uint64     `json:"lines"`
 	LastError   string     `json:"last_error"`
 	LastErrorAt *time.Time `json:"last_error_at"`
+	Since       *time.Time `json:"since"`    // that reading fails, else that the state lasts
+	NextTry     *time.Time `json:"next_try"` // to read it, while that fails; null while that is tried
 
 	runs  bool
+	fails bool          // reading does, also while it is tried again
 	lived time.Duration // since its container was created
 	ages  float64       // seconds, at its rotations in all
 }
@@ -52,6 +56,7 @@ func (c *Collector) Streams() []StreamStatus {
 	type entry struct {
 		s     *stream
 		state string // "": it runs
+		since time.Time
 	}
 	c.mu.Lock()
 	list := make([]entry, 0, len(c.streams.byID))
@@ -59,14 +64,14 @@ func (c *Collector) Streams() []StreamStatus {
 		e := entry{s: t.stream}
 		switch {
 		case t.dead:
-			e.state = streamUnreadable
+			e.state, e.since = streamUnreadable, t.ranTo
 		case t.cancel != nil:
 		case !t.gone:
-			e.state = streamStopped
+			e.state, e.since = streamStopped, t.ranTo
 		case time.Since(t.goneAt) > removedShown:
 			continue
 		default:
-			e.state = streamRemoved
+			e.state, e.since = streamRemoved, t.goneAt
 		}
 		list = append(list, e)
 	}
@@ -74,7 +79,11 @@ func (c *Collector) Streams() []StreamStatus {
 
 	all := make([]StreamStatus, 0, len(list))
 	for _, e := range list {
-		all = append(all, e.s.status(e.state))
+		st := e.s.status(e.state)
+		if e.state != "" {
+			st.Since = moment(e.since)
+		}
+		all = append(all, st)
 	}
 	slices.SortFunc(all, func(a, b StreamStatus) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
@@ -97,7 +106,7 @@ func (s *stream) status(state string) StreamStatus {
 	st.Name, st.Rotations, st.ages = s.ctr.Name, s.turns, s.ages
 	st.lived = now.Add(time.Duration(s.col.ahead.Load())).Sub(time.Unix(0, s.ctr.Created))
 	doing, since, synced, opening, asking := s.doing, s.doingSince, s.synced, s.opening, s.asking
-	failing := s.failingFor(movedAt)
+	failing, retryAt := s.failingFor(movedAt), s.retryAt
 	s.meta.Unlock()
 	if last != 0 {
 		at := time.Unix(0, last).UTC()
@@ -108,7 +117,13 @@ func (s *stream) status(state string) StreamStatus {
 	if !st.runs {
 		return st
 	}
-	st.State = doing
+	st.State, st.Since = doing, moment(since)
+	if st.fails = failing > 0 || doing == streamRetrying; failing > 0 {
+		st.Since = moment(now.Add(-failing))
+	}
+	if doing == streamRetrying {
+		st.NextTry = moment(retryAt)
+	}
 	waits := failing
 	switch {
 	case doing != streamReading:
@@ -125,6 +140,15 @@ func (s *stream) status(state string) StreamStatus {
 	}
 	st.Lag = max(lag(now, movedAt, last, doing, since), waits.Seconds())
 	return st
+}
+
+// moment is t in UTC, nil if it is zero.
+func moment(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
 }
 
 // atRest is how long a stream that could deliver has delivered nothing when it
@@ -160,6 +184,28 @@ func (c *Collector) greatestLag() (most float64) {
 	return most
 }
 
+// linesSoFar are the lines of each stream, by container, and of all under
+// [page.AllLines].
+func (c *Collector) linesSoFar(yield func(id string, lines uint64) bool) {
+	if !yield(page.AllLines, uint64(valueOf(c.metrics.lines))) {
+		return
+	}
+	c.mu.Lock()
+	streams := make([]*stream, 0, len(c.streams.byID))
+	for _, t := range c.streams.byID {
+		streams = append(streams, t.stream)
+	}
+	c.mu.Unlock()
+	for _, s := range streams {
+		s.col.out.Lock()
+		n := s.emitted
+		s.col.out.Unlock()
+		if !yield(s.id, n) {
+			return
+		}
+	}
+}
+
 // byReader counts the streams that run, by reader.
 func (c *Collector) byReader() map[string]int {
 	n := make(map[string]int)
@@ -167,6 +213,13 @@ func (c *Collector) byReader() map[string]int {
 		n[cmp.Or(s.notes.now(), readerNone)]++
 	}
 	return n
+}
+
+// retriesAt notes when reading is tried next.
+func (s *stream) retriesAt(t time.Time) {
+	s.meta.Lock()
+	defer s.meta.Unlock()
+	s.retryAt = t
 }
 
 // is notes what the stream is doing from now on.

@@ -70,6 +70,7 @@ type stream struct {
 	lastPoll time.Time               // of a log that was polled since it was last open or read to its end; guarded by meta
 	cutOff   time.Time               // when reading ended early, since when the log was not read to its position; guarded by meta
 	failing  time.Time               // since when reading has failed, zero if it did not; guarded by meta
+	retryAt  time.Time               // when reading is tried next, while the stream is retrying; guarded by meta
 	perSec   float64                 // records per second as last measured; guarded by meta
 	filePath string                  // of the log file that is or was read; guarded by meta
 	fileEnd  decode.Place            // how far it was read; guarded by meta

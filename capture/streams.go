@@ -40,6 +40,7 @@ type streamTask struct {
 	again  bool               // it is to run once more after the present run
 	gone   bool               // the container was removed
 	goneAt time.Time          // when its stream ended after that
+	ranTo  time.Time          // when its last run ended; zero before the first did
 	dead   bool               // its log cannot be read: not started again
 }
 
@@ -151,7 +152,7 @@ func (c *Collector) ended(t *streamTask, gone bool) {
 		return
 	}
 	t.cancel()
-	t.cancel = nil
+	t.cancel, t.ranTo = nil, time.Now()
 	c.streams.running.Add(-1)
 	switch again := t.again; {
 	case gone || t.gone:

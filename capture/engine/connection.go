@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 func isNetError(err error) bool {
@@ -126,11 +127,14 @@ func tlsConfig(t TLS) (*tls.Config, error) {
 type State struct {
 	mu      sync.Mutex
 	up      bool
+	since   time.Time     // that it is so
+	nextTry time.Time     // while it is not up
+	why     error         // the last try failed
 	changed chan struct{} // closed and replaced at each change
 }
 
 // NewState is that of an Engine that does not answer yet.
-func NewState() *State { return &State{changed: make(chan struct{})} }
+func NewState() *State { return &State{since: time.Now(), changed: make(chan struct{})} }
 
 // Set says whether the Engine answers now.
 func (s *State) Set(up bool) {
@@ -139,9 +143,27 @@ func (s *State) Set(up bool) {
 	if s.up == up {
 		return
 	}
-	s.up = up
+	s.up, s.since, s.nextTry, s.why = up, time.Now(), time.Time{}, nil
 	close(s.changed)
 	s.changed = make(chan struct{})
+}
+
+// Failed notes why a try to connect failed, and when the next one comes.
+func (s *State) Failed(why error, nextTry time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.up {
+		s.why, s.nextTry = why, nextTry
+	}
+}
+
+// Since returns since when the state is as it is. While the Engine is away it also
+// has when it is tried next, which may have begun, and why it was not reached; zero
+// and nil before the first try.
+func (s *State) Since() (since, nextTry time.Time, why error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.since, s.nextTry, s.why
 }
 
 // Get returns the state and a channel that is closed when it changes.

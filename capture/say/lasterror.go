@@ -26,14 +26,19 @@ func (l *LastError) Get() (text string, at *time.Time) {
 }
 
 // Remember returns a logger that logs as log does and keeps the last warning or
-// error in l, also one that Log_Level suppresses.
+// error in l, also one that Log_Level suppresses. What is logged with the attribute
+// container is kept behind that name: it is read where nothing else tells of whom it is.
 func (l *LastError) Remember(log *slog.Logger) *slog.Logger {
-	return slog.New(&rememberHandler{log.Handler(), l})
+	return slog.New(&rememberHandler{Handler: log.Handler(), last: l})
 }
+
+// keyContainer is the attribute that names a container.
+const keyContainer = "container"
 
 type rememberHandler struct {
 	slog.Handler
 	last *LastError
+	of   string // the container that it was made for
 }
 
 // Enabled implements slog.Handler.
@@ -44,13 +49,19 @@ func (h *rememberHandler) Enabled(ctx context.Context, level slog.Level) bool {
 // Handle implements slog.Handler.
 func (h *rememberHandler) Handle(ctx context.Context, r slog.Record) error {
 	if r.Level >= slog.LevelWarn {
-		text := r.Message
+		of, text := h.of, r.Message
 		r.Attrs(func(a slog.Attr) bool {
-			if a.Key == "error" || a.Key == "panic" {
+			switch a.Key {
+			case "error", "panic":
 				text += ": " + a.Value.String()
+			case keyContainer:
+				of = a.Value.String()
 			}
 			return true
 		})
+		if of != "" {
+			text = of + ": " + text
+		}
 		h.last.mu.Lock()
 		h.last.text, h.last.at = text, r.Time
 		h.last.mu.Unlock()
@@ -63,10 +74,16 @@ func (h *rememberHandler) Handle(ctx context.Context, r slog.Record) error {
 
 // WithAttrs implements slog.Handler.
 func (h *rememberHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &rememberHandler{h.Handler.WithAttrs(attrs), h.last}
+	of := h.of
+	for _, a := range attrs {
+		if a.Key == keyContainer {
+			of = a.Value.String()
+		}
+	}
+	return &rememberHandler{h.Handler.WithAttrs(attrs), h.last, of}
 }
 
 // WithGroup implements slog.Handler.
 func (h *rememberHandler) WithGroup(name string) slog.Handler {
-	return &rememberHandler{h.Handler.WithGroup(name), h.last}
+	return &rememberHandler{h.Handler.WithGroup(name), h.last, h.of}
 }

@@ -1,0 +1,148 @@
+package page
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"html"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// The windows of the tests: what may be seen without scrolling is so high.
+const height = 844
+
+var widths = []int{390, 768, 1440}
+
+// laid is a page as the browser laid it out in a window.
+type laid struct {
+	URL      string
+	Width    int
+	Over     int      // pixels that the page is wider than its window
+	Cut      []string // what does not fit into its own box
+	First    float64  // where the name of the first container ends
+	Columns  int      // of figures above the containers
+	States   []string // in the order of the containers
+	Greens   int      // containers whose state is green
+	Styled   bool     // the policy let the style in
+	Scripted bool     // and the script
+}
+
+// sheet shows each page in a frame, whose width is that of its window, and measures it.
+const sheet = `<!doctype html><body style="margin:0">%s<pre id="laid"></pre><script>
+addEventListener("load", () => {
+  const all = [...document.querySelectorAll("iframe")].map(f => {
+    const d = f.contentDocument, w = f.contentWindow, $ = s => [...d.querySelectorAll(s)], root = d.documentElement;
+    const green = w.getComputedStyle(root).getPropertyValue("--good").trim();
+    const first = d.querySelector("#list tbody th bdi, #list tbody td").getBoundingClientRect();
+    return {
+      URL: f.getAttribute("src"), Width: root.clientWidth, Over: root.scrollWidth - root.clientWidth,
+      Cut: $(".tile, .tile dd, .pill, #trouble li, th, td, .last, footer").filter(e => e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0)
+        .map(e => e.className + " " + e.textContent.trim().slice(0, 60)),
+      First: first.bottom, Columns: new Set($("#now .tile").map(e => e.getBoundingClientRect().left)).size,
+      States: $("tbody[data-state]").map(e => e.dataset.state), Greens: $("tbody[data-state]").filter(e => w.getComputedStyle(e).getPropertyValue("--c").trim() === green).length,
+      Styled: w.getComputedStyle(d.body).maxWidth !== "none", Scripted: d.body.classList.contains("live"),
+    };
+  });
+  document.getElementById("laid").textContent = JSON.stringify(all);
+});
+</script>`
+
+// TestLayout lays the page out in a browser, at three widths, with none and many containers and each state of the Engine.
+// Where PAGE_OUT names a directory it leaves pictures there.
+func TestLayout(t *testing.T) {
+	browser, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Skip("no chromium on the PATH: the page was not laid out in a browser")
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /page/{engine}/{n}", func(w http.ResponseWriter, r *http.Request) {
+		n, _ := strconv.Atoi(r.PathValue("n"))
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Content-Security-Policy", strings.Replace(Policy, "frame-ancestors 'none'", "frame-ancestors 'self'", 1))
+		var b bytes.Buffer
+		if err := Render(&b, sample(n, r.PathValue("engine")), QueryOf(r.URL.Query())); err != nil {
+			t.Error(err)
+		}
+		_, _ = w.Write(b.Bytes()) // a browser that goes away waits for none
+	})
+	var frames strings.Builder
+	frame := func(width int, url string) {
+		fmt.Fprintf(&frames, `<iframe src="%s" style="border:0" width="%d" height="%d"></iframe>`, url, width, height)
+	}
+	var urls []string
+	for _, engine := range []string{up, down, halfBroken} {
+		for _, n := range []int{0, 5, 60, 1000} {
+			urls = append(urls, fmt.Sprintf("/page/%s/%d", engine, n))
+		}
+	}
+	for _, url := range urls {
+		for _, width := range widths {
+			frame(width, url)
+		}
+	}
+	mux.HandleFunc("GET /sheet", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintf(w, sheet, frames.String()) })
+	s := httptest.NewServer(mux)
+	defer s.Close()
+	profile := filepath.Join(t.TempDir(), "profile")
+	run := func(url string, args ...string) []byte {
+		args = append([]string{"--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--user-data-dir=" + profile}, args...)
+		out, err := exec.CommandContext(t.Context(), browser, append(args, s.URL+url)...).Output()
+		if err != nil {
+			t.Fatalf("chromium: %v", err)
+		}
+		return out
+	}
+	if out := os.Getenv("PAGE_OUT"); out != "" {
+		for _, url := range urls {
+			name := filepath.Join(out, strings.ReplaceAll(strings.TrimPrefix(url, "/page/"), "/", "-"))
+			for _, width := range widths {
+				mux.HandleFunc(fmt.Sprintf("GET /one/%d%s", width, url), func(w http.ResponseWriter, _ *http.Request) {
+					_, _ = fmt.Fprintf(w, `<body style="margin:0"><iframe src="%s" style="border:0" width="%d" height="%d"></iframe>`, url, width, height)
+				})
+				run(fmt.Sprintf("/one/%d%s", width, url), fmt.Sprintf("--screenshot=%s-%d.png", name, width), fmt.Sprintf("--window-size=%d,%d", max(500, width), height))
+			}
+		}
+	}
+	m := regexp.MustCompile(`(?s)<pre id="laid">(.*?)</pre>`).FindSubmatch(run("/sheet", "--dump-dom"))
+	if m == nil {
+		t.Fatal("the browser measured nothing")
+	}
+	var all []laid
+	if err := json.Unmarshal([]byte(html.UnescapeString(string(m[1]))), &all); err != nil {
+		t.Fatalf("%v in %.300s", err, m[1])
+	}
+	if len(all) != len(urls)*len(widths) {
+		t.Fatalf("%d pages were laid out", len(all))
+	}
+	for i, l := range all {
+		name := fmt.Sprintf("%s at %d", l.URL, widths[i%len(widths)])
+		if l.Width != widths[i%len(widths)] || !l.Styled || !l.Scripted {
+			t.Errorf("%s: %d wide, styled: %t, its script ran: %t", name, l.Width, l.Styled, l.Scripted)
+		}
+		if l.Over > 0 || len(l.Cut) > 0 {
+			t.Errorf("%s: it is %d pixels too wide; cut off: %.300q", name, l.Over, l.Cut)
+		}
+		if l.First <= 0 || l.First > height {
+			t.Errorf("%s: the first container ends at %.0f", name, l.First)
+		}
+		if narrow := l.Width < 430; narrow != (l.Columns == 1) {
+			t.Errorf("%s: the figures stand in %d columns", name, l.Columns)
+		}
+		if !slices.IsSortedFunc(l.States, func(a, b string) int { return worst[a] - worst[b] }) {
+			t.Errorf("%s: trouble is not first: %.300q", name, l.States)
+		}
+		wantGreens := strings.Contains(l.URL, up) && len(l.States) > 0
+		if isDown := strings.Contains(l.URL, down); isDown && l.Greens > 0 || wantGreens && l.Greens == 0 {
+			t.Errorf("%s: %d containers are green", name, l.Greens)
+		}
+	}
+}
