@@ -23,7 +23,7 @@ SCRIPTS = $(shell find docker -name '*.sh') .ci/run
 export CGO_ENABLED = 1
 
 .DELETE_ON_ERROR:
-.PHONY: release sim chaos help build run check migrate test versions e2e soak lint bench up down .go .compose image-test clean
+.PHONY: release sim chaos help build run check migrate test versions e2e soak lint bench up down .go .compose image-test podman-test clean
 
 help: ## list the targets (default)
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -111,6 +111,9 @@ down: .compose ## stop the stack; its volumes stay
 image-test: build ## the image of docker/Dockerfile, compiled in stand-ins of its bases, and run; minutes, as make test does it without the compiler
 	@docker/engine.sh up >/dev/null || [ $$? = 3 ]
 	IMAGE_TEST=1 go test -v -count 1 -timeout 30m -run Image ./docker
+
+podman-test: | .go ## a real Podman (Debian's, as root) by every reader and log driver, of which make test has a part; a minute or two
+	PODMAN_TEST=1 go test -race -v -count 1 -timeout 30m -run Podman ./capture
 
 release: | .go build/.compiler ## VERSION=1.2.3: plugins for glibc 2.17 and later, archives, packages, SBOMs and sums in build/release/, tried, arm64 under qemu; minutes
 	@docker/release/release.sh '$(VERSION)'

@@ -88,7 +88,7 @@ func (a *audit) judge(e *decode.Entry) verdict {
 			return skipRecord
 		default:
 			a.show(e)
-			if i := a.trail.Place(a.first); a.Seen == 1 && i >= 0 {
+			if i := a.trail.Place(a.first); a.Seen == 1 && i >= 0 && a.Limit != position.ByTime {
 				a.Found, a.next = true, i+1 // the log begins within what was delivered
 			}
 			return skipRecord
@@ -101,7 +101,7 @@ func (a *audit) judge(e *decode.Entry) verdict {
 	if i := a.trail.Find(m.Single(), a.next); i >= 0 {
 		a.next = i + 1
 		a.open[e.Std] = 0
-		if !e.Newline && len(e.Text) >= decode.ChunkSize {
+		if e.GoesOn() {
 			a.open[e.Std] = e.TS
 		}
 		return skipRecord

@@ -107,7 +107,7 @@ func (l *firstLook) pass(e *decode.Entry, m position.Mark) {
 	l.past.Advance(m)
 	l.past.Place = e.Place
 	l.open[e.Std] = 0
-	if !e.Newline && len(e.Text) >= decode.ChunkSize {
+	if e.GoesOn() {
 		l.open[e.Std] = e.TS
 	}
 }
@@ -141,7 +141,7 @@ func (l *firstLook) remember(e *decode.Entry, m position.Mark) {
 	if l.open[e.Std] != e.TS {
 		l.piece[e.Std] = i
 	}
-	h := head{mark: m, spot: e.Place, first: l.piece[e.Std], open: !e.Newline && len(e.Text) >= decode.ChunkSize}
+	h := head{mark: m, spot: e.Place, first: l.piece[e.Std], open: e.GoesOn()}
 	l.open[e.Std] = 0
 	if h.open {
 		l.open[e.Std] = e.TS
@@ -212,7 +212,7 @@ func (f *followReader) begin(ctx context.Context, s *stream) error {
 		return nil
 	case target.Kind == position.FromTail:
 		limit = target.Tail + moreHeads
-	case target.Lost:
+	case target.Lost, f.api.IsPodman(): // a record from before it may be long ago
 		limit = position.Everything
 	}
 	for {
@@ -247,7 +247,15 @@ func (f *followReader) begin(ctx context.Context, s *stream) error {
 // stored calls each for the last limit records that the log holds, and for
 // nothing that is written later.
 func (f *followReader) stored(ctx context.Context, s *stream, limit int, each func(*decode.Entry) error) error {
-	log, err := f.request(ctx, s, false, limit)
+	skip := 0
+	if limit != position.Everything && f.api.IsPodman() { // whose tails are not to be believed
+		all := 0
+		if err := f.stored(ctx, s, position.Everything, func(*decode.Entry) error { all++; return nil }); err != nil {
+			return err
+		}
+		skip, limit = all-limit, position.Everything
+	}
+	log, err := f.request(ctx, s, false, limit, &position.Position{})
 	if err != nil {
 		return err
 	}
@@ -260,7 +268,12 @@ func (f *followReader) stored(ctx context.Context, s *stream, limit int, each fu
 		if err != nil && !eof {
 			return engine.Cause(log.ctx, fmt.Errorf("reading the log: %w", engine.Classify(err)))
 		}
-		if err := log.w.Each(eof, each); err != nil || eof {
+		if err := log.w.Each(eof, func(e *decode.Entry) error {
+			if skip--; skip >= 0 {
+				return nil
+			}
+			return each(e)
+		}); err != nil || eof {
 			return err
 		}
 		silence.Reset(engine.CallTimeout)

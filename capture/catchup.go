@@ -243,6 +243,9 @@ func (c *catchingUp) lookElsewhere(ctx context.Context, a *audit) (done bool, er
 // longer is the tail to ask for after limit did not reach far enough: what the
 // rate of the records seen suggests, within bounds.
 func longer(limit int, r *position.Resync) int {
+	if limit > position.LongestTail { // which was a place in time
+		return position.Everything
+	}
 	next := limit * position.Further
 	if guess := r.Estimate(); guess > next {
 		next = min(guess, limit*position.Furthest)
@@ -255,7 +258,7 @@ func longer(limit int, r *position.Resync) int {
 
 // compare reads a log that is not followed, and delivers what is new in it.
 func (f *followReader) compare(ctx context.Context, s *stream, a *audit) error {
-	log, err := f.request(ctx, s, false, a.Limit)
+	log, err := f.request(ctx, s, false, a.Limit, a.Target)
 	if err != nil {
 		return err
 	}
@@ -291,6 +294,7 @@ func (f *followReader) compare(ctx context.Context, s *stream, a *audit) error {
 		return err
 	})
 	if err == nil {
+		s.heardAt(log.asked)
 		s.tailWasEmpty(log.ctx)
 		switch {
 		case a.Found || a.blind || a.Target.Kind != position.FromAnchor:

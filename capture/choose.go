@@ -38,15 +38,16 @@ func newReaders(c *Collector) *readers {
 // readerNotes is what a stream remembers of its reads, so that it says each
 // thing once.
 type readerNotes struct {
-	mu          sync.Mutex
-	reader      string    // how the log is read; guarded by mu
-	saidAPI     bool      // guarded by mu
-	saidDamage  bool      // guarded by mu
-	saidUndated bool      // guarded by mu
-	saidSkipped bool      // guarded by mu
-	saidOutrun  bool      // guarded by mu
-	saidGap     time.Time // guarded by mu
-	gaps        int       // since saidGap; guarded by mu
+	mu           sync.Mutex
+	reader       string    // how the log is read; guarded by mu
+	saidAPI      bool      // guarded by mu
+	saidDamage   bool      // guarded by mu
+	saidUndated  bool      // guarded by mu
+	saidSkipped  bool      // guarded by mu
+	saidOutrun   bool      // guarded by mu
+	saidNoFollow bool      // guarded by mu
+	saidGap      time.Time // guarded by mu
+	gaps         int       // since saidGap; guarded by mu
 }
 
 // readBy reads the log in the way that the option Reader and the container
@@ -105,6 +106,9 @@ func (s *stream) tryFile(ctx context.Context) error {
 	path, err := s.logPath(ctx)
 	if err != nil {
 		return err
+	}
+	if s.alien.Load() {
+		return fmt.Errorf("%w: %s does not hold its records", errNoFile, path)
 	}
 	return openable(path)
 }
@@ -176,9 +180,9 @@ func (s *stream) sayFile(path string) {
 func (s *stream) logPath(ctx context.Context) (string, error) {
 	c := s.container()
 	switch {
-	case c.Driver != "json-file" && s.col.cfg.Reader == readerFile:
+	case !c.HasFile() && s.col.cfg.Reader == readerFile:
 		return "", fmt.Errorf("%w from a file (option Reader), its driver is %s", engine.ErrUnreadable, c.Driver)
-	case c.Driver != "json-file":
+	case !c.HasFile():
 		return "", fmt.Errorf("%w: the log driver is %s", errNoFile, c.Driver)
 	case !strings.HasPrefix(s.col.cfg.DockerHost, "unix://"):
 		return "", fmt.Errorf("%w: the Engine is not on this host", errNoFile)
@@ -205,8 +209,8 @@ func (s *stream) logPath(ctx context.Context) (string, error) {
 // from its file by now.
 func (s *stream) fileAppeared() bool {
 	c := s.container()
-	if s.col.cfg.Reader != readerAuto || s.parked.Load() || s.notes.now() == readerFile ||
-		c.Driver != "json-file" || c.LogPath == "" || !strings.HasPrefix(s.col.cfg.DockerHost, "unix://") {
+	if s.col.cfg.Reader != readerAuto || s.parked.Load() || s.alien.Load() || s.notes.now() == readerFile ||
+		!c.HasFile() || c.LogPath == "" || !strings.HasPrefix(s.col.cfg.DockerHost, "unix://") {
 		return false
 	}
 	return openable(c.LogPath) == nil

@@ -97,7 +97,9 @@ const localKeepsEndsFrom = "1.42"
 func (s *stream) window() *decode.Window {
 	c := s.container()
 	if !c.TTY {
-		return decode.NewWindow(nil, s.rough.Load())
+		w := decode.NewWindow(nil, s.rough.Load())
+		w.Pieces = s.col.api.IsPodman()
+		return w
 	}
 	ahead := s.col.ahead.Load()
 	tty := &decode.TTY{

@@ -178,7 +178,7 @@ func (d *discovery) session(ctx context.Context) (err error) {
 	if db == "" {
 		db = "none"
 	}
-	found := d.say(slog.LevelInfo, "connected to the Engine", "version", info.Version, "api", info.API, "docker_host", d.col.cfg.DockerHost,
+	found := d.say(slog.LevelInfo, "connected to the Engine", "engine", info.Name, "version", info.Version, "api", info.API, "docker_host", d.col.cfg.DockerHost,
 		"containers", len(first.all), "captured", d.col.presentCount(), "reader", d.col.cfg.Reader, "db", db)
 
 	lists, listing := make(chan listing, 1), false

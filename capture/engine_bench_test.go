@@ -122,7 +122,7 @@ func BenchmarkEngineResume(b *testing.B) {
 		var anchor position.Position
 		n := 0
 		f := &followReader{api: s.col.api}
-		log, err := f.request(b.Context(), s, false, fresh+50)
+		log, err := f.request(b.Context(), s, false, fresh+50, &position.Position{})
 		if err != nil {
 			b.Fatal(err)
 		}

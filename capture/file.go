@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"time"
 
+	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/inotify"
 )
@@ -85,6 +86,7 @@ func (f *fileReader) read(ctx context.Context, s *stream, follow bool) error {
 		timer: time.NewTimer(watchedPoll),
 		poll:  fastPoll,
 	}
+	l.cut.CRI = s.container().Driver == container.K8sFile
 	l.deliver = l.accept
 	defer l.close()
 	if err := l.open(); err != nil {
@@ -121,9 +123,9 @@ func (l *fileLog) open() error {
 		before, _ := inodeOf(l.path)
 		if l.watch != nil {
 			// Without it the reader polls, which needs no saying twice.
-			l.created, _ = l.watch.Count(l.path, l.wake)
+			l.created, _ = l.watch.Count(l.path, l.cut.CRI, l.wake)
 		}
-		files, _, err := logFiles(l.path, nil)
+		files, _, err := logFiles(l.path, nil, l.cut.CRI)
 		if err == nil {
 			err = files[len(files)-1].verify()
 		}
@@ -375,13 +377,14 @@ func (l *fileLog) broke() {
 }
 
 // noteDamage counts damaged places and says so, or finds that the file does
-// not hold records of the json-file driver at all.
+// not hold records of the log driver at all.
 func (l *fileLog) noteDamage() error {
 	if l.cut.Records == 0 {
 		if l.cut.Damaged < fewRecords || l.files[0].holdsRecords() {
 			return nil
 		}
-		return fmt.Errorf("%w: %s does not hold json-file records", errNoFile, l.path)
+		l.s.alien.Store(true) // another look would find the same, and say so again
+		return fmt.Errorf("%w: %s does not hold records of the log driver %s", errNoFile, l.path, l.s.container().Driver)
 	}
 	l.s.col.metrics.damaged.Add(float64(l.cut.Damaged))
 	l.cut.Damaged, l.hurt = 0, 0

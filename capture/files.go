@@ -53,6 +53,7 @@ type logFile struct {
 	before  [overlap]byte
 	nbefore int
 	end     int64 // behind the last byte read
+	cri     bool  // its lines are those of the driver k8s-file
 	final   bool  // nobody writes to it any more: a later one holds what follows
 }
 
@@ -260,9 +261,9 @@ var errMoving = errors.New("the log files are being moved")
 // logFiles opens the files of a log that are newer than last, oldest first,
 // at least one; all of them if last is nil or not among them any more, which
 // found says.
-func logFiles(path string, last *logFile) (files []*logFile, found bool, err error) {
+func logFiles(path string, last *logFile, cri bool) (files []*logFile, found bool, err error) {
 	for range 10 {
-		files, found, err = listLogFiles(path, last)
+		files, found, err = listLogFiles(path, last, cri)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -283,7 +284,7 @@ func logFiles(path string, last *logFile) (files []*logFile, found bool, err err
 // listLogFiles is one attempt of logFiles, newest first. It goes the way in
 // which log rotation moves the files: so a file that was moved meanwhile is
 // met twice, but none is passed over.
-func listLogFiles(path string, last *logFile) (files []*logFile, found bool, err error) {
+func listLogFiles(path string, last *logFile, cri bool) (files []*logFile, found bool, err error) {
 	// A log rotation that is under way leaves one hole in the numbering.
 	for k, absent := 0, 0; absent < 2; k++ {
 		var l *logFile
@@ -309,7 +310,7 @@ func listLogFiles(path string, last *logFile) (files []*logFile, found bool, err
 			l.close()
 			continue
 		}
-		l.rotated = k
+		l.rotated, l.cri = k, cri
 		files = append(files, l)
 	}
 	return files, false, nil
@@ -374,12 +375,12 @@ func (l *logFile) beginning() (first int64, head uint32, ok bool) {
 			n, _ := io.ReadFull(z, b)
 			b = b[:n]
 		}
-		var c decode.JSONCutter
+		c := decode.JSONCutter{CRI: l.cri}
 		_, err := c.Each(b, 0, 0, func(e *decode.Entry) error {
 			if !ok || first == decode.Undated {
 				first, ok = e.TS, true
 			}
-			if !e.Newline && len(e.Text) >= decode.ChunkSize {
+			if e.GoesOn() {
 				return nil
 			}
 			head = max(1, uint32(xxhash.Sum64(b[:e.Place.End])))
@@ -392,8 +393,8 @@ func (l *logFile) beginning() (first int64, head uint32, ok bool) {
 	return first, head, ok
 }
 
-// holdsRecords says whether there are records of the json-file driver in the
-// beginning of the file.
+// holdsRecords says whether there are records of the log driver in the beginning
+// of the file.
 func (l *logFile) holdsRecords() bool {
 	_, _, ok := l.beginning()
 	return ok || l.zip != nil // only json-file's are compressed

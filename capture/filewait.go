@@ -39,7 +39,7 @@ func (l *fileLog) extend() (newer bool, err error) {
 		l.checkMissed(created)
 		return false, nil
 	}
-	files, found, err := logFiles(l.path, last)
+	files, found, err := logFiles(l.path, last, l.cut.CRI)
 	switch {
 	case errors.Is(err, os.ErrPermission):
 		return false, fmt.Errorf("%w: %w", errNoFile, err)

@@ -98,6 +98,10 @@ func (f *followReader) read(ctx context.Context, s *stream, follow bool) error {
 	}
 	err := f.follow(ctx, s, position.FirstTail)
 	switch {
+	case engine.IsNoFollow(err):
+		f.slow = true
+		s.notes.sayOnce(&s.notes.saidNoFollow, func() { s.log.Info("the log cannot be followed, it is polled instead", "reason", err) })
+		return errMoved
 	case !errors.Is(err, errSilent):
 	case f.silences >= maxSilences:
 		return f.giveUp(s, "it is silent while the log grows, each time it is opened")
@@ -196,7 +200,7 @@ func (f *followReader) attempt(ctx context.Context, s *stream, limit int) (err e
 		default:
 			limit, capped = f.readable(s, limit)
 		}
-		if log, err = f.request(ctx, s, true, limit); err != nil {
+		if log, err = f.request(ctx, s, true, limit, &target); err != nil {
 			return err
 		}
 		log.capped = capped
@@ -287,6 +291,7 @@ func (f *followReader) records(ctx context.Context, s *stream, log *openLog, r *
 		n, err := log.fill()
 		eof := errors.Is(err, io.EOF)
 		if n > 0 || eof {
+			s.heardAt(time.Now())
 			before := s.consumed()
 			err := s.deliverWindow(log.ctx, log.w, eof, each)
 			for errors.Is(err, errTorn) || errors.Is(err, errDoubtful) {

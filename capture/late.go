@@ -26,7 +26,7 @@ func (s *stream) acceptLate(e *decode.Entry, torn bool) {
 	room := s.col.cfg.MaxLineSize - len(l.text)
 	l.text = append(l.text, e.Text[:min(room, len(e.Text))]...)
 	l.torn = l.torn || len(e.Text) > room
-	if e.Newline || len(e.Text) < decode.ChunkSize {
+	if !e.GoesOn() {
 		l.text = s.trimTerminal(l.text, e.Newline || s.loose && len(l.text) > len(e.Text))
 		s.emitLate(e.Std, l.torn)
 	}

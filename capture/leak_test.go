@@ -249,7 +249,7 @@ func TestNoBodyIsLost(t *testing.T) {
 		"a panic": func(t *testing.T, _ *dockertest.Engine, _ *dockertest.Ctr, s *stream) error {
 			f := newReaders(s.col).follow
 			return supervise.Catch(func() error {
-				log, err := f.request(t.Context(), s, false, position.Everything)
+				log, err := f.request(t.Context(), s, false, position.Everything, &position.Position{})
 				must(t, err)
 				defer log.close()
 				panic("in the middle")

@@ -55,7 +55,7 @@ func (s *stream) accept(e *decode.Entry) {
 			*cutTS = 0
 		}
 	}
-	ends := e.Newline || len(e.Text) < decode.ChunkSize
+	ends := !e.GoesOn()
 	switch {
 	case *cutTS != 0:
 		if ends {
@@ -99,7 +99,7 @@ func (s *stream) leavesOpen(e *decode.Entry) bool {
 // line whose beginning the Engine has left out: it ends a line that is no longer
 // than itself, and the line before was longer. out.mu is held.
 func (s *stream) looksHeadless(e *decode.Entry) bool {
-	return s.long[e.Std] && !s.lines[e.Std].pending && (e.Newline || len(e.Text) < decode.ChunkSize)
+	return s.long[e.Std] && !s.lines[e.Std].pending && !e.GoesOn()
 }
 
 // mayBeHeadless follows a gap: where long lines are written, the first record

@@ -30,8 +30,9 @@ type openLog struct {
 	first  bool        // w was filled before it was asked for
 }
 
-// request asks for a log, from the limit-th record from its end on.
-func (f *followReader) request(ctx context.Context, s *stream, follow bool, limit int) (*openLog, error) {
+// request asks for a log in which target is to be found, from the limit-th record
+// from its end on.
+func (f *followReader) request(ctx context.Context, s *stream, follow bool, limit int, target *position.Position) (*openLog, error) {
 	ctx, cut := context.WithCancelCause(ctx)
 	late := time.AfterFunc(engine.CallTimeout, func() { cut(errStalled) })
 	defer late.Stop()
@@ -42,13 +43,39 @@ func (f *followReader) request(ctx context.Context, s *stream, follow bool, limi
 	}
 	defer release()
 	asked, had := time.Now(), s.consumed()
-	body, err := f.api.Logs(ctx, s.id, follow, limit)
+	tail, since := f.span(s, limit, target)
+	body, err := f.api.Logs(ctx, s.id, follow, tail, since)
 	if err != nil {
 		err = engine.Cause(ctx, err)
 		cut(nil)
 		return nil, err
 	}
 	return &openLog{ctx: ctx, cut: cut, body: body, asked: asked, limit: limit, had: had, w: s.window()}, nil
+}
+
+// clockSlack is by how much a record may be older, in seconds, than the moment at
+// which it was not there yet.
+const clockSlack = 2
+
+// span is what to ask for so that target is found: the tail, and where that is
+// position.ByTime the time: a tail of Podman's is no end of its log, because it
+// joins the pieces of a long line to the line before. What was written since the
+// log was last heard of is asked for whatever the clock did meanwhile; one that was
+// set back before that leaves nothing to go by.
+func (f *followReader) span(s *stream, limit int, target *position.Position) (tail int, since int64) {
+	if limit < position.ByTime || limit == position.Everything {
+		return limit, 0
+	}
+	since = target.Since()
+	now := s.col.engineNow()
+	if since == 0 || now/int64(time.Second) < since {
+		return position.Everything, 0
+	}
+	if heard := time.Duration(s.heard.Load()); heard > 0 {
+		unheard := now - int64(supervise.SinceStart()-heard)
+		since = min(since, unheard/int64(time.Second)-clockSlack)
+	}
+	return position.ByTime, max(1, since)
 }
 
 // close may be called more than once.
@@ -225,7 +252,8 @@ func (f *followReader) openNext(ctx context.Context, s *stream) (*openLog, error
 		return nil, nil
 	}
 	tail, capped := f.readable(s, min(position.FirstTail+f.rate.since(s, turnTail), maxTurnTail))
-	next, err := f.request(ctx, s, true, tail)
+	target := s.position()
+	next, err := f.request(ctx, s, true, tail, &target)
 	if err != nil {
 		return nil, err
 	}
@@ -383,14 +411,17 @@ func (f *followReader) atEnd(ctx context.Context, s *stream, each func(*decode.E
 	if s.container().TTY {
 		tail = endTail
 	}
-	log, err := f.request(ctx, s, false, tail)
+	if f.api.IsPodman() {
+		tail = position.ByTime
+	}
+	target := s.position()
+	log, err := f.request(ctx, s, false, tail, &target)
 	if err != nil {
 		return err
 	}
 	defer log.close()
 	late := time.AfterFunc(engine.CallTimeout, func() { log.cut(errStalled) })
 	defer late.Stop()
-	target := s.position()
 	log.w.Expect(&target.Anchor)
 	for eof := false; !eof; {
 		_, err := log.w.Fill(log.body)

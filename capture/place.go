@@ -150,7 +150,7 @@ func (l *fileLog) copyOf(target *position.Position) *logFile {
 		if strings.HasSuffix(e.Name(), ".gz") {
 			c.zip, c.final = &unzip{}, true
 		}
-		c.rotated, c.placed = 1, true
+		c.rotated, c.placed, c.cri = 1, true, l.cut.CRI
 		if c.verify() == nil && c.size() >= target.Place.End && c.holds(target) && c.startAt(target.Place.End) == nil {
 			return c
 		}

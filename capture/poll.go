@@ -28,6 +28,7 @@ func (p *pollReader) read(ctx context.Context, s *stream, follow bool) error {
 		return p.follow.read(ctx, s, false)
 	}
 	plan := newPollPlan(s)
+	plan.stays = p.follow.slow
 	t := time.NewTimer(0)
 	defer t.Stop()
 	for {
@@ -87,6 +88,7 @@ type pollPlan struct {
 	interval  time.Duration
 	seen      uint64    // records consumed before the last poll
 	at        time.Time // of the last poll, zero before the first
+	stays     bool      // it cannot be followed
 	spaced    bool      // polls at Poll_Max were given moments of their own
 	looked    time.Time // when it was last looked for the log's file
 	moved     time.Time // when there was news, or it was made sure that there is none
@@ -121,7 +123,7 @@ func (p *pollPlan) next() (time.Duration, error) {
 	now, n := time.Now(), s.consumed()
 	// The first poll may bring what was written in hours.
 	rate := float64(n-p.seen) / now.Sub(p.at).Seconds()
-	if !p.at.IsZero() && (rate >= cfg.ActiveRate || s.container().AutoRemove) && s.wakesUp(rate) {
+	if !p.at.IsZero() && !p.stays && (rate >= cfg.ActiveRate || s.container().AutoRemove) && s.wakesUp(rate) {
 		return 0, errMoved
 	}
 	if now.Sub(p.looked) > cfg.RotateInterval {

@@ -119,7 +119,7 @@ func (l *logFile) holds(target *position.Position) bool {
 		}
 		from = z
 	}
-	var c decode.JSONCutter
+	c := decode.JSONCutter{CRI: l.cri}
 	if _, err := io.ReadFull(from, line); err != nil || !c.Parse(bytes.TrimSuffix(line, []byte("\n"))) {
 		return false
 	}
@@ -207,7 +207,7 @@ func (l *fileLog) each(ctx context.Context, files []*logFile, from place, f func
 		return from, err
 	}
 	defer l.s.col.buffers.giveBack(lent)
-	var c decode.JSONCutter
+	c := decode.JSONCutter{CRI: l.cut.CRI}
 	at = from
 	for i := from.file; i < len(files); i++ {
 		file := files[i]

@@ -47,12 +47,16 @@ type stream struct {
 	parked  atomic.Bool // the FD guard wants no log of it open
 	quiet   atomic.Bool // it is polled until it writes more
 	turned  atomic.Bool // it was rotated before
+	alien   atomic.Bool // its file holds something else than its records
 	rough   atomic.Bool // what is no frame is left out of the present read
 	// logKeeps is how many bytes of the log the Engine keeps, 0: all.
 	logKeeps atomic.Int64
 	// partSince is since when a part of a record has been there that a follow is sent,
 	// on the clock of sinceStart, 0: none is.
 	partSince atomic.Int64
+	// heard is when the log was last read to its end, or sent, on the clock of
+	// sinceStart; 0: never.
+	heard atomic.Int64
 	// outrunAt is when the log was last seen to be replaced too fast to be compared
 	// with what was sent of it, in nanoseconds since 1970, 0: never.
 	outrunAt atomic.Int64
@@ -149,7 +153,7 @@ func (s *stream) describe(c *container.Container) {
 	s.col.out.Lock()
 	defer s.col.out.Unlock()
 	s.tty, s.startedAt, s.loose = c.TTY, c.StartedAt, c.Driver == "local"
-	s.lineTimes = c.Driver != "journald" // which stores each partial with its own time
+	s.lineTimes = !c.HasPieceTimes()
 	if old != nil && old.Name == c.Name && old.Image == c.Image && maps.Equal(old.Attrs, c.Attrs) {
 		return
 	}
@@ -230,6 +234,9 @@ func (s *stream) sentPart(part, moved bool) {
 		s.partSince.Store(int64(supervise.SinceStart()))
 	}
 }
+
+// heardAt notes when the log was last read to its end, or sent.
+func (s *stream) heardAt(t time.Time) { s.heard.Store(int64(supervise.SinceStart() - time.Since(t))) }
 
 // asks says since when a poll is under way; zero, that none is.
 func (s *stream) asks(since time.Time) {

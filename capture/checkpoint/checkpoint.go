@@ -61,6 +61,7 @@ type Position struct {
 	Time  int64           `json:"time,omitempty"`
 	Tail  int             `json:"tail,omitempty"`
 	Marks []position.Mark `json:"anchor,omitempty"` // oldest first
+	Nth   uint32          `json:"nth,omitempty"`    // of those with the newest one's time
 	Lost  bool            `json:"lost,omitempty"`   // time is that of the last record delivered
 	Skip  [2]uint32       `json:"skip,omitzero"`    // stdout, stderr
 	Next  position.Mark   `json:"next,omitzero"`
@@ -86,6 +87,9 @@ func PositionOf(p *position.Position) Position {
 		Cut:  [2]int64(p.CutTS[decode.Stdout:]),
 		File: p.Place,
 	}
+	if newest := p.Anchor.Newest(); p.Kind == position.FromAnchor && newest.TS%int64(time.Second) == 0 {
+		s.Nth = p.Anchor.Nth // with nanoseconds it is of no use
+	}
 	for i := min(p.Anchor.N, SavedMarks); i > 0 && p.Kind == position.FromAnchor; i-- {
 		s.Marks = append(s.Marks, *p.Anchor.At(i - 1))
 	}
@@ -100,6 +104,7 @@ func (s *Position) Restore() (p position.Position, err error) {
 			for _, m := range s.Marks {
 				p.Anchor.Restore(m)
 			}
+			p.Anchor.Nth = s.Nth
 			copy(p.Skip[decode.Stdout:], s.Skip[:])
 			copy(p.CutTS[decode.Stdout:], s.Cut[:])
 			if (kind == position.FromAnchor) != (p.Anchor.N > 0) || (kind == position.FromTail && p.Tail < 1) || p.Next.Std > decode.Stderr {

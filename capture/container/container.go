@@ -15,7 +15,7 @@ type Container struct {
 	LastRun
 	SeenAt  int64  // when it was asked for, by our clock
 	Driver  string // log driver
-	LogPath string // of the json-file driver, as the Engine's host names it
+	LogPath string // of a driver that has a file, as the Engine's host names it
 	MaxSize int64  // of one file of it, in bytes; 0 if there is no log rotation
 	MaxFile int    // how many files of it the Engine keeps
 	// AutoRemove: it is removed as soon as it stops, and its log with it.
@@ -27,6 +27,19 @@ type Container struct {
 	// LongOver is known after a list only: it has not run for an hour.
 	LongOver bool
 }
+
+// The log drivers whose files can be read here.
+const (
+	JSONFile = "json-file" // Docker's
+	K8sFile  = "k8s-file"  // Podman's, which its API calls by the name of the other
+)
+
+// HasFile says whether its log driver writes a file that can be read here.
+func (c *Container) HasFile() bool { return c.Driver == JSONFile || c.Driver == K8sFile }
+
+// HasPieceTimes says whether each piece of a long line is stored with a time of its
+// own, and not with that of the line.
+func (c *Container) HasPieceTimes() bool { return c.Driver == "journald" || c.Driver == K8sFile }
 
 // LastRun is the last run of a container, as the Engine dates it: nanoseconds
 // since 1970, 0 if there was none. Two that differ are two runs; which of them

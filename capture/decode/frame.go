@@ -36,10 +36,15 @@ const (
 type Entry struct {
 	Std     uint8 // Stdout or Stderr
 	Newline bool  // the record ended in a newline, which text no longer has
+	Piece   bool  // its line goes on, whatever its size
 	TS      int64 // nanoseconds since 1970, given by the Engine, or undated
 	Text    []byte
 	Place   Place // of a record that was read from a file
 }
+
+// GoesOn says whether the line goes on behind the record. What a container of
+// Docker left without a newline when it exited is told by its size from a piece.
+func (e *Entry) GoesOn() bool { return !e.Newline && (e.Piece || len(e.Text) >= ChunkSize) }
 
 // ErrBadFrame is why bytes were refused: a frame cannot begin there.
 var ErrBadFrame = errors.New("bytes that are no log frame")

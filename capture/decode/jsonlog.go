@@ -28,9 +28,10 @@ type Place struct {
 	Size  uint32 `json:"size"` // of the record with its newline
 }
 
-// JSONCutter cuts the records of a json-file out of its bytes, which it
-// leaves as they are.
+// JSONCutter cuts the records of a json-file, or of a k8s-file, out of its bytes,
+// which it leaves as they are.
 type JSONCutter struct {
+	CRI     bool   // its lines have another form: see parseCRI
 	Entry   Entry  // the one at hand
 	Scratch []byte // its text, if escapes were replaced; lent by the caller
 	Damaged int    // places that held no record
@@ -72,6 +73,9 @@ func (c *JSONCutter) salvage(line []byte, inode uint64, off int64, f func(*Entry
 	if len(rest) <= 1 {
 		return nil
 	}
+	if c.CRI {
+		return c.salvageCRI(rest, inode, end, f)
+	}
 	all, whole := len(rest), true
 	for len(rest) > 1 {
 		// A record may hold a start itself, in its attrs: how far it goes is up
@@ -107,6 +111,9 @@ func (c *JSONCutter) salvage(line []byte, inode uint64, off int64, f func(*Entry
 // the next parse or change of line.
 func (c *JSONCutter) Parse(line []byte) bool {
 	c.Entry = Entry{}
+	if c.CRI {
+		return c.parseCRI(line)
+	}
 	return c.parseInOrder(line) || c.parseAny(line)
 }
 

@@ -18,6 +18,9 @@ type Window struct {
 	Entry Entry // the record at hand, here so that it is not allocated
 
 	Damaged int // places that held no record and were left out
+	// Pieces says that a record without a newline is a piece of a line, whatever its
+	// size.
+	Pieces bool
 }
 
 const (
@@ -124,6 +127,7 @@ func (w *Window) Each(eof bool, f func(*Entry) error) error {
 			continue
 		}
 		w.lost = 0
+		w.Entry.Piece = w.Pieces && !w.Entry.Newline
 		if err := f(&w.Entry); err != nil {
 			return err
 		}

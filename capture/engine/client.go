@@ -78,6 +78,8 @@ type Client struct {
 	cli   atomic.Pointer[client.Client]
 	open  atomic.Int64 // connections
 
+	podman atomic.Bool // it is Podman that answers, as its version said last
+
 	timeout time.Duration // of a list or an inspect
 
 	direct *directConns // nil unless the Engine is on this host
@@ -85,6 +87,7 @@ type Client struct {
 
 // Info is what the Engine says of itself.
 type Info struct {
+	Name    string // Docker, or Podman
 	Version string
 	API     string        // version spoken with it
 	Clock   time.Duration // how much its clock is ahead of ours
@@ -162,10 +165,14 @@ func (a *Client) Connect(ctx context.Context) (Info, error) {
 	}
 	cli.NegotiateAPIVersionPing(ping)
 	_ = a.cli.Swap(cli).Close() // idle connections only
-	info := Info{API: cli.ClientVersion(), Version: "unknown"}
+	info := Info{API: cli.ClientVersion(), Name: "Docker", Version: "unknown"}
 	// A proxy in front of the socket may refuse these two.
 	if v, err := cli.ServerVersion(ctx); err == nil {
 		info.Version = v.Version
+		a.podman.Store(isPodman(&v))
+	}
+	if a.IsPodman() {
+		info.Name = "Podman"
 	}
 	if strings.HasPrefix(a.host, "unix://") {
 		return info, nil // its clock is ours
@@ -197,9 +204,10 @@ func (a *Client) CloseIdle() int {
 // Connections is the number of connections that are open.
 func (a *Client) Connections() int { return int(a.open.Load()) }
 
-// OlderThan says whether the API spoken at the moment is older than version.
+// OlderThan says whether a Docker Engine answers that speaks an older API. Podman
+// names one, too, but has its own ways.
 func (a *Client) OlderThan(version string) bool {
-	return versions.LessThan(a.cli.Load().ClientVersion(), version)
+	return !a.IsPodman() && versions.LessThan(a.cli.Load().ClientVersion(), version)
 }
 
 // List returns every container, running or not.
@@ -264,6 +272,9 @@ func (a *Client) Inspect(ctx context.Context, id string) (*container.Container, 
 	}
 	if r.HostConfig != nil {
 		c.Driver = r.HostConfig.LogConfig.Type
+		if c.Driver == container.JSONFile && a.IsPodman() {
+			c.Driver = container.K8sFile // which it calls like that for Docker's clients
+		}
 		c.AutoRemove = r.HostConfig.AutoRemove
 		c.MaxSize, c.MaxFile = fileLimits(r.HostConfig.LogConfig.Config)
 		if a.attrs {
@@ -297,11 +308,16 @@ func parseEngineTime(s string) int64 {
 }
 
 // Logs opens a container's log with timestamps, both std streams, from the
-// tail-th record from the end (everything: from the first one). The caller
-// closes the body, also after an error of a read.
-func (a *Client) Logs(ctx context.Context, id string, follow bool, tail int) (io.ReadCloser, error) {
+// tail-th record from the end (everything: from the first one). Where tail is
+// position.ByTime it is opened at the first record that is newer than since, in
+// seconds since 1970. The caller closes the body, also after an error of a read.
+func (a *Client) Logs(ctx context.Context, id string, follow bool, tail int, since int64) (io.ReadCloser, error) {
 	opts := containertypes.LogsOptions{ShowStdout: true, ShowStderr: true, Timestamps: true, Follow: follow, Tail: "all"}
-	if tail != position.Everything {
+	switch tail {
+	case position.Everything:
+	case position.ByTime:
+		opts.Since = strconv.FormatInt(since, 10)
+	default:
 		opts.Tail = strconv.Itoa(tail)
 	}
 	body, err := a.openLogs(ctx, id, opts)
@@ -314,7 +330,11 @@ func (a *Client) Logs(ctx context.Context, id string, follow bool, tail int) (io
 func (a *Client) openLogs(ctx context.Context, id string, opts containertypes.LogsOptions) (io.ReadCloser, error) {
 	cli := a.cli.Load()
 	if a.direct != nil && !opts.Follow {
-		body, err := a.direct.get(ctx, "/v"+cli.ClientVersion()+"/containers/"+id+"/logs?stdout=1&stderr=1&timestamps=1&tail="+opts.Tail)
+		path := "/v" + cli.ClientVersion() + "/containers/" + id + "/logs?stdout=1&stderr=1&timestamps=1&tail=" + opts.Tail
+		if opts.Since != "" {
+			path += "&since=" + opts.Since
+		}
+		body, err := a.direct.get(ctx, path)
 		if !errors.Is(err, errStatus) {
 			return body, err
 		}
@@ -336,7 +356,7 @@ type Event struct {
 func (a *Client) Watch(ctx context.Context, since time.Time) (wait func(f func(Event)) error) {
 	ctx, cancel := context.WithCancel(ctx)
 	args := filters.NewArgs(filters.Arg("type", string(events.ContainerEventType)))
-	for _, name := range []string{"create", "start", "kill", "die", "destroy", "rename"} {
+	for _, name := range []string{"create", "start", "kill", "die", "destroy", "rename", podmanDie, podmanDestroy} {
 		args.Add("event", name)
 	}
 	late := time.AfterFunc(CallTimeout, cancel)
@@ -355,7 +375,7 @@ func (a *Client) Watch(ctx context.Context, since time.Time) (wait func(f func(E
 			select {
 			case m := <-msgs:
 				if m.Type == events.ContainerEventType && m.Actor.ID != "" {
-					f(Event{string(m.Action), &container.Container{
+					f(Event{nameOf(m.Action), &container.Container{
 						ID:     m.Actor.ID,
 						Name:   strings.TrimPrefix(m.Actor.Attributes["name"], "/"),
 						Image:  m.Actor.Attributes["image"],
@@ -379,9 +399,9 @@ func Classify(err error) error {
 	switch {
 	case err == nil, errors.Is(err, context.Canceled):
 		return err
-	case errdefs.IsNotFound(err), errdefs.IsConflict(err):
+	case errdefs.IsNotFound(err), errdefs.IsConflict(err), isGoneByPodman(err):
 		return mark(ErrGone)
-	case errdefs.IsNotImplemented(err):
+	case errdefs.IsNotImplemented(err), isUnreadableByPodman(err):
 		return mark(ErrUnreadable)
 	case client.IsErrConnectionFailed(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, io.ErrUnexpectedEOF), isNetError(err):
 		return mark(ErrDown)

@@ -35,6 +35,7 @@ type Watcher struct {
 // Creations counts how often a file of one name was created.
 type Creations struct {
 	name string
+	how  uint32 // IN_CREATE or IN_MOVED_TO
 	wake chan<- struct{}
 	N    atomic.Int64
 	wd   int32
@@ -78,9 +79,10 @@ func (w *Watcher) Disarm(wd int32) {
 	}
 }
 
-// Count begins to count how often a file of that path is created, and sends
-// to wake each time, and when one is moved there.
-func (w *Watcher) Count(path string, wake chan<- struct{}) (*Creations, error) {
+// Count begins to count how often a file of that path is created, or, where its
+// writer makes it under another name, is moved there. Each time either happens it
+// sends to wake.
+func (w *Watcher) Count(path string, moved bool, wake chan<- struct{}) (*Creations, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	// The moves and deletions are asked for so that the kernel does not merge
@@ -89,7 +91,10 @@ func (w *Watcher) Count(path string, wake chan<- struct{}) (*Creations, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Creations{name: filepath.Base(path), wake: wake, wd: wd}
+	c := &Creations{name: filepath.Base(path), how: unix.IN_CREATE, wake: wake, wd: wd}
+	if moved {
+		c.how = unix.IN_MOVED_TO
+	}
 	w.dirs[wd] = c
 	return c, nil
 }
@@ -191,7 +196,7 @@ func (w *Watcher) pass(b []byte) {
 		}
 		if c := w.dirs[wd]; c != nil {
 			if mask&(unix.IN_CREATE|unix.IN_MOVED_TO) != 0 && string(name) == c.name {
-				if mask&unix.IN_CREATE != 0 {
+				if mask&c.how != 0 {
 					c.N.Add(1)
 				}
 				supervise.Poke(c.wake)

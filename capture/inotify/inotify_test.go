@@ -14,7 +14,7 @@ func TestWatcherCatchesUp(t *testing.T) {
 	defer w.Close()
 	path := filepath.Join(t.TempDir(), "log")
 	wake := make(chan struct{}, 1)
-	c, err := w.Count(path, wake)
+	c, err := w.Count(path, false, wake)
 	testkit.Must(t, err)
 	for range 1000 {
 		testkit.Must(t, os.WriteFile(path, nil, 0o600))

@@ -1,6 +1,8 @@
 package position
 
 import (
+	"time"
+
 	"github.com/cespare/xxhash/v2"
 
 	"fluent-bit-docker-logs/capture/decode"
@@ -25,6 +27,19 @@ func (m *Mark) Same(o *Mark) bool {
 	return m.TS == o.TS && m.Hash == o.Hash && m.Size == o.Size && m.Std == o.Std
 }
 
+// is says whether two marks can stand for the same record. Podman's API has whole
+// seconds where its log file, or a later version, has nanoseconds.
+func (m *Mark) is(o *Mark) bool {
+	return m.Hash == o.Hash && m.Size == o.Size && m.Std == o.Std &&
+		(m.TS == o.TS || (isWhole(m.TS) || isWhole(o.TS)) && m.TS/second == o.TS/second)
+}
+
+const second = int64(time.Second)
+
+// isWhole says whether a timestamp is one of whole seconds, which one of
+// nanoseconds is once in a lifetime.
+func isWhole(ts int64) bool { return ts > 0 && ts%second == 0 }
+
 // MarkOf is the mark of one record.
 func MarkOf(e *decode.Entry) Mark {
 	return Mark{TS: e.TS, Hash: xxhash.Sum64(e.Text), Size: uint32(len(e.Text)), Std: e.Std, Count: 1}
@@ -37,10 +52,21 @@ type Anchor struct {
 	Marks [AnchorDepth]Mark // a ring
 	N     uint8             // marks in use
 	Last  uint8             // index of the newest
+	// Nth is which of the records with its timestamp, that follow each other, the
+	// newest is, counted from 1; 0: not known.
+	Nth uint32
 }
 
 // Push remembers one more record. It does not allocate.
 func (a *Anchor) Push(m Mark) {
+	switch {
+	case a.N == 0: // others may have come before
+		a.Nth = 0
+	case a.Marks[a.Last].TS != m.TS:
+		a.Nth = 1
+	case a.Nth > 0:
+		a.Nth++
+	}
 	if a.N > 0 && a.Marks[a.Last].Same(&m) {
 		a.Marks[a.Last].Count++
 		return
@@ -68,11 +94,17 @@ func (a *Anchor) At(i uint8) *Mark {
 // just read) ends like target: 0 if the newest differ. The oldest marks of
 // either may stand for a run that began earlier, so there only the records
 // are compared and not the length of the run.
+//
+// Where timestamps are whole seconds, marks may agree at more than one place of a
+// second: then how far it is into that second tells which is meant.
 func (a *Anchor) Agree(target *Anchor) uint8 {
 	n := min(a.N, target.N)
+	if n > 0 && a.Nth != target.Nth && a.Nth > 0 && target.Nth > 0 && isWhole(a.At(0).TS) && isWhole(target.At(0).TS) {
+		return 0
+	}
 	for i := range n {
 		m, t := a.At(i), target.At(i)
-		if !m.Same(t) || (m.Count != t.Count && (i == 0 || i != n-1)) {
+		if !m.is(t) || (m.Count != t.Count && (i == 0 || i != n-1)) {
 			return i
 		}
 	}
@@ -93,7 +125,7 @@ func (a *Anchor) Time() int64 {
 // time tell nothing: another may be equal.
 func (a *Anchor) Holds(m *Mark) bool {
 	for i := range a.N {
-		if t := a.At(i); t.TS != decode.Undated && t.Same(m) {
+		if t := a.At(i); t.TS != decode.Undated && t.is(m) {
 			return true
 		}
 	}

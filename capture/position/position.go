@@ -44,10 +44,14 @@ func (p *Position) ToBegin() bool { return p.Kind == FromTime || p.Kind == FromT
 
 // Advance moves the position behind a record that was just consumed.
 func (p *Position) Advance(m Mark) {
+	first := p.Kind == FromBeginning
 	if p.Kind != FromAnchor { // as a rule it is, and this is on the way of each line
 		p.Kind, p.Next = FromAnchor, Mark{}
 	}
 	p.Anchor.Push(m)
+	if first {
+		p.Anchor.Nth = 1
+	}
 	p.Place = decode.Place{}
 }
 
@@ -55,15 +59,20 @@ func (p *Position) Advance(m Mark) {
 func (p *Position) Before(e *decode.Entry) bool {
 	switch m, newest := MarkOf(e), p.Anchor.Newest(); p.Kind {
 	case FromAnchor:
-		return !m.Same(&newest)
+		return !m.is(&newest)
 	case FromTime:
 		return e.TS >= p.TS
 	}
 	return true
 }
 
-// Everything is the tail that asks the Engine for the whole log.
-const Everything = math.MaxInt
+const (
+	// Everything is the tail that asks the Engine for the whole log.
+	Everything = math.MaxInt
+	// ByTime is the tail that asks for what is not older than the anchor, however
+	// many records those are.
+	ByTime = math.MaxInt / 2
+)
 
 // FirstTail is how many records back a log is opened at first, further is
 // how many times more it is after that did not reach far enough. Each
@@ -87,6 +96,7 @@ type Resync struct {
 	Target *Position
 	Limit  int  // the tail that the log was opened with
 	whole  bool // the log was opened at its first record: there is nothing before
+	byTime bool // the log was opened at the first record of a second
 	// Longest says that what is further back cannot be read: then it is read to
 	// its end, whatever its times seem to tell.
 	Longest bool
@@ -106,7 +116,7 @@ type Resync struct {
 
 // NewResync looks for target in a log of which at most limit records are sent.
 func NewResync(target *Position, limit int) *Resync {
-	r := &Resync{Target: target, Limit: limit, whole: limit == Everything, Depth: target.Anchor.N}
+	r := &Resync{Target: target, Limit: limit, whole: limit == Everything, byTime: limit >= ByTime && limit != Everything, Depth: target.Anchor.N}
 	switch target.Kind {
 	case FromBeginning:
 		r.Found = true
@@ -146,6 +156,9 @@ func (r *Resync) Feed(e *decode.Entry) (deliver, short bool) {
 		r.runs++
 	}
 	r.Replay.Push(m)
+	if r.Seen == 1 && (r.whole || r.byTime) {
+		r.Replay.Nth = 1
+	}
 	agreed := r.Replay.Agree(&r.Target.Anchor)
 	r.Best = max(r.Best, agreed)
 	if agreed >= r.Depth && !r.begunBefore(&m) {
@@ -164,6 +177,23 @@ func (r *Resync) Feed(e *decode.Entry) (deliver, short bool) {
 // long line are equal to the last byte.
 func (r *Resync) begunBefore(m *Mark) bool {
 	return r.runs == 1 && !r.whole && !r.Longest && m.Size >= decode.ChunkSize
+}
+
+// Since is the time in seconds since 1970, of which all that is newer is to be
+// asked for so that p is found in it; 0 if times tell nothing of its place.
+func (p *Position) Since() int64 {
+	oldest := int64(0)
+	switch p.Kind {
+	case FromTime:
+		oldest = p.TS
+	case FromAnchor:
+		for i := range p.Anchor.N {
+			if ts := p.Anchor.At(i).TS; ts != decode.Undated && (oldest == 0 || ts < oldest) {
+				oldest = ts
+			}
+		}
+	}
+	return max(0, oldest/second-1) // what is exactly as old is not sent
 }
 
 // Estimate is how many records back the position is if records came at an

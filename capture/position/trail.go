@@ -89,9 +89,7 @@ func (t *Trail) Insert(i int, m *Mark) {
 // shorten makes the first n marks part of the base. Where they were not
 // confirmed, they never will be.
 func (t *Trail) shorten(n int) {
-	for i := range t.Marks[:n] {
-		t.base.Push(t.Marks[i].mark())
-	}
+	t.base = t.UpTo(n)
 	t.whole = t.whole && n == 0
 	t.Marks = t.Marks[:copy(t.Marks, t.Marks[n:])]
 	t.Verified = max(0, t.Verified-n)
@@ -138,6 +136,9 @@ func (t *Trail) UpTo(n int) Anchor {
 	a := t.base
 	for i := range t.Marks[:n] {
 		a.Push(t.Marks[i].mark())
+		if i == 0 && t.whole {
+			a.Nth = 1
+		}
 	}
 	return a
 }
