@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/dockertest"
 	"fluent-bit-docker-logs/capture/page"
+	"fluent-bit-docker-logs/capture/testkit"
 )
 
 // The page tells which containers are not read, since when, when that is tried again
@@ -111,10 +111,7 @@ func TestLinesAreCountedForThePage(t *testing.T) {
 
 // The page shows, in a browser, what the capture does, and goes on doing so.
 func TestPageInABrowser(t *testing.T) {
-	browser, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("no chromium on the PATH: the page was not shown in a browser")
-	}
+	show := testkit.Browser(t, "the page was not shown in a browser")
 	e := dockertest.Start(t)
 	addr := freeAddress(t)
 	a := startAgent(t, e.Host(), map[string]string{"Metrics_Listen": addr})
@@ -136,11 +133,7 @@ func TestPageInABrowser(t *testing.T) {
 		p.server.Handler.ServeHTTP(w, r)
 	}))
 	defer s.Close()
-	cmd := exec.CommandContext(testContext(t), browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-		"--user-data-dir="+t.TempDir(), "--virtual-time-budget=5000", "--dump-dom", s.URL+"/")
-	out, err := cmd.Output()
-	must(t, err)
-	dom := string(out)
+	dom := show(s.URL+"/", "--virtual-time-budget=5000", "--dump-dom")
 	for _, want := range []string{`class="pill good" role="status">ready<`, ">web&lt;b&gt;<", container.ShortID(c.ID), ">1235<", ">follow ", ">nothing was lost<", `<body class="live">`} {
 		if !strings.Contains(dom, want) {
 			t.Errorf("the page lacks %q:\n%s", want, dom)

@@ -8,13 +8,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"fluent-bit-docker-logs/capture/testkit"
 )
 
 // The windows of the tests: what may be seen without scrolling is so high.
@@ -59,10 +60,7 @@ addEventListener("load", () => {
 // TestLayout lays the page out in a browser, at three widths, with none and many containers and each state of the Engine.
 // Where PAGE_OUT names a directory it leaves pictures there.
 func TestLayout(t *testing.T) {
-	browser, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("no chromium on the PATH: the page was not laid out in a browser")
-	}
+	show := testkit.Browser(t, "the page was not laid out in a browser")
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /page/{engine}/{n}", func(w http.ResponseWriter, r *http.Request) {
 		n, _ := strconv.Atoi(r.PathValue("n"))
@@ -92,15 +90,6 @@ func TestLayout(t *testing.T) {
 	mux.HandleFunc("GET /sheet", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintf(w, sheet, frames.String()) })
 	s := httptest.NewServer(mux)
 	defer s.Close()
-	profile := filepath.Join(t.TempDir(), "profile")
-	run := func(url string, args ...string) []byte {
-		args = append([]string{"--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--user-data-dir=" + profile}, args...)
-		out, err := exec.CommandContext(t.Context(), browser, append(args, s.URL+url)...).Output()
-		if err != nil {
-			t.Fatalf("chromium: %v", err)
-		}
-		return out
-	}
 	if out := os.Getenv("PAGE_OUT"); out != "" {
 		for _, url := range urls {
 			name := filepath.Join(out, strings.ReplaceAll(strings.TrimPrefix(url, "/page/"), "/", "-"))
@@ -108,16 +97,16 @@ func TestLayout(t *testing.T) {
 				mux.HandleFunc(fmt.Sprintf("GET /one/%d%s", width, url), func(w http.ResponseWriter, _ *http.Request) {
 					_, _ = fmt.Fprintf(w, `<body style="margin:0"><iframe src="%s" style="border:0" width="%d" height="%d"></iframe>`, url, width, height)
 				})
-				run(fmt.Sprintf("/one/%d%s", width, url), fmt.Sprintf("--screenshot=%s-%d.png", name, width), fmt.Sprintf("--window-size=%d,%d", max(500, width), height))
+				show(fmt.Sprintf("%s/one/%d%s", s.URL, width, url), fmt.Sprintf("--screenshot=%s-%d.png", name, width), fmt.Sprintf("--window-size=%d,%d", max(500, width), height))
 			}
 		}
 	}
-	m := regexp.MustCompile(`(?s)<pre id="laid">(.*?)</pre>`).FindSubmatch(run("/sheet", "--dump-dom"))
+	m := regexp.MustCompile(`(?s)<pre id="laid">(.*?)</pre>`).FindStringSubmatch(show(s.URL+"/sheet", "--dump-dom"))
 	if m == nil {
 		t.Fatal("the browser measured nothing")
 	}
 	var all []laid
-	if err := json.Unmarshal([]byte(html.UnescapeString(string(m[1]))), &all); err != nil {
+	if err := json.Unmarshal([]byte(html.UnescapeString(m[1])), &all); err != nil {
 		t.Fatalf("%v in %.300s", err, m[1])
 	}
 	if len(all) != len(urls)*len(widths) {

@@ -9,6 +9,7 @@ import (
 	"html/template"
 	"math"
 	"strings"
+	"unicode/utf8"
 )
 
 // Style is the style sheet of a page with charts.
@@ -41,10 +42,13 @@ type Chart struct {
 	Wide   bool // twice as wide as others beside it
 }
 
-// The drawing's size and margins, in its own units. A wide chart has the height of others beside it.
+// The drawing's size and margins, in its own units. A wide chart has the height of others beside it. At the left there is
+// room for the widest value, and leastLeft at least.
 const (
-	height                   = 190
-	left, right, top, bottom = 58, 14, 16, 24
+	height                        = 190
+	leastLeft, right, top, bottom = 58, 14, 16, 24
+	// beside is how far a value stands from the grid, digit how wide a digit of the widest usual font is.
+	beside, digit = 8, 7.3
 )
 
 func (c Chart) width() float64 {
@@ -55,14 +59,23 @@ func (c Chart) width() float64 {
 }
 
 // scale maps values to places of the drawing.
-type scale struct{ x0, x1, y1, width float64 }
+type scale struct{ x0, x1, y1, width, left float64 }
 
-func (s scale) x(v float64) float64 { return left + (v-s.x0)/(s.x1-s.x0)*(s.width-left-right) }
+func (s scale) x(v float64) float64 { return s.left + (v-s.x0)/(s.x1-s.x0)*(s.width-s.left-right) }
+
+// over is the middle of a text that stands at v, and inside of the drawing.
+func (s scale) over(v float64, text string) float64 {
+	half := textWidth(text)/2 + 2
+	return min(max(s.x(v), half), s.width-half)
+}
+
+func textWidth(text string) float64 { return digit * float64(utf8.RuneCountInString(text)) }
+
 func (s scale) y(v float64) float64 { return height - bottom - v/s.y1*(height-top-bottom) }
 
 // scale fits the chart's values.
 func (c Chart) scale() scale {
-	s := scale{x0: math.Inf(1), x1: math.Inf(-1), width: c.width()}
+	s := scale{x0: math.Inf(1), x1: math.Inf(-1), width: c.width(), left: leastLeft}
 	for _, r := range c.Series {
 		for i, x := range r.X {
 			s.x0, s.x1 = min(s.x0, x), max(s.x1, x)
@@ -82,7 +95,18 @@ func (c Chart) scale() scale {
 	}
 	step := Step(s.y1, 4, c.Unit)
 	s.y1 = math.Ceil(s.y1/step-1e-9) * step
+	for _, v := range c.values(s) {
+		s.left = max(s.left, beside+textWidth(Format(v, c.Unit)))
+	}
 	return s
+}
+
+// values are those at which the grid has a line.
+func (c Chart) values(s scale) (all []float64) {
+	for step, v := Step(s.y1, 4, c.Unit), 0.0; v <= s.y1*1.0001; v += step {
+		all = append(all, v)
+	}
+	return all
 }
 
 // SVG is the chart as a figure with its title and, of more than one series, a legend.
@@ -113,13 +137,13 @@ func color(i int) int { return min(i, Colors-1) }
 
 // grid draws the axes, their labels and the marks.
 func (c Chart) grid(b *strings.Builder, s scale) {
-	for step, v := Step(s.y1, 4, c.Unit), 0.0; v <= s.y1*1.0001; v += step {
-		fmt.Fprintf(b, `<line x1="%d" x2="%.1f" y1="%.1f" y2="%.1f"/>`, left, s.width-right, s.y(v), s.y(v))
-		fmt.Fprintf(b, `<text x="%d" y="%.1f" text-anchor="end">%s</text>`, left-8, s.y(v)+4, html.EscapeString(Format(v, c.Unit)))
+	for _, v := range c.values(s) {
+		fmt.Fprintf(b, `<line x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f"/>`, s.left, s.width-right, s.y(v), s.y(v))
+		fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="end">%s</text>`, s.left-beside, s.y(v)+4, html.EscapeString(Format(v, c.Unit)))
 	}
 	step := timeStep(s.x1 - s.x0)
 	for x := math.Ceil(s.x0/step) * step; x <= s.x1; x += step {
-		fmt.Fprintf(b, `<text x="%.1f" y="%d" text-anchor="middle">%s</text>`, s.x(x), height-6, Clock(x))
+		fmt.Fprintf(b, `<text x="%.1f" y="%d" text-anchor="middle">%s</text>`, s.over(x, Clock(x)), height-6, Clock(x))
 	}
 	for _, m := range c.Marks {
 		if m.X < s.x0 || m.X > s.x1 {
@@ -127,7 +151,7 @@ func (c Chart) grid(b *strings.Builder, s scale) {
 		}
 		fmt.Fprintf(b, `<line class="mark" x1="%.1f" x2="%.1f" y1="%d" y2="%d"/>`, s.x(m.X), s.x(m.X), top, height-bottom)
 		fmt.Fprintf(b, `<text class="mark" x="%.1f" y="%d" text-anchor="middle">%s</text>`,
-			min(max(s.x(m.X), left+20), s.width-right-20), top-5, html.EscapeString(m.Text))
+			s.over(m.X, m.Text), top-5, html.EscapeString(m.Text))
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"math"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -41,6 +43,39 @@ func TestSVG(t *testing.T) {
 		if text := string(empty.SVG()); strings.Contains(text, "NaN") || strings.Contains(text, "Inf") {
 			t.Error(text)
 		}
+	}
+}
+
+var drawnText = regexp.MustCompile(`<text[^>]* x="([-0-9.]+)"[^>]* text-anchor="(\w+)">([^<]*)</text>`)
+
+// TestNoTextIsCut: what stands at an edge of the drawing stands inside of it: the last tick, wide values, marks.
+func TestNoTextIsCut(t *testing.T) {
+	texts := 0
+	for _, span := range []float64{60, 1800, 7200, 36000} {
+		for _, unit := range []string{"", "B", "s", "records a second"} {
+			for _, wide := range []bool{false, true} {
+				c := Chart{Unit: unit, Wide: wide, Marks: []Mark{{0, "the first moment"}, {span, "the last moment"}},
+					Series: []Series{{X: []float64{0, span}, Y: []float64{0, 123_456_789}}}}
+				text := string(c.SVG())
+				if !strings.Contains(text, ">"+Clock(span)+"<") {
+					t.Errorf("the last tick is not there: %s", text)
+				}
+				for _, m := range drawnText.FindAllStringSubmatch(strings.ReplaceAll(text, `<text class="mark"`, "<text"), -1) {
+					x, err := strconv.ParseFloat(m[1], 64)
+					if err != nil {
+						t.Fatal(err)
+					}
+					width := 7.3 * float64(len([]rune(m[3]))) // of a digit in DejaVu Sans, which is wide
+					from := x - map[string]float64{"middle": width / 2, "end": width}[m[2]]
+					if texts++; from < 0 || from+width > c.width() {
+						t.Errorf("%q goes from %.0f to %.0f of %.0f", m[3], from, from+width, c.width())
+					}
+				}
+			}
+		}
+	}
+	if texts < 200 {
+		t.Errorf("only %d texts were looked at", texts)
 	}
 }
 
