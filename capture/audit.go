@@ -14,12 +14,16 @@ type audit struct {
 	*position.Resync
 	trail *position.Trail
 	blind bool // the log as it was opened begins behind the confirmed place
-	holes bool // a read of this log may leave records out in its middle
-	next  int  // index of the record of the trail that comes next in the log
-	live  bool // all records of the trail have been passed
-	met   bool // records of the trail came before the confirmed place
-	taken int  // records delivered in their turn
-	late  int  // records delivered late
+	held  bool // others may have the log open, see heldFiles
+	// around: the log holds what is older than the confirmed place, and what is newer,
+	// but not that.
+	around bool
+	holes  bool // a read of this log may leave records out in its middle
+	next   int  // index of the record of the trail that comes next in the log
+	live   bool // all records of the trail have been passed
+	met    bool // records of the trail came before the confirmed place
+	taken  int  // records delivered in their turn
+	late   int  // records delivered late
 	// lost: the first record of a log that does not reach back was not
 	// delivered before, nor can those before it have been.
 	lost bool
@@ -109,11 +113,22 @@ func (a *audit) judge(e *decode.Entry) verdict {
 	if a.holes && !a.Stepped && e.TS != decode.Undated && e.TS > a.trail.LastTS[e.Std] {
 		return behindHole
 	}
+	if a.isAround(e) {
+		a.around = true
+		return skipRecord
+	}
 	a.lost = a.lost || a.blind && a.Seen == 1
 	a.trail.Insert(a.next, &m)
 	a.next++
 	a.late++
 	return newLate
+}
+
+// isAround says that a record is older than the place behind which a log begins that
+// somebody else has open: what lies between is hidden.
+func (a *audit) isAround(e *decode.Entry) bool {
+	at := a.Target.Anchor.Time()
+	return a.held && a.blind && !a.Stepped && e.TS != decode.Undated && at != 0 && e.TS < at-position.Inversion
 }
 
 // headless says whether a late record may be the rest of a line whose beginning

@@ -269,7 +269,7 @@ func (f *followReader) stored(ctx context.Context, s *stream, limit int, each fu
 			return engine.Cause(log.ctx, fmt.Errorf("reading the log: %w", engine.Classify(err)))
 		}
 		if err := log.w.Each(eof, func(e *decode.Entry) error {
-			if skip--; skip >= 0 {
+			if skip--; skip >= 0 || log.held.drop(e) {
 				return nil
 			}
 			return each(e)

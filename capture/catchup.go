@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/engine"
 	"fluent-bit-docker-logs/capture/position"
+	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // maxSoundings is how often one catchUp looks for what can be read of a damaged
@@ -50,6 +52,7 @@ type catchingUp struct {
 	holed    bool                 // a read had it in its middle
 	refused  bool                 // the Engine has reported an error
 	again    bool                 // it was read once more, because it may have grown
+	waited   time.Duration        // for others to let go of the log
 	sounded  int                  // how often it was looked for what can be read of the log
 	shown    []position.TrailMark // what a read is to show, for it to be whole
 	last     []position.TrailMark // of the log, if it was asked for
@@ -61,6 +64,10 @@ func (c *catchingUp) read(ctx context.Context) (done bool, err error) {
 	a := c.aim()
 	err = c.f.compare(ctx, c.s, a)
 	c.f.stepped = c.f.stepped || a.Stepped
+	a.around = a.around || a.held && a.Around()
+	if unseen := err == nil || errors.Is(err, errNotInView) || errors.Is(err, errTooShort); unseen && a.around && c.heldBack(ctx) {
+		return false, nil
+	}
 	var refusal decode.SystemError
 	switch {
 	case errors.Is(err, errHole):
@@ -102,6 +109,37 @@ func (c *catchingUp) read(ctx context.Context) (done bool, err error) {
 	return true, c.f.settle(ctx, c.s, a)
 }
 
+// A read that finds the log held is done again every heldStep, in all for heldTime:
+// most requests are short. After that it is not waited again for heldPause.
+const (
+	heldStep  = 100 * time.Millisecond
+	heldTime  = 2 * time.Second
+	heldPause = time.Minute
+)
+
+// heldBack waits a moment for others to let go of the log, and says whether it is
+// worth while to read it once more.
+func (c *catchingUp) heldBack(ctx context.Context) bool {
+	f := c.f
+	if !f.heldAt.IsZero() && time.Since(f.heldAt) < heldPause {
+		return false
+	}
+	if c.waited >= heldTime {
+		f.heldAt = time.Now()
+		c.s.notes.sayOnce(&c.s.notes.saidHeld, func() { c.s.log.Warn(heldText) })
+		return false
+	}
+	c.waited += heldStep
+	c.s.task.Beat()
+	return supervise.Sleep(ctx, heldStep)
+}
+
+// heldText is said once of a log, hidden of lines that may be lost for that reason.
+const (
+	heldText = "somebody else has this log open, meanwhile the Engine shows old files of it in the place of newer ones"
+	hidden   = "gap: lines may be lost, the Engine left some out and shows old files of the log in their place while somebody has it open"
+)
+
 // aim is what the next read is to find.
 func (c *catchingUp) aim() *audit {
 	target := c.f.aim(c.s)
@@ -135,6 +173,7 @@ func (c *catchingUp) aim() *audit {
 	}
 	a.expect, a.last, a.Stepped, a.holes = c.shown, c.last, c.f.stepped, !c.holed && c.f.repeats
 	a.Longest = c.capped
+	a.held = c.s.heldOf(c.f.repeats) != nil
 	if c.capped && c.sounded < maxSoundings && (c.blind || target.Kind == position.FromBeginning) {
 		a.from = c.f.soundFrom
 	}
@@ -267,6 +306,10 @@ func (f *followReader) compare(ctx context.Context, s *stream, a *audit) error {
 	log.w.Expect(&a.Target.Anchor)
 	err = f.untilEnd(log, func(eof bool) error {
 		err := s.deliverWindow(log.ctx, log.w, eof, func(e *decode.Entry) error {
+			if log.held.drop(e) {
+				a.Seen++
+				return nil
+			}
 			switch a.judge(e) {
 			case tooShort:
 				return errTooShort
@@ -345,6 +388,9 @@ func (f *followReader) settle(ctx context.Context, s *stream, a *audit) error {
 			s.col.metrics.gaps.Inc()
 			s.log.Error(leftOut)
 		}
+	}
+	if a.around {
+		s.lost(slog.LevelError, hidden)
 	}
 	if a.blind && a.late == 0 && a.taken > 0 {
 		// What lies before cannot be read together with what comes behind.

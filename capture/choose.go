@@ -45,6 +45,7 @@ type readerNotes struct {
 	saidUndated  bool      // guarded by mu
 	saidSkipped  bool      // guarded by mu
 	saidOutrun   bool      // guarded by mu
+	saidHeld     bool      // guarded by mu
 	saidNoFollow bool      // guarded by mu
 	saidGap      time.Time // guarded by mu
 	gaps         int       // since saidGap; guarded by mu

@@ -48,6 +48,7 @@ type followReader struct {
 	silences  int                // of the follow, since it has delivered anything
 	came      int64              // bytes, about as many as the log needed for them
 	slow      bool               // a follow is of no use here
+	heldAt    time.Time          // when it was last waited in vain for others to let go of the log
 
 	mu   sync.Mutex
 	open *openLog // the one that is followed; guarded by mu
@@ -217,6 +218,10 @@ func (f *followReader) attempt(ctx context.Context, s *stream, limit int) (err e
 	s.task.Beat()
 	log.w.Expect(&target.Anchor)
 	err = f.records(ctx, s, log, r, func(e *decode.Entry) error {
+		if !r.Found && log.held.drop(e) {
+			r.Seen++
+			return nil
+		}
 		switch deliver, short := r.Feed(e); {
 		case short:
 			return errTooShort

@@ -101,7 +101,8 @@ func newPollPlan(s *stream) *pollPlan {
 // spare is how long to wait so that an Engine that needs firstByte for each answer
 // is not kept busy by them, and yet nothing is replaced that was not read, if so
 // many bytes come from one poll to the next as they did to this one. A log of one
-// file may be gone at any moment.
+// file may be gone at any moment; one that the Engine has compressed may be hidden
+// (heldFiles), so that each is to be met while it is the newest.
 func (p *pollPlan) spare(firstByte time.Duration, bytes int64) time.Duration {
 	wait, keeps := rarely*firstByte, p.s.logKeeps.Load()
 	switch {
@@ -113,7 +114,11 @@ func (p *pollPlan) spare(firstByte time.Duration, bytes int64) time.Duration {
 		return wait
 	}
 	lasts := float64(time.Since(p.at)) * float64(keeps) / float64(bytes)
-	return time.Duration(min(float64(wait), lasts/4))
+	parts := 4
+	if c := p.s.container(); c.Compressed {
+		parts = 2 * c.MaxFile
+	}
+	return time.Duration(min(float64(wait), lasts/float64(parts)))
 }
 
 // next follows a poll and returns the time to the next one; errMoved if the log

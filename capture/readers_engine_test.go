@@ -41,12 +41,8 @@ func TestEngineReaders(t *testing.T) {
 				t.Logf("docker logs -f of the first run lacks %d of %d lines", 2*lines-whole(plain()), 2*lines)
 				c.Start()
 				c.Wait()
-				last := fmt.Sprintf(" %d ", lines)
 				for reader, a := range agents {
-					a.wait("the last lines by "+reader, func(rs []got) bool {
-						return ended(textsOf(rs, c.ID, "stdout"), last) && ended(textsOf(rs, c.ID, "stderr"), last)
-					})
-					a.waitFor("the end by "+reader, func() bool { return a.col.runningCount() == 0 })
+					a.waitRun(c.ID)
 					for _, std := range []string{"stdout", "stderr"} {
 						judgeRuns(t, reader, std, lines, a, c.ID, opts["max-file"] == "1")
 					}

@@ -18,6 +18,8 @@ type Container struct {
 	LogPath string // of a driver that has a file, as the Engine's host names it
 	MaxSize int64  // of one file of it, in bytes; 0 if there is no log rotation
 	MaxFile int    // how many files of it the Engine keeps
+	// Compressed: the Engine compresses all of them but the newest one or two.
+	Compressed bool
 	// AutoRemove: it is removed as soon as it stops, and its log with it.
 	AutoRemove bool
 

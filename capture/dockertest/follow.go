@@ -43,6 +43,8 @@ type follower struct {
 	silent   bool
 	busy     bool // something filled is not flushed yet
 	inserts  []insert
+	used     []*unpackedFile // until it was sent what is before record usedTo
+	usedTo   uint64
 }
 
 // insert is something else to send, in front of record pos.
@@ -102,7 +104,7 @@ func (e *Engine) serveLogs(w http.ResponseWriter, r *http.Request, c *Ctr) {
 	e.logQuery(q)
 	c.announce(q)
 	c.prepare(f)
-	c.log.join(f, q)
+	c.log.join(e, f, q)
 	c.enter()
 	defer c.leave(f)
 	w.WriteHeader(http.StatusOK)
@@ -116,14 +118,17 @@ func (e *Engine) serveLogs(w http.ResponseWriter, r *http.Request, c *Ctr) {
 }
 
 // join places the follower: tail counts stored records of both std streams, before since. On a container that does not run a follow is a plain read.
-func (l *logStore) join(f *follower, q LogQuery) {
+func (l *logStore) join(e *Engine, f *follower, q LogQuery) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n := len(l.recs)
+	n, asked := len(l.recs), math.MaxInt
 	if tail, err := strconv.Atoi(q.Tail); err == nil && tail >= 0 {
-		n = min(n, tail)
+		n, asked = min(n, tail), tail
 	}
 	f.pos = l.end() - uint64(n)
+	if asked > 0 && l.unpacks(e) {
+		l.unpackFor(f, asked)
+	}
 	f.end = math.MaxUint64
 	if !q.Follow || !l.running {
 		f.end = l.end()
@@ -134,9 +139,21 @@ func (l *logStore) join(f *follower, q LogQuery) {
 	l.followers[f] = struct{}{}
 }
 
+// unpackFor shows a follower the unpacked files in the place of the rotated ones; tail is what it asked for.
+func (l *logStore) unpackFor(f *follower, tail int) {
+	shown, stale, used := l.unpacked.take(l.rotated())
+	f.used, f.usedTo = used, l.end()
+	current := l.file.counts[len(l.file.counts)-1]
+	if rest := min(tail-current, len(shown)); stale && rest > 0 {
+		f.pos = l.end() - uint64(current)
+		f.inserts = append(f.inserts, insert{pos: f.pos, recs: shown[len(shown)-rest:]})
+	}
+}
+
 func (c *Ctr) leave(f *follower) {
 	c.log.mu.Lock()
 	delete(c.log.followers, f)
+	c.log.unpacked.letGo(f.used)
 	c.log.mu.Unlock()
 	c.e.mu.Lock()
 	c.open--
@@ -189,6 +206,10 @@ func (l *logStore) send(ctx context.Context, f *follower, out *body, idle func()
 func (l *logStore) fill(buf []byte, f *follower) (_ []byte, over bool) {
 	for !f.silent && len(buf) < batchSize {
 		f.pos = max(f.pos, l.base)
+		if f.used != nil && f.pos >= f.usedTo && len(f.inserts) == 0 {
+			l.unpacked.letGo(f.used)
+			f.used = nil
+		}
 		if len(f.inserts) > 0 && f.inserts[0].pos <= f.pos {
 			in := f.inserts[0]
 			f.inserts = f.inserts[1:]

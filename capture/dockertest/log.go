@@ -13,17 +13,6 @@ import (
 // chunkSize is where dockerd splits lines: the buffer of its copier.
 const chunkSize = 16384
 
-// record is one stored record: a line with its newline, or a chunk of a longer one.
-type record struct {
-	ts   int64 // unix ns
-	std  Std
-	data []byte // points into an arena, never changes
-	// stamp is sent and stored instead of ts when it is not empty.
-	stamp string
-	raw   bool // data is sent as it is, and stored nowhere else
-	last  bool // the last chunk of a longer line
-}
-
 // logStore is the log of one container: the records, the unfinished lines, the followers, and the json-file if there is one.
 type logStore struct {
 	clock     func() time.Time
@@ -44,6 +33,7 @@ type logStore struct {
 	followers map[*follower]struct{}
 	file      *jsonFile
 	inodes    []uint64 // of the files of a log that was removed
+	unpacked  unpacked // of log requests that are open
 }
 
 // pending is what a std stream has written since its last stored record.
@@ -60,6 +50,7 @@ func newLogStore(e *Engine, spec Container) *logStore {
 		tty:       spec.TTY,
 		retention: e.retention,
 		spec:      spec,
+		unpacked:  unpacked{},
 		single: func() singleFile {
 			switch api, _ := e.versions(); {
 			case api < api141:
@@ -284,6 +275,40 @@ func (l *logStore) open(path string) {
 	case l.spec.Rotates:
 		l.file = countFiles(l.spec)
 	}
+}
+
+// HoldFiles takes the rotated files as the Engine unpacks them for a log request now, as somebody does who reads the log and does not come to its
+// end ("docker logs NAME | less"), until release is called. It does nothing where the Engine does not unpack files.
+func (c *Ctr) HoldFiles() (release func()) {
+	l := c.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.unpacks(c.e) {
+		return func() {}
+	}
+	_, _, used := l.unpacked.take(l.rotated())
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.unpacked.letGo(used)
+	}
+}
+
+// unpacks says whether the Engine unpacks files for a log request.
+func (l *logStore) unpacks(e *Engine) bool {
+	api, _ := e.versions()
+	return l.spec.Compress && l.file != nil && l.file.maxFile > 1 && api < api142
+}
+
+// rotated are the records of the rotated files, by their numbers.
+func (l *logStore) rotated() [][]record {
+	files, counts := make([][]record, l.file.maxFile), l.file.counts
+	to := len(l.recs) - counts[len(counts)-1]
+	for n := 1; n < len(files) && n < len(counts); n++ {
+		from := max(0, to-counts[len(counts)-1-n])
+		files[n], to = l.recs[from:to:to], from
+	}
+	return files
 }
 
 // close ends a run: unfinished lines are stored, followers end behind them. It waits for those to be through, but not for slow clients.

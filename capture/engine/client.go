@@ -277,6 +277,7 @@ func (a *Client) Inspect(ctx context.Context, id string) (*container.Container, 
 		}
 		c.AutoRemove = r.HostConfig.AutoRemove
 		c.MaxSize, c.MaxFile = fileLimits(r.HostConfig.LogConfig.Config)
+		c.Compressed = compresses(c.Driver, r.HostConfig.LogConfig.Config["compress"])
 		if a.attrs {
 			c.Attrs = container.AttrsOf(c, r.Image, r.HostConfig.LogConfig.Config, r.Config.Env)
 		}
@@ -295,6 +296,13 @@ func fileLimits(opts map[string]string) (maxSize int64, maxFile int) {
 	}
 	maxFile, _ = strconv.Atoi(opts["max-file"])
 	return maxSize, max(1, maxFile)
+}
+
+// compresses says whether a driver compresses its rotated files: local does unless
+// it is told otherwise.
+func compresses(driver, option string) bool {
+	on, err := strconv.ParseBool(option)
+	return on || err != nil && driver == "local"
 }
 
 // parseEngineTime returns 0 for what is no time and for the Engine's zero

@@ -4,17 +4,29 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // journalSocket is where the log driver journald sends to.
 const journalSocket = "/run/systemd/journal/socket"
 
 // Journald makes sure that a journald takes what the log driver of that name sends: the one of this machine, else one that is
-// started for this test. The test is skipped where there is none, with what is missing.
+// started for this test. The test is skipped where there is none, with what is missing. Tests of other packages wait meanwhile:
+// a machine has one journald.
 func Journald(t testing.TB) {
 	t.Helper()
+	lock, err := os.OpenFile(filepath.Join(os.TempDir(), "docker-logs-journald.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = lock.Close() }) // which unlocks it
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
 	const program = "/lib/systemd/systemd-journald"
 	if journalAnswers() {
 		return
