@@ -1,7 +1,6 @@
 package page
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"html"
@@ -11,8 +10,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"fluent-bit-docker-logs/capture/testkit"
@@ -62,16 +61,6 @@ addEventListener("load", () => {
 func TestLayout(t *testing.T) {
 	show := testkit.Browser(t, "the page was not laid out in a browser")
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /page/{engine}/{n}", func(w http.ResponseWriter, r *http.Request) {
-		n, _ := strconv.Atoi(r.PathValue("n"))
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Content-Security-Policy", strings.Replace(Policy, "frame-ancestors 'none'", "frame-ancestors 'self'", 1))
-		var b bytes.Buffer
-		if err := Render(&b, sample(n, r.PathValue("engine")), QueryOf(r.URL.Query())); err != nil {
-			t.Error(err)
-		}
-		_, _ = w.Write(b.Bytes()) // a browser that goes away waits for none
-	})
 	var frames strings.Builder
 	frame := func(width int, url string) {
 		fmt.Fprintf(&frames, `<iframe src="%s" style="border:0" width="%d" height="%d"></iframe>`, url, width, height)
@@ -79,7 +68,13 @@ func TestLayout(t *testing.T) {
 	var urls []string
 	for _, engine := range []string{up, down, halfBroken} {
 		for _, n := range []int{0, 5, 60, 1000} {
-			urls = append(urls, fmt.Sprintf("/page/%s/%d", engine, n))
+			url, text := fmt.Sprintf("/page/%s/%d", engine, n), drawn(t, sample(n, engine), Query{})
+			urls = append(urls, url)
+			mux.HandleFunc("GET "+url, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "text/html; charset=utf-8")
+				w.Header().Set("Content-Security-Policy", strings.Replace(Policy, "frame-ancestors 'none'", "frame-ancestors 'self'", 1))
+				_, _ = fmt.Fprint(w, text) // a browser that goes away waits for none
+			})
 		}
 	}
 	for _, url := range urls {
@@ -133,5 +128,28 @@ func TestLayout(t *testing.T) {
 		if isDown := strings.Contains(l.URL, down); isDown && l.Greens > 0 || wantGreens && l.Greens == 0 {
 			t.Errorf("%s: %d containers are green", name, l.Greens)
 		}
+	}
+}
+
+// TestNoAnswer: a page that gets no answer says so, and nothing on it is green.
+func TestNoAnswer(t *testing.T) {
+	show := testkit.Browser(t, "the page was not left without an answer")
+	var loads atomic.Int32
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/" || loads.Add(1) > 1 {
+			http.Error(w, "no", http.StatusTooManyRequests)
+			return
+		}
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Content-Security-Policy", Policy)
+		_, _ = fmt.Fprint(w, drawn(t, sample(5, up), Query{}))
+	}))
+	defer s.Close()
+	text := show(s.URL+"/", "--virtual-time-budget=5000", "--dump-dom")
+	if !regexp.MustCompile(`<body class="live stale">(?s:.*)class="pill bad" role="status">no answer since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC<`).MatchString(text) {
+		t.Errorf("after %d loads:\n%.3000s", loads.Load(), drawing.ReplaceAllString(text, ""))
+	}
+	if !strings.Contains(style, ".stale { --good: var(--off); }") {
+		t.Error("what is green stays so")
 	}
 }
