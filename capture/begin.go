@@ -32,6 +32,7 @@ type firstLook struct {
 	at    position.Position // where the capture begins, once found or at the end
 	found bool
 
+	skip  int    // fromTail: so many records are known to be before the first that counts
 	heads []head // fromTail: the first records fed
 	piece [3]int // fromTail: by std, the first piece of the open line
 
@@ -72,6 +73,11 @@ func (l *firstLook) complete() bool { return l.found && l.now == nil }
 // back.
 func (l *firstLook) feed(e *decode.Entry) (short bool) {
 	m := position.MarkOf(e)
+	if l.skip > 0 {
+		l.skip--
+		l.pass(e, m)
+		return false
+	}
 	if l.seen++; l.seen == 1 {
 		l.first = m
 	}
@@ -128,6 +134,9 @@ func (l *firstLook) end() {
 		// was: the clock has stepped back.
 		l.at = position.Position{}
 	}
+	if !l.whole { // others may have come before what was fed
+		l.at.Anchor.Nth = 0
+	}
 	if l.at.Kind == position.FromBeginning {
 		l.at.Next = l.first // it may be rotated away before it is read
 	}
@@ -171,6 +180,7 @@ func (l *firstLook) fromEnd() (p position.Position) {
 	if start == 0 && !l.whole { // it began before what was read
 		start = min(1, len(l.heads))
 	}
+	p = l.past
 	for _, h := range l.heads[:start] {
 		p.Advance(h.mark)
 		p.Place = h.spot
@@ -215,9 +225,18 @@ func (f *followReader) begin(ctx context.Context, s *stream) error {
 	case target.Lost, f.api.IsPodman(): // a record from before it may be long ago
 		limit = position.Everything
 	}
+	skip := 0
+	if limit != position.Everything && f.api.IsPodman() { // whose tails are not to be believed
+		all := 0
+		if err := f.stored(ctx, s, position.Everything, func(*decode.Entry) error { all++; return nil }); err != nil {
+			return err
+		}
+		skip, limit = all-limit, position.Everything
+	}
 	for {
 		r := position.NewResync(&target, limit)
 		l := s.firstLook(&target, limit == position.Everything)
+		l.skip = skip
 		err := f.stored(ctx, s, limit, func(e *decode.Entry) error {
 			r.Feed(e)
 			if l.feed(e) {
@@ -247,14 +266,6 @@ func (f *followReader) begin(ctx context.Context, s *stream) error {
 // stored calls each for the last limit records that the log holds, and for
 // nothing that is written later.
 func (f *followReader) stored(ctx context.Context, s *stream, limit int, each func(*decode.Entry) error) error {
-	skip := 0
-	if limit != position.Everything && f.api.IsPodman() { // whose tails are not to be believed
-		all := 0
-		if err := f.stored(ctx, s, position.Everything, func(*decode.Entry) error { all++; return nil }); err != nil {
-			return err
-		}
-		skip, limit = all-limit, position.Everything
-	}
 	log, err := f.request(ctx, s, false, limit, &position.Position{})
 	if err != nil {
 		return err
@@ -269,7 +280,7 @@ func (f *followReader) stored(ctx context.Context, s *stream, limit int, each fu
 			return engine.Cause(log.ctx, fmt.Errorf("reading the log: %w", engine.Classify(err)))
 		}
 		if err := log.w.Each(eof, func(e *decode.Entry) error {
-			if skip--; skip >= 0 || log.held.drop(e) {
+			if log.held.drop(e) {
 				return nil
 			}
 			return each(e)

@@ -11,6 +11,10 @@ import (
 
 func (e *Engine) serveVersion(w http.ResponseWriter) {
 	api, low := e.versions()
+	if e.podman != "" {
+		reply(w, http.StatusOK, map[string]any{"Version": e.podman, "ApiVersion": api.String(), "MinAPIVersion": low.String(), "Components": podmanComponents(e.podman)})
+		return
+	}
 	reply(w, http.StatusOK, map[string]any{
 		"Platform": map[string]string{"Name": "dockertest"}, "Version": api.release(), "ApiVersion": api.String(), "MinAPIVersion": low.String(),
 		"GitCommit": "fake", "GoVersion": "go1.26", "Os": "linux", "Arch": "amd64", "KernelVersion": "6.1.0", "BuildTime": "2026-01-01T00:00:00.000000000+00:00",
@@ -155,6 +159,13 @@ func (e *Engine) serveInspect(w http.ResponseWriter, c *Ctr) {
 	if !c.started.IsZero() {
 		logPath = c.logPath()
 	}
+	driver, opts := c.spec.Driver, c.spec.logOpts()
+	if e.podman != "" {
+		opts = nil
+		if driver == k8sFile {
+			driver, logPath = "json-file", c.logPath() // also before the first start
+		}
+	}
 	details := map[string]any{
 		"Id": c.ID, "Name": "/" + c.name, "Created": stamp(c.created), "Path": "/app", "Args": []string{}, "Image": c.imageID(), "LogPath": logPath, "RestartCount": 0,
 		"Driver": "overlay2", "Platform": "linux",
@@ -163,7 +174,7 @@ func (e *Engine) serveInspect(w http.ResponseWriter, c *Ctr) {
 			"Pid": c.pid, "ExitCode": c.exitCode, "Error": "", "StartedAt": stamp(c.started), "FinishedAt": stamp(c.ended),
 		},
 		"HostConfig": map[string]any{
-			"LogConfig": map[string]any{"Type": c.spec.Driver, "Config": c.spec.logOpts()}, "NetworkMode": "bridge", "AutoRemove": c.spec.AutoRemove,
+			"LogConfig": map[string]any{"Type": driver, "Config": opts}, "NetworkMode": "bridge", "AutoRemove": c.spec.AutoRemove,
 		},
 		"Config": map[string]any{
 			"Hostname": c.ID[:min(12, len(c.ID))], "Tty": c.spec.TTY, "Image": c.spec.Image, "Labels": c.labels(), "Env": append([]string{}, c.spec.Env...), "Cmd": []string{"/app"},

@@ -22,7 +22,7 @@ type Container struct {
 	Driver     string // log driver, "json-file" when empty; "none" cannot be read
 	Unreadable bool   // any other driver that cannot be read, such as a remote one with cache-disabled=true
 
-	LogDir   string // with json-file: where <id>/<id>-json.log is really written
+	LogDir   string // with json-file: where <id>/<id>-json.log is really written, or Podman's <id>/userdata/ctr.log
 	MaxSize  int64  // log rotation before a write at this size; 0 = never
 	MaxFile  int    // number of log files kept, at least 1
 	Rotates  bool   // also without LogDir, where nothing is written to files
@@ -64,6 +64,9 @@ func (e *Engine) Create(spec Container) *Ctr {
 	}
 	if spec.Driver == "" {
 		spec.Driver = "json-file"
+	}
+	if e.podman != "" && spec.Driver == "json-file" {
+		spec.Driver = k8sFile
 	}
 	spec.Labels = maps.Clone(spec.Labels)
 
@@ -286,6 +289,13 @@ func (c *Ctr) Hide(n int) {
 
 // logPath is where the log file is, or would be if the container had a LogDir: then it is a path as on a host whose files are not mounted here.
 func (c *Ctr) logPath() string {
+	if c.spec.Driver == k8sFile {
+		dir := c.spec.LogDir
+		if dir == "" {
+			dir = "/var/lib/containers/storage/overlay-containers"
+		}
+		return filepath.Join(dir, c.ID, "userdata", "ctr.log")
+	}
 	if c.spec.Driver != "json-file" {
 		return ""
 	}

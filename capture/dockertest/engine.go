@@ -25,6 +25,7 @@ type Engine struct {
 	tcpWanted bool
 	inMemory  bool
 	retention int
+	podman    string // its version; "": the Engine is Docker's
 
 	life sync.Mutex // held by Down, Up and Close as a whole
 
@@ -69,6 +70,14 @@ func WithTCP() Option { return func(e *Engine) { e.tcpWanted = true } }
 
 // WithLiveRestore sets what Down does to containers, see [Engine.SetLiveRestore].
 func WithLiveRestore() Option { return func(e *Engine) { e.liveRestore = true } }
+
+// WithPodman makes the Engine Podman of that version: see podman.go.
+func WithPodman(version string) Option {
+	return func(e *Engine) {
+		e.podman = version
+		e.SetAPIVersion("1.41", "")
+	}
+}
 
 // WithRetention keeps only the last n records of each container, as if older ones had been rotated away.
 func WithRetention(n int) Option { return func(e *Engine) { e.retention = n } }

@@ -177,13 +177,19 @@ func (e *Engine) serveEvents(w http.ResponseWriter, r *http.Request) {
 		s.queue = nil
 		e.events.mu.Unlock()
 		for _, ev := range batch {
+			told := ev
+			if e.podman != "" {
+				if names, ok := podmanActions[ev.Action]; ok {
+					ev.Action, told.Action = names[0], names[1]
+				}
+			}
 			if !ev.matches(filters) || !until.IsZero() && ev.Time.After(until) {
 				continue
 			}
 			if delay > 0 && !sleep(r.Context(), delay-e.now().Sub(ev.Time)) {
 				return
 			}
-			if out.Encode(ev.message(api)) != nil {
+			if out.Encode(told.message(api)) != nil {
 				return
 			}
 		}

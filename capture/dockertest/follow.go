@@ -77,13 +77,18 @@ func (e *Engine) serveLogs(w http.ResponseWriter, r *http.Request, c *Ctr) {
 	case err != nil || err2 != nil:
 		fail(w, http.StatusBadRequest, fmt.Sprintf("invalid since or until: %q, %q", q.Since, q.Until))
 		return
-	case c.spec.Driver == "none" || c.spec.Unreadable:
+	case e.podman == "" && c.spec.Driver == "none" || c.spec.Unreadable:
 		fail(w, http.StatusNotImplemented, "configured logging driver does not support reading")
+		return
+	}
+	if text := podmanRefusal(c.spec.Driver, c.Name(), q.Follow); text != "" && e.podman != "" {
+		e.logQuery(q)
+		fail(w, http.StatusInternalServerError, text)
 		return
 	}
 	api, _ := e.versions()
 	f := &follower{
-		enc:   encoder{frames: !c.spec.TTY, timestamps: q.Timestamps, dropEnd: c.spec.Driver == "local" && api < api142},
+		enc:   encoder{frames: !c.spec.TTY, timestamps: q.Timestamps, dropEnd: c.spec.Driver == "local" && api < api142, podman: e.podman},
 		want:  [4]bool{Stdout: q.Stdout, Stderr: q.Stderr},
 		gate:  api >= api143,
 		since: math.MinInt64, until: math.MaxInt64,
@@ -92,6 +97,9 @@ func (e *Engine) serveLogs(w http.ResponseWriter, r *http.Request, c *Ctr) {
 	}
 	if !since.IsZero() {
 		f.since = since.UnixNano()
+		if e.podman != "" {
+			f.since++
+		}
 	}
 	if !until.IsZero() && q.Until != "0" {
 		f.until = until.UnixNano()
@@ -124,6 +132,9 @@ func (l *logStore) join(e *Engine, f *follower, q LogQuery) {
 	n, asked := len(l.recs), math.MaxInt
 	if tail, err := strconv.Atoi(q.Tail); err == nil && tail >= 0 {
 		n, asked = min(n, tail), tail
+		if l.podman {
+			f.inserts, n = []insert{{pos: l.end(), recs: l.podmanTail(tail)}}, 0
+		}
 	}
 	f.pos = l.end() - uint64(n)
 	if asked > 0 && l.unpacks(e) {

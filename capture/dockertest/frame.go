@@ -42,6 +42,7 @@ const (
 type encoder struct {
 	frames     bool // not on a TTY
 	timestamps bool
+	podman     string
 	dropEnd    bool // the local driver of 20.10 loses the newline of a line that it has in chunks
 
 	second int64 // that prefix holds
@@ -52,6 +53,9 @@ func (x *encoder) append(dst []byte, r record) []byte {
 	data := r.data
 	if r.raw {
 		return append(dst, data...)
+	}
+	if x.podman != "" && r.stamp == "" {
+		r.stamp = podmanStamp(x.podman, r.ts)
 	}
 	if x.dropEnd && r.last {
 		data = data[:len(data)-1]

@@ -23,6 +23,7 @@ type jsonFile struct {
 	maxSize  int64
 	maxFile  int
 	compress bool
+	cri      bool              // it is that of k8s-file
 	single   func() singleFile // what a log rotation does where there is only one file
 
 	f          *os.File
@@ -45,7 +46,7 @@ const (
 
 // openJSONFile panics if it cannot write there: the test's set-up is wrong.
 func openJSONFile(path string, spec Container, single func() singleFile) *jsonFile {
-	j := &jsonFile{path: path, maxSize: spec.MaxSize, maxFile: max(1, spec.MaxFile), compress: spec.Compress, single: single, counts: []int{0}}
+	j := &jsonFile{path: path, maxSize: spec.MaxSize, maxFile: max(1, spec.MaxFile), compress: spec.Compress, cri: spec.Driver == k8sFile, single: single, counts: []int{0}}
 	if err := os.MkdirAll(filepath.Dir(path), 0o710); err != nil {
 		panic(fmt.Sprintf("dockertest: log directory: %v", err))
 	}
@@ -85,7 +86,11 @@ func (j *jsonFile) add(r record) (lost int) {
 	if j.maxSize > 0 && j.size+int64(len(j.buf)) >= j.maxSize {
 		lost = j.rotate()
 	}
-	j.buf = appendJSON(j.buf, r)
+	if j.cri {
+		j.buf = appendCRI(j.buf, r.ts, r.std.String(), r.data)
+	} else {
+		j.buf = appendJSON(j.buf, r)
+	}
 	j.counts[len(j.counts)-1]++
 	j.last = r.ts
 	if len(j.buf) >= batchSize {
@@ -142,6 +147,14 @@ func (j *jsonFile) rotate() (lost int) {
 
 func (j *jsonFile) rotateFiles() {
 	_ = j.f.Close()
+	if j.cri {
+		f, err := replace(j.path)
+		if err != nil {
+			panic(fmt.Sprintf("dockertest: log rotation: %v", err))
+		}
+		j.use(f)
+		return
+	}
 	ext := ""
 	if j.compress {
 		ext = ".gz"

@@ -18,6 +18,7 @@ type logStore struct {
 	clock     func() time.Time
 	sanitise  bool // json cannot carry invalid UTF-8
 	tty       bool
+	podman    bool
 	retention int
 	spec      Container
 	single    func() singleFile // for jsonFile
@@ -48,6 +49,7 @@ func newLogStore(e *Engine, spec Container) *logStore {
 		clock:     e.now,
 		sanitise:  spec.Driver == "json-file",
 		tty:       spec.TTY,
+		podman:    e.podman != "",
 		retention: e.retention,
 		spec:      spec,
 		unpacked:  unpacked{},
@@ -196,6 +198,16 @@ func (l *logStore) write(std Std, b []byte, at *time.Time) {
 	if l.tty || std != Stderr {
 		std = Stdout
 	}
+	if l.podman {
+		pieces(b, func(piece []byte) {
+			ts := l.clock()
+			if at != nil {
+				ts = *at
+			}
+			l.add(record{ts: ts.UnixNano(), std: std, data: piece})
+		})
+		return
+	}
 	p := &l.pending[std]
 	for len(b) > 0 {
 		room := chunkSize - len(p.buf)
@@ -252,6 +264,18 @@ func (l *logStore) add(r record) {
 	if l.retention > 0 && len(l.recs) > l.retention {
 		l.forget(len(l.recs) - l.retention)
 	}
+}
+
+// podmanTail is what a tail of n gives.
+func (l *logStore) podmanTail(n int) (tail []record) {
+	for _, r := range l.recs {
+		if k := len(tail) - 1; k >= 0 && r.data[len(r.data)-1] != '\n' {
+			tail[k].data = glue(tail[k].data, r.data)
+			continue
+		}
+		tail = append(tail, r)
+	}
+	return tail[max(0, len(tail)-n):]
 }
 
 func (l *logStore) forget(n int) {

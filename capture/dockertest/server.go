@@ -124,6 +124,9 @@ func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
 	h.Set("Docker-Experimental", "false")
 	h.Set("Ostype", "linux")
 	h.Set("Server", "Docker/"+api.release()+" (linux)")
+	if e.podman != "" {
+		h.Set("Server", "Libpod/"+e.podman+" (linux)")
+	}
 
 	var c *Ctr
 	var lookupErr *apiError
