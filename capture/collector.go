@@ -66,7 +66,7 @@ type Collector struct {
 	files   atomic.Int64 // log files that are open
 
 	lists      say.Trouble  // with the periodic list
-	unanswered atomic.Int64 // containers that could not be inspected
+	unanswered unanswered   // containers that could not be inspected
 	missed     say.LastIDs  // containers that were missed: more than one event tells of each
 	met        say.LastIDs  // labels that gave way to another one with the same record key
 	cameAt     atomic.Int64 // when Fluent Bit's thread last came by, on the clock of sinceStart; 0 before it did

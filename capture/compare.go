@@ -125,7 +125,7 @@ func (d *discovery) forget(id string) {
 	delete(d.unwanted, id)
 	owed := d.mute[id].owed
 	delete(d.mute, id)
-	d.col.unanswered.Store(int64(len(d.mute)))
+	d.col.unanswered.drop(id)
 	d.mu.Unlock()
 	if owed != nil && d.col.captured(id) == nil {
 		d.missed(owed)

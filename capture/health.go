@@ -23,8 +23,10 @@ type Health struct {
 	LastError   string     `json:"last_error"` // or warning, with the name of the container that it is of
 	LastErrorAt *time.Time `json:"last_error_at"`
 
-	unknown int    // containers that could not be inspected
-	failing string // the problem that names the containers that cannot be read, if there are any
+	// Problems that name containers, if there are any, and those that could not be
+	// inspected.
+	failing, notInspected string
+	unanswered            []unansweredOne
 }
 
 // EngineHealth is what is known of the Engine.
@@ -97,8 +99,13 @@ func (c *Collector) diagnose(h *Health) {
 	if c.lists.Present() {
 		problem("the Engine does not list its containers")
 	}
-	if h.unknown = int(c.unanswered.Load()); h.unknown > 0 {
-		problem("%d containers could not be inspected", h.unknown)
+	if h.unanswered = c.unanswered.all(); len(h.unanswered) > 0 {
+		names := make([]string, 0, len(h.unanswered))
+		for _, u := range h.unanswered {
+			names = append(names, u.name)
+		}
+		problem("%d containers could not be inspected: %s", len(names), fewNames(names))
+		h.notInspected = h.Problems[len(h.Problems)-1]
 	}
 	if h.Tasks.Stalled > 0 {
 		problem("%d tasks are stalled", h.Tasks.Stalled)

@@ -1,8 +1,11 @@
 package capture
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -217,7 +220,47 @@ func (d *discovery) notMute(id string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.mute, id)
-	d.col.unanswered.Store(int64(len(d.mute)))
+	d.col.unanswered.drop(id)
+}
+
+// unanswered are containers that could not be inspected.
+type unanswered struct {
+	mu   sync.Mutex
+	byID map[string]unansweredOne // guarded by mu
+}
+
+// unansweredOne is a container that could not be inspected, as the list names it.
+type unansweredOne struct {
+	id, name string
+	since    time.Time
+	why      error // of the last inspect
+}
+
+func (u *unanswered) note(c *container.Container, why error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.byID == nil {
+		u.byID = make(map[string]unansweredOne)
+	}
+	one, known := u.byID[c.ID]
+	if !known {
+		one = unansweredOne{id: c.ID, name: c.Name, since: time.Now()}
+	}
+	one.why = why
+	u.byID[c.ID] = one
+}
+
+func (u *unanswered) drop(id string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.byID, id)
+}
+
+// all returns them, by name.
+func (u *unanswered) all() []unansweredOne {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return slices.SortedFunc(maps.Values(u.byID), func(a, b unansweredOne) int { return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.id, b.id)) })
 }
 
 // unanswered says, not too often, that a container could not be inspected. Where
@@ -237,7 +280,7 @@ func (d *discovery) unanswered(seen *container.Container, ran bool, err error) {
 		m.owed = &c
 	}
 	d.mute[c.ID] = m
-	d.col.unanswered.Store(int64(len(d.mute)))
+	d.col.unanswered.note(seen, err)
 	d.mu.Unlock()
 	d.col.metrics.discoveryErrors.WithLabelValues("inspect").Inc()
 	if tell {

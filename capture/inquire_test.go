@@ -52,9 +52,10 @@ func TestHangingInspectConcernsOneContainer(t *testing.T) {
 		a.waitTexts(cs[i].ID, "", 1)
 	}
 	h := a.col.Health()
-	if p := strings.Join(h.Problems, "; "); !h.Engine.Reachable || !strings.Contains(p, "could not be inspected") {
+	if p := strings.Join(h.Problems, "; "); !h.Engine.Reachable || !strings.Contains(p, "2 containers could not be inspected: c2, late") {
 		t.Errorf("reachable %v, problems %s", h.Engine.Reachable, p)
 	}
+	a.nothingIsCountedTwice()
 	if n := strings.Count(a.log.String(), "could not be inspected, it is tried again\" container=c2"); n != 1 {
 		t.Errorf("said %d times", n)
 	}

@@ -133,26 +133,36 @@ func (e *endpoint) status() page.Status {
 	for _, in := range e.instances() {
 		h := in.col.Health()
 		v := page.Instance{
-			Name: in.name, Ready: h.Ready, Unknown: h.unknown, Goroutines: h.Goroutines, Since: h.Since, Said: h.LastError, SaidAt: timeOf(h.LastErrorAt),
+			Name: in.name, Ready: h.Ready, Goroutines: h.Goroutines, Since: h.Since, Said: h.LastError, SaidAt: timeOf(h.LastErrorAt),
 			Rates: in.history.Rates(page.AllLines),
 			Lines: h.Totals.Lines, Bytes: h.Totals.Bytes, Gaps: h.Totals.Gaps, Rotations: h.Totals.Rotations, Stalls: h.Totals.Stalls,
 			Open: h.FDs.Process, OpenWarn: h.FDs.Warn, OpenLimit: h.FDs.Limit,
 			Waiting: h.Outbox.Bytes, WaitingLimit: h.Outbox.Limit, OnTheWay: h.Outbox.Outstanding,
 			Engine: page.Engine{Up: h.Engine.Reachable, Version: h.Engine.Version, API: h.Engine.API, Since: h.Engine.Since, NextTry: timeOf(h.Engine.NextTry), Error: h.Engine.Error},
 		}
-		for _, p := range h.Problems {
-			if p != noAnswer && p != h.failing { // of which the page says more
-				v.Problems = append(v.Problems, p)
-			}
-		}
-		s.Instances = append(s.Instances, v)
+		streams := make(map[string]bool)
 		for _, st := range in.col.Streams() {
+			streams[st.ID] = true
 			s.Containers = append(s.Containers, page.Container{
 				Instance: in.name, ID: st.ID, Name: st.Name, State: st.State, Failing: st.fails, Since: timeOf(st.Since), NextTry: timeOf(st.NextTry),
 				Reader: st.Reader, Position: timeOf(st.Position), Lag: st.Lag, Age: st.Age, Rotations: st.Rotations, Lines: st.Lines,
 				Error: st.LastError, ErrorAt: timeOf(st.LastErrorAt), Rates: in.history.Rates(st.ID),
 			})
 		}
+		said := true // of each that could not be inspected
+		for _, u := range h.unanswered {
+			if said = said && !streams[u.id]; !streams[u.id] {
+				s.Containers = append(s.Containers, page.Container{
+					Instance: in.name, ID: u.id, Name: u.name, State: page.NotInspected, Since: u.since, Reader: readerNone, Error: u.why.Error(), ErrorAt: u.since,
+				})
+			}
+		}
+		for _, p := range h.Problems {
+			if p != noAnswer && p != h.failing && (!said || p != h.notInspected) { // of which the page says more
+				v.Problems = append(v.Problems, p)
+			}
+		}
+		s.Instances = append(s.Instances, v)
 	}
 	return s
 }

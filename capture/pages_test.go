@@ -82,6 +82,52 @@ func TestPageTellsOfTrouble(t *testing.T) {
 	}
 }
 
+// nothingIsCountedTwice looks for a container that the page shows as two: one that
+// could not be inspected may be read.
+func (a *agent) nothingIsCountedTwice() {
+	a.t.Helper()
+	e := &endpoint{}
+	e.add(&shown{name: "docker_logs.0", col: a.col})
+	shown := map[string]bool{}
+	for _, c := range e.status().Containers {
+		if shown[c.ID] {
+			a.t.Errorf("container %s is shown twice", c.Name)
+		}
+		shown[c.ID] = true
+	}
+	for _, u := range a.col.unanswered.all() {
+		if !shown[u.id] {
+			a.t.Errorf("container %s is not shown", u.name)
+		}
+	}
+}
+
+// A container that the Engine does not describe has no stream, and is named and
+// counted.
+func TestPageNamesWhatIsNotInspected(t *testing.T) {
+	e := dockertest.Start(t)
+	web := e.Run(dockertest.Container{Name: "web"})
+	undo := e.Override(dockertest.Inspect, web, dockertest.Answer{Status: 500, Message: "no idea"})
+	a := startAgent(t, e.Host(), nil)
+	a.connected()
+	p := &endpoint{busy: make(semaphore, maxRequests)}
+	p.add(&shown{name: "docker_logs.0", col: a.col})
+	body := func() string {
+		w := httptest.NewRecorder()
+		p.handler().ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		return w.Body.String()
+	}
+	a.waitFor("a container that is not inspected", func() bool { return len(a.col.unanswered.all()) == 1 })
+	a.nothingIsCountedTwice()
+	for _, want := range []string{`role="status">degraded<`, `<b><bdi>web</bdi></b> is not read:`, `data-state="not inspected"`, "no idea", "Containers, 1 not read"} {
+		if text := body(); !strings.Contains(text, want) {
+			t.Errorf("the page lacks %q:\n%s", want, text[strings.Index(text, "<body>"):strings.Index(text, "<footer")])
+		}
+	}
+	undo()
+	a.waitFor("the end of the trouble", func() bool { return strings.Contains(body(), `role="status">ready<`) })
+}
+
 // How many lines a second came is counted for as long as an endpoint is there.
 func TestLinesAreCountedForThePage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -16,7 +16,6 @@ type Instance struct {
 	Ready      bool
 	Problems   []string // besides the Engine's and those of single containers
 	Engine     Engine
-	Unknown    int // containers that could not be inspected
 	Goroutines int // of the process
 	Since      time.Time
 	Said       string // the last warning or error
@@ -56,21 +55,22 @@ type Container struct {
 
 // The states of a container, worst first; those below Behind are not read.
 const (
-	Retrying   = "retrying"
-	Unreadable = "unreadable" // for good: its log driver keeps nothing that can be read
-	NoEngine   = "no Engine"  // whatever its stream was doing when that went away
-	Waiting    = "waiting"
-	Blocked    = "blocked"
-	Behind     = "behind" // it is read, and lags
-	Opening    = "opening"
-	Reading    = "reading"
-	Stopped    = "stopped"
-	Removed    = "removed"
+	Retrying     = "retrying"
+	NotInspected = "not inspected" // the Engine does not tell what it is
+	Unreadable   = "unreadable"    // for good: its log driver keeps nothing that can be read
+	NoEngine     = "no Engine"     // whatever its stream was doing when that went away
+	Waiting      = "waiting"
+	Blocked      = "blocked"
+	Behind       = "behind" // it is read, and lags
+	Opening      = "opening"
+	Reading      = "reading"
+	Stopped      = "stopped"
+	Removed      = "removed"
 )
 
 // worst is each state's place in the order of trouble.
 var worst = map[string]int{
-	Retrying: 0, Unreadable: 1, NoEngine: 2, Waiting: 3, Blocked: 4, Behind: 5, Opening: 6, Reading: 7, Stopped: 8, Removed: 9,
+	Retrying: 0, NotInspected: 1, Unreadable: 2, NoEngine: 3, Waiting: 4, Blocked: 5, Behind: 6, Opening: 7, Reading: 8, Stopped: 9, Removed: 10,
 }
 
 // muchLag is from how many seconds on a container that is read is in trouble.

@@ -137,7 +137,7 @@ func (v *view) fill(r *row) {
 		r.Lasts = v.since(r.Since, v.next(r.NextTry))
 	case Unreadable:
 		r.Lasts = v.since(r.Since, "not tried again until it is created anew")
-	case Waiting, Blocked:
+	case NotInspected, Waiting, Blocked:
 		r.Lasts = v.since(r.Since, "")
 	case Opening, Stopped, Removed:
 		r.Ends = v.since(r.Since, "")
@@ -215,10 +215,6 @@ func (v *view) tally(rows []*row) tally {
 			n.stopped++
 		}
 	}
-	for i := range v.Instances {
-		n.all += v.Instances[i].Unknown
-		n.notRead += v.Instances[i].Unknown
-	}
 	return n
 }
 
@@ -254,7 +250,11 @@ func (v *view) banner(rows []*row) {
 			continue
 		}
 		v.fill(r)
-		v.Banner = append(v.Banner, notice{Kind: "bad", Of: r.Name, Text: "is not read:", When: r.Lasts, Cause: r.Error})
+		of := r.Name
+		if v.Many {
+			of += " (" + clip(r.Instance, mostName) + ")"
+		}
+		v.Banner = append(v.Banner, notice{Kind: "bad", Of: of, Text: "is not read:", When: r.Lasts, Cause: r.Error})
 	}
 	if more > mostTroubles {
 		v.Banner = append(v.Banner, notice{Kind: "bad", Text: "… and " + several(more-mostTroubles, "more is not read.", "more are not read.")})
