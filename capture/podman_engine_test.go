@@ -81,6 +81,42 @@ func TestPodman(t *testing.T) {
 	}
 }
 
+// Lines as fast as a container can write them, and two restarts of the agent
+// among them.
+func TestPodmanBurst(t *testing.T) {
+	p := wholePodman(t)
+	const lines = 20_000
+	for _, driver := range []string{"json-file", "journald"} {
+		for _, reader := range []string{readerAuto, readerFollow, readerPoll} {
+			t.Run(driver+" by "+reader, func(t *testing.T) {
+				if driver == "journald" {
+					enginetest.Journald(t)
+				}
+				name := fmt.Sprintf("burst-%d", time.Now().UnixNano())
+				opts := only(name, map[string]string{"Reader": reader, "Start_From": "beginning", "DB": t.TempDir() + "/db"})
+				c := p.Run(t, enginetest.Options{Name: name, LogDriver: driver,
+					Args: []string{"-std", "both", "-lines", fmt.Sprint(lines), "-size", "100", "-long", "40000", "-every", "500", "-hold"}})
+				var texts [3][]string
+				for _, upTo := range []int{lines / 4, lines / 2, lines} {
+					a := startAgent(t, p.Host, opts, podmanPace)
+					a.waitTexts(c.ID, "stdout", upTo-len(texts[decode.Stdout]))
+					if upTo == lines {
+						a.waitTexts(c.ID, "stderr", upTo-len(texts[decode.Stderr]))
+					}
+					a.stop()
+					texts[decode.Stdout] = append(texts[decode.Stdout], a.texts(c.ID, "stdout")...)
+					texts[decode.Stderr] = append(texts[decode.Stderr], a.texts(c.ID, "stderr")...)
+					if n := testutil.ToFloat64(a.col.metrics.gaps); n > 0 {
+						t.Errorf("%v gaps were reported", n)
+					}
+				}
+				numbered(t, "stdout", lines, texts[decode.Stdout])
+				numbered(t, "stderr", lines, texts[decode.Stderr])
+			})
+		}
+	}
+}
+
 // Lines that are equal to the last byte, many in each second, which is all that
 // Podman's API tells of their times: none is lost and none doubled, through two
 // restarts.
@@ -138,7 +174,8 @@ func TestPodmanLogRotation(t *testing.T) {
 	}
 }
 
-// Containers of --rm: each line comes, or its container is counted as missed.
+// Containers of --rm that live for a second: each line comes, or its container is
+// counted as missed.
 func TestPodmanShortLived(t *testing.T) {
 	p := wholePodman(t)
 	const n = 15
@@ -148,13 +185,13 @@ func TestPodmanShortLived(t *testing.T) {
 			a := startAgent(t, p.Host, map[string]string{"Include": "label.short=" + label, "Reader": reader}, podmanPace)
 			a.connected()
 			for range n {
-				p.New(t, enginetest.Options{AutoRemove: true, Labels: map[string]string{"short": label}, Args: []string{"-lines", "1"}}).Start()
+				p.New(t, enginetest.Options{AutoRemove: true, Labels: map[string]string{"short": label}, Args: []string{"-lines", "3", "-rate", "2"}}).Start()
 			}
 			lost := func() int {
 				return int(testutil.ToFloat64(a.col.metrics.missed) + testutil.ToFloat64(a.col.metrics.unpolled))
 			}
-			a.waitFor("every container to be accounted for", func() bool { return len(a.waitRecords(0))+lost() >= n })
-			t.Logf("%d of %d containers came, %d are counted as missed", len(a.waitRecords(0)), n, lost())
+			a.waitFor("every container to be accounted for", func() bool { return len(a.waitRecords(0))/3+lost() >= n })
+			t.Logf("%d of %d lines came, %d containers are counted as missed", len(a.waitRecords(0)), 3*n, lost())
 		})
 	}
 }
