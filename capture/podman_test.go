@@ -45,8 +45,8 @@ func quickly(c *Config) {
 // podmanLines are lines that repeat, all of them and in turns, and long ones.
 func podmanLines(from, to int) (lines []string) {
 	for i := from; i < to; i++ {
-		switch {
-		case i%10 == 0:
+		switch i % 10 {
+		case 0:
 			lines = append(lines, fmt.Sprint(i, strings.Repeat(" long", 1000*(i/10%7))))
 		default:
 			lines = append(lines, []string{"tick", "tock"}[i%2])

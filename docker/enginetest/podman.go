@@ -45,7 +45,7 @@ func Podman(t testing.TB) *PodmanEngine {
 	if _, err := exec.LookPath("runc"); err == nil { // which runs under more kinds of cgroups
 		runtime = "runc"
 	}
-	dir, err := os.MkdirTemp("", "pod") // a socket's path must be short
+	dir, err := os.MkdirTemp("", "pod") //nolint:usetesting // a socket's path must be short
 	if err != nil {
 		t.Fatal(err)
 	}
