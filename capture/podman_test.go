@@ -2,6 +2,7 @@ package capture
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -247,4 +248,39 @@ func TestPodmanOtherReader(t *testing.T) {
 		}
 	}
 	checkSequence(t, "lines", sequence("out", 0, 500), texts)
+}
+
+// Podman is known where a proxy refuses to tell its version, too.
+func TestPodmanVersionIsRefused(t *testing.T) {
+	e := dockertest.Start(t, dockertest.WithPodman("4.3.1"))
+	e.Override(dockertest.Version, nil, dockertest.Answer{Status: 403, Message: "no"})
+	a := startAgent(t, e.Host(), map[string]string{"Reader": readerPoll}, quickly)
+	a.connected()
+	if !strings.Contains(a.log.String(), "engine=Podman version=4.3.1") {
+		t.Error("it is taken for Docker")
+	}
+	c := e.Run(dockertest.Container{Name: "web"})
+	c.Stdout(podmanLines(0, 100)...)
+	a.waitTexts(c.ID, "", 100)
+	checkSequence(t, "lines", podmanLines(0, 100), a.texts(c.ID, ""))
+}
+
+// A file that holds something else than it should is left for the API, once, however
+// often the log is opened.
+func TestForeignFileIsTriedOnce(t *testing.T) {
+	e := dockertest.Start(t)
+	c := e.Run(dockertest.Container{Name: "web", LogDir: t.TempDir()})
+	c.Stdout("first")
+	must(t, os.WriteFile(c.LogPath(), []byte(strings.Repeat("2026-11-26T10:00:15.214670091+00:00 stdout F other\n", 10)), 0o600))
+	a := startAgent(t, e.Host(), map[string]string{"Start_From": "beginning"}, quickly)
+	a.waitTexts(c.ID, "", 1)
+	for i := range 5 {
+		c.CutFollowers()
+		c.Restart()
+		c.Stdout(fmt.Sprint("next ", i))
+		a.waitTexts(c.ID, "", i+2)
+	}
+	if n := strings.Count(a.log.String(), "the log is read from its file") + strings.Count(a.log.String(), "the log is read through"); n > 2 {
+		t.Errorf("it is said %d times how the log is read", n)
+	}
 }

@@ -126,6 +126,7 @@ func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
 	h.Set("Server", "Docker/"+api.release()+" (linux)")
 	if e.podman != "" {
 		h.Set("Server", "Libpod/"+e.podman+" (linux)")
+		h.Set("Libpod-Api-Version", e.podman)
 	}
 
 	var c *Ctr

@@ -170,6 +170,9 @@ func (a *Client) Connect(ctx context.Context) (Info, error) {
 	if v, err := cli.ServerVersion(ctx); err == nil {
 		info.Version = v.Version
 		a.podman.Store(isPodman(&v))
+	} else if v := a.podmanVersion(ctx, cli.HTTPClient()); v != "" {
+		info.Version = v
+		a.podman.Store(true)
 	}
 	if a.IsPodman() {
 		info.Name = "Podman"

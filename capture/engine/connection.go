@@ -36,18 +36,7 @@ func (a *Client) Transport() (*http.Transport, error) {
 // askVersion asks for the newest API version that the Engine speaks. It names none
 // itself, as the client library does: one that is too new is refused.
 func (a *Client) askVersion(ctx context.Context, cli *http.Client) (string, error) {
-	url := "http://docker/version" // the transport knows the socket
-	if host, ok := strings.CutPrefix(a.host, "tcp://"); ok {
-		url = "http://" + host + "/version"
-		if a.tls.On {
-			url = "https://" + host + "/version"
-		}
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return "", err
-	}
-	res, err := cli.Do(req)
+	res, err := a.ask(ctx, cli, "/version")
 	if err != nil {
 		return "", err
 	}
@@ -62,6 +51,22 @@ func (a *Client) askVersion(ctx context.Context, cli *http.Client) (string, erro
 	var v struct{ APIVersion string }
 	err = json.NewDecoder(io.LimitReader(res.Body, maxVersion)).Decode(&v)
 	return v.APIVersion, err
+}
+
+// ask requests a path without a version in front of it. The caller closes the body.
+func (a *Client) ask(ctx context.Context, cli *http.Client, path string) (*http.Response, error) {
+	url := "http://docker" + path // the transport knows the socket
+	if host, ok := strings.CutPrefix(a.host, "tcp://"); ok {
+		url = "http://" + host + path
+		if a.tls.On {
+			url = "https://" + host + path
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	return cli.Do(req)
 }
 
 // maxVersion bounds an answer that has some kilobytes.

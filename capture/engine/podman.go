@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"context"
+	"net/http"
 	"strings"
 
 	"github.com/docker/docker/api/types"
@@ -48,6 +50,17 @@ func isPodman(v *types.Version) bool {
 		}
 	}
 	return false
+}
+
+// podmanVersion is that of Podman by what every answer of its says, where /version is
+// refused; "" if it is Docker, or refuses this, too.
+func (a *Client) podmanVersion(ctx context.Context, cli *http.Client) string {
+	res, err := a.ask(ctx, cli, "/_ping")
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = res.Body.Close() }()
+	return res.Header.Get("Libpod-Api-Version")
 }
 
 // isUnreadableByPodman says whether an error is that of the drivers none and
