@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"fluent-bit-docker-logs/capture/dockertest"
+	"fluent-bit-docker-logs/capture/position"
 )
 
 // podmanCase is a way to the logs of Podman.
@@ -282,5 +283,22 @@ func TestForeignFileIsTriedOnce(t *testing.T) {
 	}
 	if n := strings.Count(a.log.String(), "the log is read from its file") + strings.Count(a.log.String(), "the log is read through"); n > 2 {
 		t.Errorf("it is said %d times how the log is read", n)
+	}
+}
+
+// What was written since the log was last heard of is asked for, whatever the clock
+// has done since: it may have been set back, and have come to the position again.
+func TestPodmanIsAskedFromWhenItWasHeardOf(t *testing.T) {
+	e := dockertest.Start(t, dockertest.WithPodman("4.3.1"))
+	a := startAgent(t, e.Host(), map[string]string{"Reader": readerPoll}, func(c *Config) { c.PollMin, c.PollMax = time.Hour, time.Hour })
+	a.connected()
+	c := e.Run(dockertest.Container{Name: "web"})
+	a.waitFor("its stream", func() bool { return a.col.captured(c.ID) != nil })
+	s, f := a.col.captured(c.ID), newReaders(a.col).follow
+	p := position.Position{}
+	p.Advance(position.Mark{TS: a.col.engineNow() + int64(900*time.Millisecond), Count: 1})
+	s.heardAt(time.Now())
+	if tail, since := f.span(s, position.ByTime, &p); tail != position.ByTime || since >= p.Since() || since < p.Since()-5 {
+		t.Errorf("tail %d since %d, where the position is at %d", tail, since, p.Since())
 	}
 }
