@@ -24,28 +24,6 @@ func (s *stream) failed(began time.Time, before uint64) (since time.Time) {
 	return s.failing
 }
 
-// failsNot says that reading waits for something else, or has ended.
-func (s *stream) failsNot() {
-	s.meta.Lock()
-	defer s.meta.Unlock()
-	s.failing = time.Time{}
-}
-
-// wentWell says whether a read that began then had found its position, or
-// polled, and gone on for a while. meta is held.
-func (s *stream) wentWell(began time.Time) bool {
-	return time.Since(began) > steady && (!s.synced.IsZero() || s.lastPoll.After(began))
-}
-
-// failingFor is for how long the reads have failed, 0 if they do not. movedAt is
-// when the stream delivered its last record. meta is held.
-func (s *stream) failingFor(movedAt time.Time) time.Duration {
-	if s.failing.IsZero() || movedAt.After(s.failing) || (s.doing == streamReading && s.wentWell(s.doingSince)) {
-		return 0
-	}
-	return time.Since(s.failing)
-}
-
 // failingStreams are the names of the containers whose logs have failed to be
 // read for failingTime.
 func (c *Collector) failingStreams() (names []string) {

@@ -33,16 +33,6 @@ func (s *stream) rotate(ctx context.Context, r openReader) time.Duration {
 	return nearGrid(interval)
 }
 
-// age is how long the log has been open and in sync, 0 if it is not.
-func (s *stream) age() time.Duration {
-	s.meta.Lock()
-	defer s.meta.Unlock()
-	if s.synced.IsZero() {
-		return 0
-	}
-	return max(1, time.Since(s.synced))
-}
-
 // rotated counts and says that what was open of the log was closed and another
 // opening has taken its place.
 func (s *stream) rotated() {

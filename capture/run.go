@@ -11,7 +11,6 @@ import (
 	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/engine"
-	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/supervise"
 )
 
@@ -56,26 +55,6 @@ func (s *stream) run(ctx context.Context) error {
 			return err
 		}
 	}
-}
-
-// takeTrail is what the run before has left that was not compared with the log.
-func (s *stream) takeTrail() (t position.Trail) {
-	s.meta.Lock()
-	defer s.meta.Unlock()
-	t, s.trail = s.trail, position.Trail{}
-	return t
-}
-
-// leaveTrail leaves to the next run what was not compared with the log. A container
-// that was removed has none. Of records without a time others may be equal, further
-// back: then less is looked at.
-func (s *stream) leaveTrail(t position.Trail) {
-	if end := t.End(); s.removed.Load() || t.Unconfirmed() == 0 || end.Time() == 0 {
-		return
-	}
-	s.meta.Lock()
-	defer s.meta.Unlock()
-	s.trail = t
 }
 
 // backOff follows a read that ended early, for a reason: it waits until it is
@@ -251,13 +230,4 @@ func (s *stream) readLog(ctx context.Context, r *readers, follow bool) error {
 	s.meta.Unlock()
 	s.is(streamReading)
 	return s.readBy(ctx, r, follow)
-}
-
-// cut ends the present read, if there is one, for a reason that run acts on.
-func (s *stream) cut(reason error) {
-	s.meta.Lock()
-	defer s.meta.Unlock()
-	if s.cancel != nil {
-		s.cancel(reason)
-	}
 }

@@ -97,13 +97,6 @@ func (s *stream) measured(rate float64) {
 	}
 }
 
-// rate is how many records per second the stream had when it was last measured.
-func (s *stream) rate() float64 {
-	s.meta.Lock()
-	defer s.meta.Unlock()
-	return s.perSec
-}
-
 // wakesUp says whether a stream that is polled is to be followed, since it has
 // so many records per second.
 func (s *stream) wakesUp(rate float64) bool {

@@ -214,19 +214,3 @@ func (c *Collector) byReader() map[string]int {
 	}
 	return n
 }
-
-// retriesAt notes when reading is tried next.
-func (s *stream) retriesAt(t time.Time) {
-	s.meta.Lock()
-	defer s.meta.Unlock()
-	s.retryAt = t
-}
-
-// is notes what the stream is doing from now on.
-func (s *stream) is(doing string) {
-	s.meta.Lock()
-	defer s.meta.Unlock()
-	if s.doing != doing {
-		s.doing, s.doingSince = doing, time.Now()
-	}
-}

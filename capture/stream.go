@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,47 +42,17 @@ type stream struct {
 	trouble say.Trouble
 	last    say.LastError
 	notes   readerNotes
-	removed atomic.Bool // the container was
-	parked  atomic.Bool // the FD guard wants no log of it open
-	quiet   atomic.Bool // it is polled until it writes more
-	turned  atomic.Bool // it was rotated before
-	alien   atomic.Bool // its file holds something else than its records
-	rough   atomic.Bool // what is no frame is left out of the present read
+	standing
+	parked atomic.Bool // the FD guard wants no log of it open
+	quiet  atomic.Bool // it is polled until it writes more
+	turned atomic.Bool // it was rotated before
+	alien  atomic.Bool // its file holds something else than its records
+	rough  atomic.Bool // what is no frame is left out of the present read
 	// logKeeps is how many bytes of the log the Engine keeps, 0: all.
 	logKeeps atomic.Int64
-	// partSince is since when a part of a record has been there that a follow is sent,
-	// on the clock of sinceStart, 0: none is.
-	partSince atomic.Int64
-	// heard is when the log was last read to its end, or sent, on the clock of
-	// sinceStart; 0: never.
-	heard atomic.Int64
 	// outrunAt is when the log was last seen to be replaced too fast to be compared
 	// with what was sent of it, in nanoseconds since 1970, 0: never.
 	outrunAt atomic.Int64
-
-	meta     sync.Mutex
-	ctr      *container.Container    // guarded by meta
-	fresh    bool                    // ctr is as good as a new inspect; guarded by meta
-	read     bool                    // the log was opened once; guarded by meta
-	ended    container.LastRun       // whose log was read to its end; guarded by meta
-	cancel   context.CancelCauseFunc // of the present read; guarded by meta
-	synced   time.Time               // when the present opening of the log had found its position, zero before; guarded by meta
-	opening  time.Time               // since when that is looked for; guarded by meta
-	asking   time.Time               // since when a poll is under way, zero while none is; guarded by meta
-	asked    time.Time               // when the last poll began; guarded by meta
-	lastPoll time.Time               // of a log that was polled since it was last open or read to its end; guarded by meta
-	cutOff   time.Time               // when reading ended early, since when the log was not read to its position; guarded by meta
-	failing  time.Time               // since when reading has failed, zero if it did not; guarded by meta
-	retryAt  time.Time               // when reading is tried next, while the stream is retrying; guarded by meta
-	perSec   float64                 // records per second as last measured; guarded by meta
-	filePath string                  // of the log file that is or was read; guarded by meta
-	fileEnd  decode.Place            // how far it was read; guarded by meta
-	trail    position.Trail          // of the run before, if there is something to be compared still; guarded by meta
-	turns    uint64                  // rotations; guarded by meta
-	ages     float64                 // seconds, at its rotations in all; guarded by meta
-	doing    string                  // guarded by meta
-	// doingSince is when it began to do so; guarded by meta.
-	doingSince time.Time
 
 	// The rest is guarded by the outbox's lock.
 	outbox.Seat
@@ -163,96 +132,12 @@ func (s *stream) describe(c *container.Container) {
 	s.tag = expandTag(s.col.cfg.TagTemplate, c, s.col.host)
 }
 
-// container returns what is known of the stream's container.
-func (s *stream) container() *container.Container {
-	s.meta.Lock()
-	defer s.meta.Unlock()
-	return s.ctr
-}
-
-// known says that what is known of the container is as good as a new inspect.
-func (s *stream) known() {
-	s.meta.Lock()
-	defer s.meta.Unlock()
-	s.fresh = true
-}
-
 // lookAgain makes the stream inspect its container soon.
 func (s *stream) lookAgain() {
 	select {
 	case s.poke <- struct{}{}:
 	default:
 	}
-}
-
-// isOver says whether the container's last run is one whose log was read to its
-// end.
-func (s *stream) isOver(c *container.Container) bool {
-	s.meta.Lock()
-	defer s.meta.Unlock()
-	return !c.Running && c.FinishedAt != 0 && c.LastRun == s.ended
-}
-
-// over says that the log of the container's last run was read to its end.
-func (s *stream) over(c *container.Container) {
-	s.meta.Lock()
-	defer s.meta.Unlock()
-	s.ended = c.LastRun
-}
-
-// opened says that the log could be opened.
-func (s *stream) opened() {
-	s.meta.Lock()
-	defer s.meta.Unlock()
-	s.read = true
-}
-
-// inSync says that the log as it is open now was read to its position.
-func (s *stream) inSync() {
-	s.meta.Lock()
-	defer s.meta.Unlock()
-	s.synced, s.lastPoll, s.cutOff = time.Now(), time.Time{}, time.Time{}
-}
-
-// isCutOff says that reading ended early: what is written from now on is lost
-// if the container is removed before its log is open again.
-func (s *stream) isCutOff() {
-	s.meta.Lock()
-	defer s.meta.Unlock()
-	if s.read && s.cutOff.IsZero() {
-		s.cutOff = time.Now()
-	}
-}
-
-// sentPart says whether a part of a record is there, and whether whole ones came
-// before it.
-func (s *stream) sentPart(part, moved bool) {
-	switch {
-	case !part:
-		s.partSince.Store(0)
-	case moved || s.partSince.Load() == 0:
-		s.partSince.Store(int64(supervise.SinceStart()))
-	}
-}
-
-// heardAt notes when the log was last read to its end, or sent.
-func (s *stream) heardAt(t time.Time) { s.heard.Store(int64(supervise.SinceStart() - time.Since(t))) }
-
-// asks says since when a poll is under way; zero, that none is.
-func (s *stream) asks(since time.Time) {
-	s.meta.Lock()
-	defer s.meta.Unlock()
-	if s.asking = since; !since.IsZero() {
-		s.asked = since
-	}
-}
-
-// polledAt says when the log was read to its end while its container could
-// still write; zero, that it was read to its last line.
-func (s *stream) polledAt(t time.Time) {
-	s.meta.Lock()
-	defer s.meta.Unlock()
-	s.lastPoll, s.cutOff = t, time.Time{}
 }
 
 // lock takes out.mu for a run of the stream. It fails when the run's context is
