@@ -39,16 +39,12 @@ func newReaders(c *Collector) *readers {
 // thing once.
 type readerNotes struct {
 	mu           sync.Mutex
-	reader       string    // how the log is read; guarded by mu
-	saidAPI      bool      // guarded by mu
-	saidDamage   bool      // guarded by mu
-	saidUndated  bool      // guarded by mu
-	saidSkipped  bool      // guarded by mu
-	saidOutrun   bool      // guarded by mu
-	saidHeld     bool      // guarded by mu
-	saidNoFollow bool      // guarded by mu
-	saidGap      time.Time // guarded by mu
-	gaps         int       // since saidGap; guarded by mu
+	reader       string // how the log is read; guarded by mu
+	saidAPI      bool   // guarded by mu
+	saidDamage   bool   // guarded by mu
+	saidOutrun   bool   // guarded by mu
+	saidHeld     bool   // guarded by mu
+	saidNoFollow bool   // guarded by mu
 }
 
 // readBy reads the log in the way that the option Reader and the container

@@ -16,6 +16,7 @@ import (
 
 	"fluent-bit-docker-logs/capture/checkpoint"
 	"fluent-bit-docker-logs/capture/container"
+	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/engine"
 	"fluent-bit-docker-logs/capture/inotify"
 	"fluent-bit-docker-logs/capture/outbox"
@@ -35,7 +36,8 @@ type Collector struct {
 	api     *engine.Client
 	conn    *engine.State
 	out     *outbox.Outbox
-	traces  openTraces // guarded by out.mu
+	lines   *lineOptions
+	traces  openTraces
 	opens   semaphore
 	looks   semaphore    // streams that inspect their containers
 	buffers *readBuffers // of log files
@@ -117,7 +119,9 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer, notify func())
 		others:    make(map[string]checkpoint.Other),
 		lists:     say.Trouble{What: "listing the containers"},
 	}
-	c.traces.timer = time.AfterFunc(time.Hour, c.endIdleTraces)
+	c.lines = &lineOptions{maxLine: cfg.MaxLineSize, wanted: [3]bool{decode.Stdout: cfg.Stdout, decode.Stderr: cfg.Stderr}, now: c.engineNow}
+	c.traces.out = c.out
+	c.traces.timer = time.AfterFunc(time.Hour, c.traces.endIdle)
 	c.traces.timer.Stop()
 	c.pollers = newPollers(c.conn, engine.MaxOpens)
 	c.log = c.last.Remember(log)
@@ -269,7 +273,7 @@ func (c *Collector) Outstanding() uint64 { return c.out.Outstanding() }
 func (c *Collector) Close() error {
 	c.out.Close()
 	c.sayUntaken()
-	c.closeTraces()
+	c.traces.close()
 	c.guard.fds.close()
 	var err error
 	if c.db != nil {

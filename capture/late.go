@@ -10,73 +10,73 @@ import (
 // acceptLate takes a record that is older than others that were consumed: the
 // Engine had left it out. It does not move the position. torn says that the
 // beginning of its line was delivered before. out.mu is held.
-func (s *stream) acceptLate(e *decode.Entry, torn bool) {
-	s.half = true
-	s.seen++
-	if s.late == nil {
-		s.late = new([3]line)
+func (w *writer) acceptLate(e *decode.Entry, torn bool) {
+	w.half = true
+	w.seen++
+	if w.late == nil {
+		w.late = new([3]line)
 	}
-	l := &s.late[e.Std]
+	l := &w.late[e.Std]
 	if l.pending && l.ts != e.TS {
-		s.emitLate(e.Std, true)
+		w.emitLate(e.Std, true)
 	}
 	if !l.pending {
 		l.pending, l.ts, l.torn = true, e.TS, torn
 	}
-	room := s.col.cfg.MaxLineSize - len(l.text)
+	room := w.opts.maxLine - len(l.text)
 	l.text = append(l.text, e.Text[:min(room, len(e.Text))]...)
 	l.torn = l.torn || len(e.Text) > room
 	if !e.GoesOn() {
-		l.text = s.trimTerminal(l.text, e.Newline || s.loose && len(l.text) > len(e.Text))
-		s.emitLate(e.Std, l.torn)
+		l.text = w.trimTerminal(l.text, e.Newline || w.loose && len(l.text) > len(e.Text))
+		w.emitLate(e.Std, l.torn)
 	}
-	s.half = false
+	w.half = false
 }
 
-func (s *stream) emitLate(std uint8, torn bool) {
-	l := &s.late[std]
-	s.emit(std, l.ts, l.text, torn)
+func (w *writer) emitLate(std uint8, torn bool) {
+	l := &w.late[std]
+	w.emit(std, l.ts, l.text, torn)
 	*l = line{text: l.text[:0]}
 }
 
 // goesOnLate says whether a record goes on with a line whose beginning was delivered
 // late. out.mu is held.
-func (s *stream) goesOnLate(e *decode.Entry) bool {
-	return s.late != nil && s.late[e.Std].pending && s.late[e.Std].ts == e.TS && !s.lines[e.Std].pending
+func (w *writer) goesOnLate(e *decode.Entry) bool {
+	return w.late != nil && w.late[e.Std].pending && w.late[e.Std].ts == e.TS && !w.lines[e.Std].pending
 }
 
 // passedBy follows a record that was delivered before: a late line of its std
 // stream that is not complete by then never will be. out.mu is held.
-func (s *stream) passedBy(e *decode.Entry) {
-	if s.late != nil && s.late[e.Std].pending {
-		s.emitLate(e.Std, true)
+func (w *writer) passedBy(e *decode.Entry) {
+	if w.late != nil && w.late[e.Std].pending {
+		w.emitLate(e.Std, true)
 	}
 }
 
 // endLate ends the delivery of late records, after which the position is behind
 // the last record of the log.
-func (s *stream) endLate(ctx context.Context, end position.Anchor) error {
-	return s.deliver(ctx, nil, func() error {
-		if s.late != nil {
-			for std := range uint8(len(s.late)) {
-				if s.late[std].pending {
-					s.emitLate(std, true)
+func (w *writer) endLate(ctx context.Context, end position.Anchor) error {
+	return w.deliver(ctx, nil, func() error {
+		if w.late != nil {
+			for std := range uint8(len(w.late)) {
+				if w.late[std].pending {
+					w.emitLate(std, true)
 				}
 			}
-			s.late = nil
+			w.late = nil
 		}
-		s.setAnchor(end)
+		w.setAnchor(end)
 		return nil
 	})
 }
 
 // goOnBehind has a position found again by these records alone.
-func (s *stream) goOnBehind(ctx context.Context, end position.Anchor) error {
-	return s.deliver(ctx, nil, func() error { s.setAnchor(end); return nil })
+func (w *writer) goOnBehind(ctx context.Context, end position.Anchor) error {
+	return w.deliver(ctx, nil, func() error { w.setAnchor(end); return nil })
 }
 
 // setAnchor moves the position. out.mu is held.
-func (s *stream) setAnchor(a position.Anchor) {
-	s.pos.Kind, s.pos.Anchor, s.pos.Place = position.FromAnchor, a, decode.Place{}
-	s.col.out.Moved()
+func (w *writer) setAnchor(a position.Anchor) {
+	w.pos.Kind, w.pos.Anchor, w.pos.Place = position.FromAnchor, a, decode.Place{}
+	w.out.Moved()
 }

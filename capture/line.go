@@ -3,7 +3,6 @@ package capture
 import (
 	"context"
 	"log/slog"
-	"time"
 
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/position"
@@ -29,27 +28,27 @@ type base struct {
 // accept takes the next record of the log. out.mu is held. A record is
 // emitted before the position moves on: emitting may seal a batch, which
 // notes the position.
-func (s *stream) accept(e *decode.Entry) {
-	s.half = true
+func (w *writer) accept(e *decode.Entry) {
+	w.half = true
 	std := e.Std
-	s.seen++
-	if s.pos.Kind != position.FromAnchor && s.pos.Next != (position.Mark{}) {
-		s.begins(e)
+	w.seen++
+	if w.pos.Kind != position.FromAnchor && w.pos.Next != (position.Mark{}) {
+		w.begins(e)
 	}
-	if s.skip[std] > 0 {
-		s.skip[std]--
-		s.advance(e)
-		s.half = false
+	if w.skip[std] > 0 {
+		w.skip[std]--
+		w.advance(e)
+		w.half = false
 		return
 	}
-	l, cutTS := &s.lines[std], &s.pos.CutTS[std]
-	if s.lineTimes {
+	l, cutTS := &w.lines[std], &w.pos.CutTS[std]
+	if w.lineTimes {
 		// A container that exits in the middle of a line leaves it without an
 		// end; the next line has a timestamp of its own.
 		if l.pending && l.ts != e.TS {
-			broken := l.breaks != s.breaks
-			s.endLine(std, s.leavesOpen(e))
-			s.headless[std] = broken // it may be what is left of another long one
+			broken := l.breaks != w.breaks
+			w.endLine(std, w.leavesOpen(e))
+			w.headless[std] = broken // it may be what is left of another long one
 		}
 		if *cutTS != e.TS {
 			*cutTS = 0
@@ -62,102 +61,102 @@ func (s *stream) accept(e *decode.Entry) {
 			*cutTS = 0
 		}
 	case ends && !l.pending:
-		text := s.trimTerminal(e.Text, e.Newline || s.loose && s.headless[std])
-		s.whole(std, e, e.TS, text, len(text) > s.col.cfg.MaxLineSize || s.headless[std])
-		s.headless[std], s.long[std] = false, s.headless[std] // it may have been the end of a long one
+		text := w.trimTerminal(e.Text, e.Newline || w.loose && w.headless[std])
+		w.whole(std, e, e.TS, text, len(text) > w.opts.maxLine || w.headless[std])
+		w.headless[std], w.long[std] = false, w.headless[std] // it may have been the end of a long one
 	default:
-		s.joinPartial(e, ends)
+		w.joinPartial(e, ends)
 	}
-	s.advance(e)
-	s.half = false
+	w.advance(e)
+	w.half = false
 }
 
 // begins looks at the first record of a log that no anchor was found in: if it is
 // not the one that is known to be, all that was to be skipped is gone. out.mu is held.
-func (s *stream) begins(e *decode.Entry) {
-	m, next := position.MarkOf(e), s.pos.Next
-	if s.tty && m.TS == next.TS { // what has no end yet may be cut elsewhere
+func (w *writer) begins(e *decode.Entry) {
+	m, next := position.MarkOf(e), w.pos.Next
+	if w.tty && m.TS == next.TS { // what has no end yet may be cut elsewhere
 		return
 	}
 	if !m.Same(&next) {
-		s.skip, s.longs[next.Std] = [3]uint32{}, s.longs[next.Std] || next.Size >= decode.ChunkSize
-		s.settle()
-		s.mayBeHeadless()
-		s.lost(slog.LevelError, noLongerKept)
+		w.skip, w.longs[next.Std] = [3]uint32{}, w.longs[next.Std] || next.Size >= decode.ChunkSize
+		w.settle()
+		w.mayBeHeadless()
+		w.lost(slog.LevelError, noLongerKept)
 	}
 }
 
 // leavesOpen says that a record shows that the Engine has left out the rest of
 // the line before: within a run of the container each line has an end. out.mu
 // is held.
-func (s *stream) leavesOpen(e *decode.Entry) bool {
-	l := &s.lines[e.Std]
-	return l.pending && l.ts != e.TS && s.lineTimes && e.Place == (decode.Place{}) && s.startedAt != 0 && l.ts >= s.startedAt
+func (w *writer) leavesOpen(e *decode.Entry) bool {
+	l := &w.lines[e.Std]
+	return l.pending && l.ts != e.TS && w.lineTimes && e.Place == (decode.Place{}) && w.startedAt != 0 && l.ts >= w.startedAt
 }
 
 // looksHeadless says whether a record that a follow sends may be the rest of a
 // line whose beginning the Engine has left out: it ends a line that is no longer
 // than itself, and the line before was longer. out.mu is held.
-func (s *stream) looksHeadless(e *decode.Entry) bool {
-	return s.long[e.Std] && !s.lines[e.Std].pending && !e.GoesOn()
+func (w *writer) looksHeadless(e *decode.Entry) bool {
+	return w.long[e.Std] && !w.lines[e.Std].pending && !e.GoesOn()
 }
 
 // mayBeHeadless follows a gap: where long lines are written, the first record
 // behind it may be the rest of one. out.mu is held.
-func (s *stream) mayBeHeadless() { s.headless = s.longs }
+func (w *writer) mayBeHeadless() { w.headless = w.longs }
 
 // broke follows a place where records are missing: what is incomplete there is
 // a fragment. out.mu is held.
-func (s *stream) broke() {
-	s.breaks++
-	s.mayBeHeadless()
+func (w *writer) broke() {
+	w.breaks++
+	w.mayBeHeadless()
 }
 
 // joinPartial adds a partial to the line of its std stream.
-func (s *stream) joinPartial(e *decode.Entry, ends bool) {
-	l := &s.lines[e.Std]
+func (w *writer) joinPartial(e *decode.Entry, ends bool) {
+	l := &w.lines[e.Std]
 	if !l.pending {
-		s.setBase(e.Std, s.pos)
-		if s.pos.Kind != position.FromAnchor {
-			s.bases[e.Std].pos.Next = position.MarkOf(e)
+		w.setBase(e.Std, w.pos)
+		if w.pos.Kind != position.FromAnchor {
+			w.bases[e.Std].pos.Next = position.MarkOf(e)
 		}
-		l.pending, l.ts, l.text, l.breaks = true, e.TS, s.col.out.LineBuffer(), s.breaks
+		l.pending, l.ts, l.text, l.breaks = true, e.TS, w.out.LineBuffer(), w.breaks
 	}
-	s.count.partials++
-	room := s.col.cfg.MaxLineSize - len(l.text)
+	w.count.partials++
+	room := w.opts.maxLine - len(l.text)
 	l.text = append(l.text, e.Text[:min(room, len(e.Text))]...)
 	switch {
 	case len(e.Text) > room:
-		s.endLine(e.Std, true)
+		w.endLine(e.Std, true)
 		if !ends {
-			s.pos.CutTS[e.Std] = e.TS
+			w.pos.CutTS[e.Std] = e.TS
 			if e.TS == 0 {
-				s.pos.CutTS[e.Std] = 1
+				w.pos.CutTS[e.Std] = 1
 			}
 		}
 	case ends:
-		l.text = s.trimTerminal(l.text, e.Newline || s.loose)
-		s.endLine(e.Std, false)
+		l.text = w.trimTerminal(l.text, e.Newline || w.loose)
+		w.endLine(e.Std, false)
 	}
 }
 
 // trimTerminal takes off the CR that a terminal, and not the container, put
 // before the newline.
-func (s *stream) trimTerminal(text []byte, newline bool) []byte {
-	if k := len(text) - 1; s.tty && newline && k >= 0 && text[k] == '\r' {
+func (w *writer) trimTerminal(text []byte, newline bool) []byte {
+	if k := len(text) - 1; w.tty && newline && k >= 0 && text[k] == '\r' {
 		return text[:k]
 	}
 	return text
 }
 
 // endLine takes the incomplete line of a std stream for complete.
-func (s *stream) endLine(std uint8, cut bool) {
-	l := &s.lines[std]
-	s.whole(std, nil, l.ts, l.text, cut || s.headless[std] || l.breaks != s.breaks)
-	s.headless[std], s.long[std], s.longs[std] = false, true, true
-	s.col.out.FreeLine(l.text)
+func (w *writer) endLine(std uint8, cut bool) {
+	l := &w.lines[std]
+	w.whole(std, nil, l.ts, l.text, cut || w.headless[std] || l.breaks != w.breaks)
+	w.headless[std], w.long[std], w.longs[std] = false, true, true
+	w.out.FreeLine(l.text)
 	*l = line{}
-	s.settle()
+	w.settle()
 }
 
 // restored is the index of the base that a restart gave, beside those of the
@@ -166,136 +165,134 @@ const restored = 0
 
 // setBase notes the place before an incomplete line of a std stream, or the
 // place of a restart.
-func (s *stream) setBase(i uint8, p position.Position) {
-	if s.bases[i] == nil { // most containers never need it
-		s.bases[i] = new(base)
+func (w *writer) setBase(i uint8, p position.Position) {
+	if w.bases[i] == nil { // most containers never need it
+		w.bases[i] = new(base)
 	}
-	*s.bases[i], s.based = base{pos: p}, true
+	*w.bases[i], w.based = base{pos: p}, true
 }
 
 // needs says whether a base is one still.
-func (s *stream) needs(i uint8) bool {
+func (w *writer) needs(i uint8) bool {
 	switch {
 	case i == restored:
-		return s.skip != [3]uint32{}
+		return w.skip != [3]uint32{}
 	case i > decode.Stderr:
-		return s.isTracing(i - decode.Stderr)
+		return w.isTracing(i - decode.Stderr)
 	}
-	return s.lines[i].pending
+	return w.lines[i].pending
 }
 
 // settle forgets the bases when nothing depends on any of them.
-func (s *stream) settle() {
-	for i := range uint8(len(s.bases)) {
-		if !s.based || s.needs(i) {
+func (w *writer) settle() {
+	for i := range uint8(len(w.bases)) {
+		if !w.based || w.needs(i) {
 			return
 		}
 	}
-	s.based = false
+	w.based = false
 }
 
 // oldest is the base that is furthest back, nil if there is none.
-func (s *stream) oldest() (b *base) {
-	for i := range uint8(len(s.bases)) {
+func (w *writer) oldest() (b *base) {
+	for i := range uint8(len(w.bases)) {
 		switch {
-		case !s.needs(i):
+		case !w.needs(i):
 		case i == restored:
-			return s.bases[i]
-		case b == nil, b.seen[decode.Stdout]+b.seen[decode.Stderr] < s.bases[i].seen[decode.Stdout]+s.bases[i].seen[decode.Stderr]:
-			b = s.bases[i]
+			return w.bases[i]
+		case b == nil, b.seen[decode.Stdout]+b.seen[decode.Stderr] < w.bases[i].seen[decode.Stdout]+w.bases[i].seen[decode.Stderr]:
+			b = w.bases[i]
 		}
 	}
 	return b
 }
 
-func (s *stream) advance(e *decode.Entry) {
+func (w *writer) advance(e *decode.Entry) {
 	m := position.MarkOf(e)
-	s.pass(&m)
-	s.pos.Place = e.Place
+	w.pass(&m)
+	w.pos.Place = e.Place
 }
 
 // pass moves the position behind a record that was consumed.
-func (s *stream) pass(m *position.Mark) {
-	s.pos.Advance(*m)
-	if !s.based {
+func (w *writer) pass(m *position.Mark) {
+	w.pos.Advance(*m)
+	if !w.based {
 		return
 	}
-	for i := range uint8(len(s.bases)) {
-		if s.needs(i) {
-			s.bases[i].seen[m.Std]++
+	for i := range uint8(len(w.bases)) {
+		if w.needs(i) {
+			w.bases[i].seen[m.Std]++
 		}
 	}
-	if l := &s.lines[m.Std]; l.pending {
+	if l := &w.lines[m.Std]; l.pending {
 		l.partial++
 	}
-	if s.isTracing(m.Std) {
-		s.traces[m.Std].records++
+	if w.isTracing(m.Std) {
+		w.traces[m.Std].records++
 	}
-	s.settle()
+	w.settle()
 }
 
 // emit appends a record to the outbox.
-func (s *stream) emit(std uint8, ts int64, text []byte, cut bool) {
-	if !s.isWanted(std) {
-		s.col.out.Moved() // as if it were delivered
+func (w *writer) emit(std uint8, ts int64, text []byte, cut bool) {
+	if !w.isWanted(std) {
+		w.out.Moved() // as if it were delivered
 		return
 	}
 	if cut {
-		text = text[:min(len(text), s.col.cfg.MaxLineSize)]
-		s.count.cut++
+		text = text[:min(len(text), w.opts.maxLine)]
+		w.count.cut++
 	}
 	if ts == decode.Undated {
-		ts = s.date()
+		ts = w.date()
 	}
-	b := s.col.out.Batch(s.tag, &s.Seat, s.tmpl.size(len(text)))
+	b := w.out.Batch(w.tag, &w.Seat, w.tmpl.size(len(text)))
 	before := len(b.Buf)
-	b.Buf = s.tmpl.append(b.Buf, ts, std, text, cut)
-	s.col.out.Added(b, len(b.Buf)-before)
-	s.count.lines++
-	s.count.bytes += len(text)
+	b.Buf = w.tmpl.append(b.Buf, ts, std, text, cut)
+	w.out.Added(b, len(b.Buf)-before)
+	w.count.lines++
+	w.count.bytes += len(text)
 }
 
 // isWanted says whether a std stream becomes records.
-func (s *stream) isWanted(std uint8) bool {
-	return std == decode.Stdout && s.col.cfg.Stdout || std == decode.Stderr && s.col.cfg.Stderr
+func (w *writer) isWanted(std uint8) bool {
+	return w.opts.wanted[std]
 }
 
 // incomplete says whether a line is.
-func (s *stream) incomplete() bool {
-	s.col.out.Lock()
-	defer s.col.out.Unlock()
-	return s.lines[decode.Stdout].pending || s.lines[decode.Stderr].pending
+func (w *writer) incomplete() bool {
+	w.out.Lock()
+	defer w.out.Unlock()
+	return w.lines[decode.Stdout].pending || w.lines[decode.Stderr].pending
 }
 
 // date is the time of a line that has none of its own: that of the line before,
 // or the present if there is none.
-func (s *stream) date() int64 {
-	s.count.undated++
-	switch at := s.pos.Anchor.Time(); {
+func (w *writer) date() int64 {
+	w.count.undated++
+	switch at := w.pos.Anchor.Time(); {
 	case at != 0:
-		s.dated = at
-	case s.dated == 0:
-		s.dated = time.Now().UnixNano() + s.col.ahead.Load()
+		w.dated = at
+	case w.dated == 0:
+		w.dated = w.opts.now()
 	}
-	s.notes.sayOnce(&s.notes.saidUndated, func() {
-		s.log.Warn("lines have no time, or one outside of 1970 to 2105; they come with that of the line before, and are counted")
-	})
-	return s.dated
+	w.sayOnce(&w.saidUndated, "lines have no time, or one outside of 1970 to 2105; they come with that of the line before, and are counted")
+	return w.dated
 }
 
 // endRun emits what the container left without a line end when it stopped; torn
 // says that the log was not read to its end.
-func (s *stream) endRun(ctx context.Context, torn bool) error {
-	return s.deliver(ctx, nil, func() error {
-		s.half = true
-		for std := range uint8(len(s.lines)) {
-			if s.lines[std].pending {
-				s.endLine(std, torn)
+func (w *writer) endRun(ctx context.Context, torn bool) error {
+	return w.deliver(ctx, nil, func() error {
+		w.half = true
+		for std := range uint8(len(w.lines)) {
+			if w.lines[std].pending {
+				w.endLine(std, torn)
 			}
-			s.pos.CutTS[std] = 0
+			w.pos.CutTS[std] = 0
 		}
-		s.endTraces()
-		s.half = false
+		w.endTraces()
+		w.half = false
 		return nil
 	})
 }

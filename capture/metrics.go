@@ -18,41 +18,37 @@ const metricsNamespace = "log_capturer"
 // metrics_readings.go, what it counts for each container in
 // metrics_container.go.
 type metrics struct {
-	lines, bytes, partials, truncated prometheus.Counter
-	gaps                              prometheus.Counter
-	doubles, late, undated, joined    prometheus.Counter
-	rotations, rotationErrors         prometheus.Counter
-	stalls                            prometheus.Counter
-	taskStalls, taskRestarts          *prometheus.CounterVec
-	guardActions                      *prometheus.CounterVec
-	checkpointErrors                  prometheus.Counter
-	reconnects                        *prometheus.CounterVec
-	events                            *prometheus.CounterVec
-	resyncFinds                       prometheus.Counter
-	discoveryErrors                   *prometheus.CounterVec
-	missed, unpolled                  prometheus.Counter
-	damaged                           prometheus.Counter
-	panics                            prometheus.Counter
-	latency, ages                     prometheus.Histogram
+	lineMetrics
+	late                      prometheus.Counter
+	rotations, rotationErrors prometheus.Counter
+	stalls                    prometheus.Counter
+	taskStalls, taskRestarts  *prometheus.CounterVec
+	guardActions              *prometheus.CounterVec
+	checkpointErrors          prometheus.Counter
+	reconnects                *prometheus.CounterVec
+	events                    *prometheus.CounterVec
+	resyncFinds               prometheus.Counter
+	discoveryErrors           *prometheus.CounterVec
+	missed, unpolled          prometheus.Counter
+	latency, ages             prometheus.Histogram
 }
-
-// lineCounts is what a stream counted since it last added it to the metrics,
-// so that a line costs no atomic operation.
-type lineCounts struct{ lines, bytes, partials, cut, doubles, undated, joined int }
 
 func newMetrics(reg prometheus.Registerer, c *Collector) (*metrics, error) {
 	r := registration{reg: reg}
 	m := &metrics{
-		lines:            r.counter("lines_total", "Lines emitted as records."),
-		bytes:            r.counter("bytes_total", "Bytes of text in the records emitted."),
-		partials:         r.counter("partials_total", "Partials of lines longer than 16 KiB that were joined."),
-		truncated:        r.counter("truncated_lines_total", "Records flagged partial: lines cut at Max_Line_Size, or without the part that the Engine left out."),
-		gaps:             r.counter("gaps_total", "Times that lines were lost at the source before they could be read, or may have been: a log file was truncated."),
-		doubles:          r.counter("doubles_dropped_total", "Records that the Engine sent twice and that were dropped."),
-		undated:          r.counter("undated_lines_total", "Lines without a time, or with one outside of 1970 to 2105, that came with the time of the line before."),
+		lineMetrics: lineMetrics{
+			lines:     r.counter("lines_total", "Lines emitted as records."),
+			bytes:     r.counter("bytes_total", "Bytes of text in the records emitted."),
+			partials:  r.counter("partials_total", "Partials of lines longer than 16 KiB that were joined."),
+			truncated: r.counter("truncated_lines_total", "Records flagged partial: lines cut at Max_Line_Size, or without the part that the Engine left out."),
+			gaps:      r.counter("gaps_total", "Times that lines were lost at the source before they could be read, or may have been: a log file was truncated."),
+			doubles:   r.counter("doubles_dropped_total", "Records that the Engine sent twice and that were dropped."),
+			undated:   r.counter("undated_lines_total", "Lines without a time, or with one outside of 1970 to 2105, that came with the time of the line before."),
+			joined:    r.counter("joined_lines_total", "Lines that became part of the record of a line before, as a stack trace (Multiline)."),
+			damaged:   r.counter("damaged_records_total", "Places in log files, or in what the Engine sent, that held no record and were left out."),
+			panics:    r.counter("panics_total", "Panics that were caught in a task."),
+		},
 		late:             r.counter("late_records_total", "Records that the Engine left out while a log was followed, and that were delivered afterwards, out of order."),
-		joined:           r.counter("joined_lines_total", "Lines that became part of the record of a line before, as a stack trace (Multiline)."),
-		damaged:          r.counter("damaged_records_total", "Places in log files, or in what the Engine sent, that held no record and were left out."),
 		missed:           r.counter("missed_containers_total", "Containers that were removed before their log could be opened."),
 		unpolled:         r.counter("unpolled_containers_total", "Containers that were removed while they were polled, or while their log could not be read: what they wrote after it was read last, if anything, is lost."),
 		rotations:        r.counter("stream_rotations_total", "Stream rotations: logs opened anew and closed as they were."),
@@ -61,7 +57,6 @@ func newMetrics(reg prometheus.Registerer, c *Collector) (*metrics, error) {
 		reconnects:       r.counters("reconnects_total", "Log streams opened again, by reason.", "reason", reconnectReasons...),
 		taskStalls:       r.counters("task_stalls_total", "Tasks that gave no heartbeat for Task_Timeout and were cancelled.", "task", taskKinds...),
 		taskRestarts:     r.counters("task_restarts_total", "Tasks started again after a panic or a stall.", "task", taskKinds...),
-		panics:           r.counter("panics_total", "Panics that were caught in a task."),
 		guardActions:     r.counters("fd_guard_actions_total", "What was done because of too many open file descriptors.", "action"),
 		checkpointErrors: r.counter("checkpoint_errors_total", "Times that the positions could not be saved."),
 		events:           r.counters("discovery_events_total", "Container events acted on, by action.", "action"),

@@ -54,6 +54,29 @@ func (f *followReader) request(ctx context.Context, s *stream, follow bool, limi
 	return &openLog{ctx: ctx, cut: cut, body: body, asked: asked, limit: limit, had: had, w: s.window(), held: s.heldOf(f.api.OlderThan(followDoublesBelow))}, nil
 }
 
+// localKeepsEndsFrom is the first API version whose local driver keeps the
+// newline of a line that it stores in partials (Engine 23).
+const localKeepsEndsFrom = "1.42"
+
+// window makes one for a log of the stream that is being opened.
+func (s *stream) window() *decode.Window {
+	c := s.container()
+	if !c.TTY {
+		w := decode.NewWindow(nil, s.rough.Load())
+		w.Pieces = s.col.api.IsPodman()
+		return w
+	}
+	ahead := s.col.ahead.Load()
+	tty := &decode.TTY{
+		Loose: c.Driver == "local" && s.col.api.OlderThan(localKeepsEndsFrom),
+		Now:   func() int64 { return time.Now().UnixNano() + ahead },
+	}
+	if c.Running && c.StartedAt != 0 {
+		tty.From, tty.To = c.StartedAt, c.SeenAt+ahead-decode.ClockSlack
+	}
+	return decode.NewWindow(tty, s.rough.Load())
+}
+
 // heldOf is for a log of the stream that is being opened, nil where the Engine
 // shows what there is.
 func (s *stream) heldOf(engineIsOld bool) *heldFiles {

@@ -1,9 +1,11 @@
 package capture
 
 import (
+	"slices"
 	"time"
 
 	"fluent-bit-docker-logs/capture/decode"
+	"fluent-bit-docker-logs/capture/outbox"
 	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/supervise"
 )
@@ -39,25 +41,25 @@ const (
 func traceBase(std uint8) uint8 { return decode.Stderr + std }
 
 // joinsTraces makes the stream join, or not join, stack traces.
-func (s *stream) joinsTraces(l languages) {
-	s.multi = l
-	if l != 0 && s.traces == nil {
-		s.traces = new([3]trace)
+func (w *writer) joinsTraces(l languages) {
+	w.multi = l
+	if l != 0 && w.traces == nil {
+		w.traces = new([3]trace)
 	}
 }
 
 // whole takes a complete line, which e ended; nil if what is incomplete ends so.
 // It is emitted, or becomes part of a stack trace. out.mu is held.
-func (s *stream) whole(std uint8, e *decode.Entry, ts int64, text []byte, cut bool) {
-	if s.multi == 0 || !s.isWanted(std) { // the way of most lines
-		s.emit(std, ts, text, cut)
+func (w *writer) whole(std uint8, e *decode.Entry, ts int64, text []byte, cut bool) {
+	if w.multi == 0 || !w.isWanted(std) { // the way of most lines
+		w.emit(std, ts, text, cut)
 		return
 	}
-	t := &s.traces[std]
+	t := &w.traces[std]
 	fits := !cut && ts != decode.Undated
 	if t.state != noTrace {
 		next := noTrace
-		if fits && t.hasRoom(ts, len(text), s.col.cfg.MaxLineSize) && t.breaks == s.breaks {
+		if fits && t.hasRoom(ts, len(text), w.opts.maxLine) && t.breaks == w.breaks {
 			next = t.state.next(text)
 		}
 		if next != noTrace {
@@ -66,15 +68,15 @@ func (s *stream) whole(std uint8, e *decode.Entry, ts int64, text []byte, cut bo
 			t.lines++
 			return
 		}
-		s.endTrace(std)
+		w.endTrace(std)
 	}
 	if fits {
-		if state := s.multi.begins(text); state != noTrace {
-			s.beginTrace(std, e, ts, text, state)
+		if state := w.multi.begins(text); state != noTrace {
+			w.beginTrace(std, e, ts, text, state)
 			return
 		}
 	}
-	s.emit(std, ts, text, cut)
+	w.emit(std, ts, text, cut)
 }
 
 // hasRoom says whether a line of so many bytes may belong to the trace.
@@ -82,76 +84,77 @@ func (t *trace) hasRoom(ts int64, size, most int) bool {
 	return t.lines < maxTraceLines && len(t.text)+1+size <= most && ts-t.last <= int64(tracePause) && ts-t.ts <= int64(maxTrace)
 }
 
-func (s *stream) beginTrace(std uint8, e *decode.Entry, ts int64, text []byte, state traceState) {
-	t, i, l := &s.traces[std], traceBase(std), &s.lines[std]
+func (w *writer) beginTrace(std uint8, e *decode.Entry, ts int64, text []byte, state traceState) {
+	t, i, l := &w.traces[std], traceBase(std), &w.lines[std]
 	if l.pending { // it began with its first partial
-		s.setBase(i, s.bases[std].pos)
-		*s.bases[i] = *s.bases[std]
+		w.setBase(i, w.bases[std].pos)
+		*w.bases[i] = *w.bases[std]
 		t.records = l.partial
 	} else {
-		s.setBase(i, s.pos)
-		if s.pos.Kind != position.FromAnchor {
-			s.bases[i].pos.Next = position.MarkOf(e)
+		w.setBase(i, w.pos)
+		if w.pos.Kind != position.FromAnchor {
+			w.bases[i].pos.Next = position.MarkOf(e)
 		}
 	}
 	now := time.Now()
-	t.state, t.ts, t.last, t.lines, t.breaks, t.began, t.read = state, ts, ts, 1, s.breaks, now, now
-	t.text = append(s.col.out.LineBuffer(), text...)
-	s.col.traces.watch(s)
+	t.state, t.ts, t.last, t.lines, t.breaks, t.began, t.read = state, ts, ts, 1, w.breaks, now, now
+	t.text = append(w.out.LineBuffer(), text...)
+	w.open.watch(w)
 }
 
 // endTrace emits a trace as it is by now. out.mu is held.
-func (s *stream) endTrace(std uint8) {
-	t := &s.traces[std]
-	s.emit(std, t.ts, t.text, false)
-	s.count.joined += t.lines - 1
-	s.col.out.FreeLine(t.text)
+func (w *writer) endTrace(std uint8) {
+	t := &w.traces[std]
+	w.emit(std, t.ts, t.text, false)
+	w.count.joined += t.lines - 1
+	w.out.FreeLine(t.text)
 	*t = trace{}
-	s.settle()
+	w.settle()
 }
 
 // endTraces emits all that are open. out.mu is held.
-func (s *stream) endTraces() {
+func (w *writer) endTraces() {
 	for std := range uint8(3) {
-		if s.isTracing(std) {
-			s.endTrace(std)
+		if w.isTracing(std) {
+			w.endTrace(std)
 		}
 	}
 }
 
 // isTracing says whether a std stream has a trace that may go on.
-func (s *stream) isTracing(std uint8) bool { return s.traces != nil && s.traces[std].state != noTrace }
+func (w *writer) isTracing(std uint8) bool { return w.traces != nil && w.traces[std].state != noTrace }
 
 // dropTrace forgets a trace, which is to be read again or to be left out.
-func (s *stream) dropTrace(std uint8) {
-	if s.traces != nil {
-		s.traces[std] = trace{}
+func (w *writer) dropTrace(std uint8) {
+	if w.traces != nil {
+		w.traces[std] = trace{}
 	}
 }
 
 // held is how many of the last records of a std stream are not delivered,
 // because they belong to what is not complete.
-func (s *stream) held(std uint8) uint32 {
-	if s.isTracing(std) {
-		return s.traces[std].records
+func (w *writer) held(std uint8) uint32 {
+	if w.isTracing(std) {
+		return w.traces[std].records
 	}
-	return s.lines[std].partial
+	return w.lines[std].partial
 }
 
-// openTraces are the streams with traces that may go on. Guarded by outbox.mu.
+// openTraces are the writers with traces that may go on. Guarded by outbox.mu.
 type openTraces struct {
-	streams []*stream
+	out     *outbox.Outbox
+	writers []*writer
 	timer   *time.Timer // runs while there are any
 	armed   time.Time   // when it was set
 	closed  bool
 }
 
-func (o *openTraces) watch(s *stream) {
-	if s.watched || o.closed {
+func (o *openTraces) watch(w *writer) {
+	if w.watched || o.closed {
 		return
 	}
-	s.watched = true
-	if o.streams = append(o.streams, s); len(o.streams) == 1 {
+	w.watched = true
+	if o.writers = append(o.writers, w); len(o.writers) == 1 {
 		o.arm()
 	}
 }
@@ -161,75 +164,66 @@ func (o *openTraces) arm() {
 	o.timer.Reset(traceTick)
 }
 
-// endIdleTraces emits the traces that nothing more comes of, and looks again
-// later where there are others.
-func (c *Collector) endIdleTraces() {
-	c.out.Lock()
-	all := append([]*stream(nil), c.traces.streams...)
-	late := time.Since(c.traces.armed) > 2*traceTick
-	c.out.Unlock()
-	for _, s := range all {
-		s.endIdleTraces(late)
+// endIdle emits the traces that nothing more comes of, and looks again later where
+// there are others.
+func (o *openTraces) endIdle() {
+	o.out.Lock()
+	all := slices.Clone(o.writers)
+	late := time.Since(o.armed) > 2*traceTick
+	o.out.Unlock()
+	for _, w := range all {
+		w.idle(late)
 	}
-	c.out.Lock()
-	defer c.out.Unlock()
-	open := c.traces.streams[:0]
-	for _, s := range c.traces.streams {
-		if s.watched = s.isTracing(decode.Stdout) || s.isTracing(decode.Stderr); s.watched {
-			open = append(open, s)
+	o.out.Lock()
+	defer o.out.Unlock()
+	open := o.writers[:0]
+	for _, w := range o.writers {
+		if w.watched = w.isTracing(decode.Stdout) || w.isTracing(decode.Stderr); w.watched {
+			open = append(open, w)
 		}
 	}
-	clear(c.traces.streams[len(open):])
-	if c.traces.streams = open; len(open) > 0 && !c.traces.closed {
-		c.traces.arm()
+	clear(o.writers[len(open):])
+	if o.writers = open; len(open) > 0 && !o.closed {
+		o.arm()
 	}
 }
 
-// closeTraces ends that for good.
-func (c *Collector) closeTraces() {
-	c.out.Lock()
-	defer c.out.Unlock()
-	c.traces.closed = true
-	c.traces.timer.Stop()
+// close ends that for good.
+func (o *openTraces) close() {
+	o.out.Lock()
+	defer o.out.Unlock()
+	o.closed = true
+	o.timer.Stop()
 }
 
-// endIdleTraces emits those of the stream; late says that this comes late, as
-// what is read may, too.
-func (s *stream) endIdleTraces(late bool) {
-	polled := s.notes.now() == readerPoll
-	_, running := s.col.present(s.id)
-	s.meta.Lock()
-	reading, since, polledSince := running && s.doing == streamReading && !s.synced.IsZero(), s.doingSince, s.asked
-	if s.lastPoll.IsZero() || !s.asking.IsZero() {
-		polledSince = time.Time{}
-	}
-	s.meta.Unlock()
-	present := s.col.captured(s.id) == s
-	out, now := s.col.out, time.Now()
-	out.Lock()
-	defer out.Unlock()
+// endIdleTraces emits the traces of which idle says that nothing more comes. present
+// says that they are the stream's still, unread that some of what follows was not read.
+func (w *writer) endIdleTraces(present, unread bool, idle func(t *trace) bool) {
+	w.out.Lock()
+	defer w.out.Unlock()
+	now := time.Now()
 	defer func() {
 		if v := recover(); v != nil { // the next record will meet it again, where that is dealt with
-			s.col.metrics.panics.Inc()
-			s.log.Error("a panic was caught while a stack trace was emitted, it is tried again with the next line", "error", supervise.NewPanicError(v))
-			s.CutBack()
-			for std := range s.traces {
-				s.traces[std].read, s.traces[std].began = now.Add(time.Hour), now.Add(time.Hour)
+			w.metrics.panics.Inc()
+			w.log.Error("a panic was caught while a stack trace was emitted, it is tried again with the next line", "error", supervise.NewPanicError(v))
+			w.CutBack()
+			for std := range w.traces {
+				w.traces[std].read, w.traces[std].began = now.Add(time.Hour), now.Add(time.Hour)
 			}
 		}
-		s.publish()
+		w.publish()
 	}()
-	for std := range uint8(len(s.traces)) {
-		t := &s.traces[std]
+	for std := range uint8(len(w.traces)) {
+		t := &w.traces[std]
 		switch {
 		case t.state == noTrace:
 		case !present:
-			s.dropTrace(std) // another stream has taken its place, and reads it again
-			s.settle()
-		case late, out.Filled(): // what follows was not read yet
+			w.dropTrace(std) // another stream has taken its place, and reads it again
+			w.settle()
+		case unread, w.out.Filled():
 			t.read = now
-		case running && polled && !polledSince.Before(t.read.Add(tracePause)), !polled && reading && min(now.Sub(t.read), now.Sub(since)) >= tracePause, now.Sub(t.began) >= maxTrace:
-			s.endTrace(std)
+		case idle(t):
+			w.endTrace(std)
 		}
 	}
 }

@@ -213,7 +213,7 @@ func TestTraceRulesDoNotAllocate(t *testing.T) {
 // tracingStream is a stream that joins traces, and that no timer looks at.
 func tracingStream(t *testing.T, l languages) *stream {
 	s := benchStream(t)
-	s.col.closeTraces()
+	s.col.traces.close()
 	s.col.out.BatchSize = 4 << 10 // seals within
 	s.joinsTraces(l)
 	return s
@@ -570,7 +570,7 @@ func TestTraceWaitsForItsLog(t *testing.T) {
 			open()
 		}
 		test.set()
-		s.col.endIdleTraces()
+		s.col.traces.endIdle()
 		s.col.traces.timer.Stop()
 		if have := takeAll(t, s); len(have) > 0 != test.emitted {
 			t.Errorf("%s: emitted: %v", test.what, have)
