@@ -136,7 +136,7 @@ func (a *audit) isAround(e *decode.Entry) bool {
 func (a *audit) headless(s *stream, e *decode.Entry) bool {
 	first := a.blind && !a.begun[e.Std]
 	a.begun[e.Std] = true
-	return a.open[e.Std] == e.TS || first && s.long[e.Std]
+	return a.open[e.Std] == e.TS || first && s.wasLong(e.Std)
 }
 
 // show notes a record before the confirmed place is found.

@@ -200,16 +200,7 @@ func (s *stream) toBegin() bool {
 // begin moves the stream to where its capture begins.
 func (s *stream) begin(ctx context.Context, l *firstLook) error {
 	l.end()
-	if err := s.lock(ctx); err != nil {
-		return err
-	}
-	defer s.col.out.Unlock()
-	s.pos = l.at
-	if s.needs(restored) {
-		s.setBase(restored, l.at)
-	}
-	s.col.out.Moved()
-	return nil
+	return s.beginAt(ctx, l.at)
 }
 
 // begin finds where the capture begins, if that is not known yet. Where the log

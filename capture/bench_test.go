@@ -68,7 +68,7 @@ func BenchmarkRecord(b *testing.B) {
 	b.SetBytes(int64(len(benchText) + 1))
 	b.ReportAllocs()
 	for b.Loop() {
-		buf = s.tmpl.append(buf[:0], 1, decode.Stdout, benchText, false)
+		buf = s.tmpl.Append(buf[:0], 1, decode.Stdout, benchText, false)
 	}
 }
 
@@ -132,7 +132,7 @@ func TestLinesDoNotAllocate(t *testing.T) {
 	buf := make([]byte, 0, 4096)
 	if n := testing.AllocsPerRun(1000, func() {
 		e, _, _ := decode.CutFrame(benchFrame)
-		buf = s.tmpl.append(buf[:0], e.TS, e.Std, e.Text, false)
+		buf = s.tmpl.Append(buf[:0], e.TS, e.Std, e.Text, false)
 		s.pos.Advance(position.MarkOf(&e))
 	}); n != 0 {
 		t.Errorf("%v allocations a line", n)

@@ -36,8 +36,7 @@ type Collector struct {
 	api     *engine.Client
 	conn    *engine.State
 	out     *outbox.Outbox
-	lines   *lineOptions
-	traces  openTraces
+	lines   *lineShared
 	opens   semaphore
 	looks   semaphore    // streams that inspect their containers
 	buffers *readBuffers // of log files
@@ -119,10 +118,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer, notify func())
 		others:    make(map[string]checkpoint.Other),
 		lists:     say.Trouble{What: "listing the containers"},
 	}
-	c.lines = &lineOptions{maxLine: cfg.MaxLineSize, wanted: [3]bool{decode.Stdout: cfg.Stdout, decode.Stderr: cfg.Stderr}, now: c.engineNow}
-	c.traces.out = c.out
-	c.traces.timer = time.AfterFunc(time.Hour, c.traces.endIdle)
-	c.traces.timer.Stop()
+	c.lines = newLineShared(c.out, cfg.MaxLineSize, [3]bool{decode.Stdout: cfg.Stdout, decode.Stderr: cfg.Stderr}, c.engineNow)
 	c.pollers = newPollers(c.conn, engine.MaxOpens)
 	c.log = c.last.Remember(log)
 	if host, ok := strings.CutPrefix(cfg.DockerHost, "tcp://"); ok && !cfg.TLS.On && !onLoopback(host) {
@@ -137,6 +133,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer, notify func())
 	if c.metrics, err = newMetrics(reg, c); err != nil {
 		return nil, errors.Join(fmt.Errorf("registering metrics: %w", err), api.Close())
 	}
+	c.lines.metrics = &c.metrics.lineMetrics
 	c.out.Latency = c.metrics.latency
 	c.out.Ahead = &c.ahead
 	c.sup = supervise.New(cfg.TaskTimeout, supervise.Counts{Panics: c.metrics.panics, Stalls: c.metrics.taskStalls, Restarts: c.metrics.taskRestarts})
@@ -273,7 +270,7 @@ func (c *Collector) Outstanding() uint64 { return c.out.Outstanding() }
 func (c *Collector) Close() error {
 	c.out.Close()
 	c.sayUntaken()
-	c.traces.close()
+	c.lines.close()
 	c.guard.fds.close()
 	var err error
 	if c.db != nil {

@@ -176,16 +176,3 @@ func (f *followReader) readable(s *stream, limit int) (tail int, capped bool) {
 	reach := f.sound + since
 	return min(limit, reach), limit >= reach
 }
-
-// reportDamage counts and says that there may be lines that the Engine cannot
-// read.
-func (s *stream) reportDamage(ctx context.Context) error {
-	if err := s.lock(ctx); err != nil {
-		return err
-	}
-	s.mayBeHeadless()
-	s.col.out.Unlock()
-	s.col.metrics.gaps.Inc()
-	s.log.Error("gap: the log is damaged behind the last line that was delivered, lines that the Engine cannot read are lost")
-	return nil
-}

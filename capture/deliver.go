@@ -89,6 +89,16 @@ func (w *writer) goOn(p position.Position) {
 	}
 }
 
+// deliverRecords calls each for all whole records in log, with the outbox locked.
+func (w *writer) deliverRecords(ctx context.Context, log *decode.Window, eof bool, each func(*decode.Entry) error) error {
+	return w.deliver(ctx, &log.Entry, func() error {
+		before := w.seen
+		err := log.Each(eof, each)
+		w.noteDamage(log, before)
+		return err
+	})
+}
+
 // noteDamage counts and says what was left out of log since the last time, if
 // records were consumed, so that what is read again is not counted again.
 // out.mu is held.

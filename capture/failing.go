@@ -28,9 +28,7 @@ func (s *stream) failed(began time.Time, before uint64) (since time.Time) {
 // read for failingTime.
 func (c *Collector) failingStreams() (names []string) {
 	for _, s := range c.running() {
-		s.col.out.Lock()
-		movedAt := s.movedAt
-		s.col.out.Unlock()
+		_, movedAt, _ := s.progress()
 		s.meta.Lock()
 		if s.failingFor(movedAt) >= failingTime {
 			names = append(names, s.ctr.Name)

@@ -231,7 +231,7 @@ func (f *followReader) attempt(ctx context.Context, s *stream, limit int) (err e
 		if f.repeats {
 			switch f.trail.See(e) {
 			case position.DoubledRecord:
-				s.count.doubles++
+				s.sentTwice()
 				return nil
 			case position.PieceOfLine:
 				// Where the Engine has left a piece out, the log tells.
@@ -274,7 +274,7 @@ func (f *followReader) attempt(ctx context.Context, s *stream, limit int) (err e
 // accept has a record delivered that is new.
 func (f *followReader) accept(s *stream, e *decode.Entry) {
 	s.accept(e)
-	m := s.pos.Anchor.Newest()
+	m := s.newest()
 	f.trail.Push(&m)
 	f.came += int64(m.Size) + position.RecordOverhead
 }
@@ -349,12 +349,7 @@ func (s *stream) deliverWindow(ctx context.Context, w *decode.Window, eof bool, 
 			return err
 		}
 	}
-	err := s.deliver(ctx, &w.Entry, func() error {
-		before := s.seen
-		err := w.Each(eof, each)
-		s.noteDamage(w, before)
-		return err
-	})
+	err := s.deliverRecords(ctx, w, eof, each)
 	s.task.Beat()
 	return err
 }

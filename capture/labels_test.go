@@ -24,7 +24,7 @@ func fieldsWith(t *testing.T, c *container.Container, opts map[string]string) (f
 	c.ID = strings.Repeat("ab", 32)
 	s.describe(c)
 	s.describe(c) // and nothing is said twice
-	rs, err := decodeRecords("", s.tmpl.append(nil, 1, decode.Stdout, []byte("text"), false))
+	rs, err := decodeRecords("", s.tmpl.Append(nil, 1, decode.Stdout, []byte("text"), false))
 	must(t, err)
 	fields = rs[0].Fields
 	for _, key := range []string{"log", "stream", "container_id", "container_name", "image", "host"} {
@@ -34,7 +34,7 @@ func fieldsWith(t *testing.T, c *container.Container, opts map[string]string) (f
 		delete(fields, key)
 	}
 	// A record cut has the same and a flag.
-	rs, err = decodeRecords("", s.tmpl.append(nil, 1, decode.Stdout, []byte("text"), true))
+	rs, err = decodeRecords("", s.tmpl.Append(nil, 1, decode.Stdout, []byte("text"), true))
 	must(t, err)
 	if rs[0].Fields["partial"] != "true" {
 		t.Error("the flag is missing")

@@ -23,7 +23,7 @@ func (w *writer) acceptLate(e *decode.Entry, torn bool) {
 	if !l.pending {
 		l.pending, l.ts, l.torn = true, e.TS, torn
 	}
-	room := w.opts.maxLine - len(l.text)
+	room := w.maxLine - len(l.text)
 	l.text = append(l.text, e.Text[:min(room, len(e.Text))]...)
 	l.torn = l.torn || len(e.Text) > room
 	if !e.GoesOn() {

@@ -62,7 +62,7 @@ func (w *writer) accept(e *decode.Entry) {
 		}
 	case ends && !l.pending:
 		text := w.trimTerminal(e.Text, e.Newline || w.loose && w.headless[std])
-		w.whole(std, e, e.TS, text, len(text) > w.opts.maxLine || w.headless[std])
+		w.whole(std, e, e.TS, text, len(text) > w.maxLine || w.headless[std])
 		w.headless[std], w.long[std] = false, w.headless[std] // it may have been the end of a long one
 	default:
 		w.joinPartial(e, ends)
@@ -123,7 +123,7 @@ func (w *writer) joinPartial(e *decode.Entry, ends bool) {
 		l.pending, l.ts, l.text, l.breaks = true, e.TS, w.out.LineBuffer(), w.breaks
 	}
 	w.count.partials++
-	room := w.opts.maxLine - len(l.text)
+	room := w.maxLine - len(l.text)
 	l.text = append(l.text, e.Text[:min(room, len(e.Text))]...)
 	switch {
 	case len(e.Text) > room:
@@ -240,15 +240,15 @@ func (w *writer) emit(std uint8, ts int64, text []byte, cut bool) {
 		return
 	}
 	if cut {
-		text = text[:min(len(text), w.opts.maxLine)]
+		text = text[:min(len(text), w.maxLine)]
 		w.count.cut++
 	}
 	if ts == decode.Undated {
 		ts = w.date()
 	}
-	b := w.out.Batch(w.tag, &w.Seat, w.tmpl.size(len(text)))
+	b := w.out.Batch(w.tag, &w.Seat, w.tmpl.Size(len(text)))
 	before := len(b.Buf)
-	b.Buf = w.tmpl.append(b.Buf, ts, std, text, cut)
+	b.Buf = w.tmpl.Append(b.Buf, ts, std, text, cut)
 	w.out.Added(b, len(b.Buf)-before)
 	w.count.lines++
 	w.count.bytes += len(text)
@@ -256,7 +256,7 @@ func (w *writer) emit(std uint8, ts int64, text []byte, cut bool) {
 
 // isWanted says whether a std stream becomes records.
 func (w *writer) isWanted(std uint8) bool {
-	return w.opts.wanted[std]
+	return w.wanted[std]
 }
 
 // incomplete says whether a line is.
@@ -274,7 +274,7 @@ func (w *writer) date() int64 {
 	case at != 0:
 		w.dated = at
 	case w.dated == 0:
-		w.dated = w.opts.now()
+		w.dated = w.now()
 	}
 	w.sayOnce(&w.saidUndated, "lines have no time, or one outside of 1970 to 2105; they come with that of the line before, and are counted")
 	return w.dated

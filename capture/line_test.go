@@ -43,7 +43,7 @@ func TestOverlappingLongLines(t *testing.T) {
 	}
 
 	s := benchStream(t)
-	s.col.cfg.MaxLineSize = 100 * decode.ChunkSize
+	s.maxLine = 100 * decode.ChunkSize
 	var have [3][]string
 	take := func() { // what Fluent Bit takes is safe
 		for b := s.col.out.Next(); b != nil; b = s.col.out.Next() {

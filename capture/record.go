@@ -89,9 +89,9 @@ var (
 	partialPair = appendPair(nil, "partial", "true")
 )
 
-// append encodes one record behind dst. cut marks a line that was cut at
+// Append encodes one record behind dst. cut marks a line that was cut at
 // Max_Line_Size.
-func (t *recordTemplate) append(dst []byte, ts int64, std uint8, text []byte, cut bool) []byte {
+func (t *recordTemplate) Append(dst []byte, ts int64, std uint8, text []byte, cut bool) []byte {
 	head := t.head
 	if cut {
 		head = t.cutHead
@@ -109,7 +109,7 @@ func (t *recordTemplate) append(dst []byte, ts int64, std uint8, text []byte, cu
 	return dst
 }
 
-// size bounds the bytes of a record whose text has n bytes.
-func (t *recordTemplate) size(n int) int {
+// Size bounds the bytes of a record whose text has n bytes.
+func (t *recordTemplate) Size(n int) int {
 	return len(t.cutHead) + msgp.StringPrefixSize + n + len(streamPair[decode.Stdout]) + len(t.meta) + len(partialPair)
 }

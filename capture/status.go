@@ -98,10 +98,8 @@ func (s *stream) status(state string) StreamStatus {
 	if reader := s.notes.now(); st.runs && reader != "" {
 		st.Reader = reader
 	}
-	s.col.out.Lock()
-	st.Lines = s.emitted
-	movedAt, last := s.movedAt, s.pos.Anchor.Time()
-	s.col.out.Unlock()
+	lines, movedAt, last := s.progress()
+	st.Lines = lines
 	s.meta.Lock()
 	st.Name, st.Rotations, st.ages = s.ctr.Name, s.turns, s.ages
 	st.lived = now.Add(time.Duration(s.col.ahead.Load())).Sub(time.Unix(0, s.ctr.Created))
@@ -197,10 +195,7 @@ func (c *Collector) linesSoFar(yield func(id string, lines uint64) bool) {
 	}
 	c.mu.Unlock()
 	for _, s := range streams {
-		s.col.out.Lock()
-		n := s.emitted
-		s.col.out.Unlock()
-		if !yield(s.id, n) {
+		if n, _, _ := s.progress(); !yield(s.id, n) {
 			return
 		}
 	}

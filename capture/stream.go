@@ -10,7 +10,6 @@ import (
 
 	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/engine"
-	"fluent-bit-docker-logs/capture/outbox"
 	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/say"
 	"fluent-bit-docker-logs/capture/supervise"
@@ -65,9 +64,7 @@ func newStream(col *Collector, c *container.Container, pos position.Position) *s
 	}
 	s.log = s.last.Remember(col.log.With("container", c.Name, "id", container.ShortID(c.ID)))
 	s.task = supervise.NewTask(taskStream, s.log, nil)
-	s.writer = writer{Seat: outbox.Seat{Source: s}, out: col.out, opts: col.lines, metrics: &col.metrics.lineMetrics, log: s.log, open: &col.traces, idle: s.endIdleTraces}
-	s.goOn(pos)
-	s.Committed = s.Snapshot()
+	s.setUp(col.lines, s, s.log, s.reading, pos)
 	s.describe(c)
 	return s
 }
@@ -81,15 +78,14 @@ func (s *stream) describe(c *container.Container) {
 	s.logKeeps.Store(c.LogKeeps())
 	s.col.out.Lock()
 	defer s.col.out.Unlock()
-	s.tty, s.startedAt, s.loose = c.TTY, c.StartedAt, c.Driver == "local"
-	s.lineTimes = !c.HasPieceTimes()
+	s.writer.describe(c)
 	if old != nil && old.Name == c.Name && old.Image == c.Image && maps.Equal(old.Attrs, c.Attrs) {
 		return
 	}
-	s.tmpl = newRecordTemplate(s.col.cfg, c, s.col.host)
-	s.sayMet(s.tmpl.met)
+	tmpl := newRecordTemplate(s.col.cfg, c, s.col.host)
+	s.sayMet(tmpl.met)
 	s.heed(c)
-	s.tag = expandTag(s.col.cfg.TagTemplate, c, s.col.host)
+	s.makes(expandTag(s.col.cfg.TagTemplate, c, s.col.host), tmpl)
 }
 
 // lookAgain makes the stream inspect its container soon.
@@ -121,20 +117,16 @@ func (s *stream) reportGap(ctx context.Context, a *position.Anchor) error {
 	return errNotInView
 }
 
-// endIdleTraces emits those traces of the stream that nothing more comes of; late
-// says that this comes late, as what is read may, too.
-func (s *stream) endIdleTraces(late bool) {
-	polled := s.notes.now() == readerPoll
-	_, running := s.col.present(s.id)
+// reading tells the writer how the log is being read.
+func (s *stream) reading() (r Reading) {
+	r.Polls = s.notes.now() == readerPoll
+	_, r.Runs = s.col.present(s.id)
 	s.meta.Lock()
-	reading, since, polledSince := running && s.doing == streamReading && !s.synced.IsZero(), s.doingSince, s.asked
+	r.Follows, r.Since, r.Polled = s.doing == streamReading && !s.synced.IsZero(), s.doingSince, s.asked
 	if s.lastPoll.IsZero() || !s.asking.IsZero() {
-		polledSince = time.Time{}
+		r.Polled = time.Time{}
 	}
 	s.meta.Unlock()
-	now := time.Now()
-	s.writer.endIdleTraces(s.col.captured(s.id) == s, late, func(t *trace) bool {
-		return running && polled && !polledSince.Before(t.read.Add(tracePause)) ||
-			!polled && reading && min(now.Sub(t.read), now.Sub(since)) >= tracePause || now.Sub(t.began) >= maxTrace
-	})
+	r.Replaced = s.col.captured(s.id) != s
+	return r
 }

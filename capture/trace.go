@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"fluent-bit-docker-logs/capture/decode"
-	"fluent-bit-docker-logs/capture/outbox"
 	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/supervise"
 )
@@ -59,7 +58,7 @@ func (w *writer) whole(std uint8, e *decode.Entry, ts int64, text []byte, cut bo
 	fits := !cut && ts != decode.Undated
 	if t.state != noTrace {
 		next := noTrace
-		if fits && t.hasRoom(ts, len(text), w.opts.maxLine) && t.breaks == w.breaks {
+		if fits && t.hasRoom(ts, len(text), w.maxLine) && t.breaks == w.breaks {
 			next = t.state.next(text)
 		}
 		if next != noTrace {
@@ -142,7 +141,6 @@ func (w *writer) held(std uint8) uint32 {
 
 // openTraces are the writers with traces that may go on. Guarded by outbox.mu.
 type openTraces struct {
-	out     *outbox.Outbox
 	writers []*writer
 	timer   *time.Timer // runs while there are any
 	armed   time.Time   // when it was set
@@ -166,16 +164,17 @@ func (o *openTraces) arm() {
 
 // endIdle emits the traces that nothing more comes of, and looks again later where
 // there are others.
-func (o *openTraces) endIdle() {
-	o.out.Lock()
+func (c *lineShared) endIdle() {
+	o := &c.open
+	c.out.Lock()
 	all := slices.Clone(o.writers)
 	late := time.Since(o.armed) > 2*traceTick
-	o.out.Unlock()
+	c.out.Unlock()
 	for _, w := range all {
-		w.idle(late)
+		w.endIdle(late)
 	}
-	o.out.Lock()
-	defer o.out.Unlock()
+	c.out.Lock()
+	defer c.out.Unlock()
 	open := o.writers[:0]
 	for _, w := range o.writers {
 		if w.watched = w.isTracing(decode.Stdout) || w.isTracing(decode.Stderr); w.watched {
@@ -188,17 +187,40 @@ func (o *openTraces) endIdle() {
 	}
 }
 
-// close ends that for good.
-func (o *openTraces) close() {
-	o.out.Lock()
-	defer o.out.Unlock()
-	o.closed = true
-	o.timer.Stop()
+// close has traces end for good only as lines come.
+func (c *lineShared) close() {
+	c.out.Lock()
+	defer c.out.Unlock()
+	c.open.closed = true
+	c.open.timer.Stop()
 }
 
-// endIdleTraces emits the traces of which idle says that nothing more comes. present
-// says that they are the stream's still, unread that some of what follows was not read.
-func (w *writer) endIdleTraces(present, unread bool, idle func(t *trace) bool) {
+// Reading is how a log is being read, for a writer to know whether more of it may
+// come.
+type Reading struct {
+	Replaced bool      // another writer has taken the place of this one
+	Runs     bool      // it is being read, or will be
+	Follows  bool      // what is written comes by itself
+	Since    time.Time // it does so
+	Polls    bool      // it is asked for now and then
+	Polled   time.Time // when that was begun last and has come to its end; zero if it has not
+}
+
+// idle says whether nothing more is to be expected of a trace.
+func (r *Reading) idle(t *trace, now time.Time) bool {
+	switch {
+	case now.Sub(t.began) >= maxTrace:
+		return true
+	case r.Polls:
+		return r.Runs && !r.Polled.Before(t.read.Add(tracePause))
+	}
+	return r.Runs && r.Follows && min(now.Sub(t.read), now.Sub(r.Since)) >= tracePause
+}
+
+// endIdle emits those of the writer; late says that this comes late, as what is
+// read may, too.
+func (w *writer) endIdle(late bool) {
+	reading := w.reading()
 	w.out.Lock()
 	defer w.out.Unlock()
 	now := time.Now()
@@ -217,12 +239,12 @@ func (w *writer) endIdleTraces(present, unread bool, idle func(t *trace) bool) {
 		t := &w.traces[std]
 		switch {
 		case t.state == noTrace:
-		case !present:
-			w.dropTrace(std) // another stream has taken its place, and reads it again
+		case reading.Replaced:
+			w.dropTrace(std) // the other one reads it again
 			w.settle()
-		case unread, w.out.Filled():
+		case late, w.out.Filled(): // what follows was not read yet
 			t.read = now
-		case idle(t):
+		case reading.idle(t, now):
 			w.endTrace(std)
 		}
 	}

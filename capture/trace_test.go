@@ -213,7 +213,7 @@ func TestTraceRulesDoNotAllocate(t *testing.T) {
 // tracingStream is a stream that joins traces, and that no timer looks at.
 func tracingStream(t *testing.T, l languages) *stream {
 	s := benchStream(t)
-	s.col.traces.close()
+	s.col.lines.close()
 	s.col.out.BatchSize = 4 << 10 // seals within
 	s.joinsTraces(l)
 	return s
@@ -388,7 +388,7 @@ func TestBoundsOfATrace(t *testing.T) {
 	checkSequence(t, "lines", []string{head + strings.Repeat("\n"+frame, maxTraceLines-1), frame, "end"}, texts(s))
 
 	s = tracingStream(t, javaTraces)
-	s.col.cfg.MaxLineSize = 1024
+	s.maxLine = 1024
 	feed(s, at, append([]string{head}, strings.Split(strings.Repeat(frame+"\n", 60)+"end", "\n")...)...)
 	have := texts(s)
 	checkSequence(t, "bytes", append([]string{head}, strings.Split(strings.Repeat(frame+"\n", 60)+"end", "\n")...), linesOf(have))
@@ -428,7 +428,7 @@ func TestBoundsOfATrace(t *testing.T) {
 
 	// A std stream that is not wanted holds nothing back.
 	s = tracingStream(t, javaTraces)
-	s.col.cfg.Stdout = false
+	s.wanted[decode.Stdout] = false
 	feed(s, at, head)
 	if s.based {
 		t.Error("a std stream that is not wanted holds the position")
@@ -532,14 +532,14 @@ func TestTraceWaitsForItsLog(t *testing.T) {
 	s := benchStream(t)
 	s.joinsTraces(javaTraces)
 	s.col.streams.byID[s.id] = &streamTask{stream: s, cancel: func() {}}
-	s.col.traces.timer.Stop()
+	s.open.timer.Stop()
 	now := time.Now()
 	open := func() {
 		s.col.out.Lock()
 		defer s.col.out.Unlock()
 		s.accept(&decode.Entry{Std: decode.Stdout, TS: 1e18, Text: []byte("x.YException: z"), Newline: true})
 		s.traces[decode.Stdout].read, s.traces[decode.Stdout].began = now.Add(-tracePause), now.Add(-tracePause)
-		s.col.traces.timer.Stop()
+		s.open.timer.Stop()
 	}
 	for _, test := range []struct {
 		what    string
@@ -561,8 +561,8 @@ func TestTraceWaitsForItsLog(t *testing.T) {
 		}, false},
 		{"it is being polled", func() { s.asks(now) }, false},
 		{"it was polled again", func() { s.asks(time.Time{}); s.polledAt(now) }, true},
-		{"the machine was busy", func() { s.col.traces.armed = now.Add(-tracePause) }, false},
-		{"it is not any more", func() { s.traces[decode.Stdout].read, s.col.traces.armed = now.Add(-tracePause), now }, true},
+		{"the machine was busy", func() { s.open.armed = now.Add(-tracePause) }, false},
+		{"it is not any more", func() { s.traces[decode.Stdout].read, s.open.armed = now.Add(-tracePause), now }, true},
 		{"nothing is taken", func() { s.col.out.Limit = 0 }, false},
 		{"another stream has its place", func() { s.col.out.Limit = 1 << 20; delete(s.col.streams.byID, s.id) }, false},
 	} {
@@ -570,8 +570,8 @@ func TestTraceWaitsForItsLog(t *testing.T) {
 			open()
 		}
 		test.set()
-		s.col.traces.endIdle()
-		s.col.traces.timer.Stop()
+		s.col.lines.endIdle()
+		s.open.timer.Stop()
 		if have := takeAll(t, s); len(have) > 0 != test.emitted {
 			t.Errorf("%s: emitted: %v", test.what, have)
 		}

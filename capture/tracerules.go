@@ -2,7 +2,6 @@ package capture
 
 import (
 	"bytes"
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -24,22 +23,13 @@ const (
 // languageNames are in the order of their bits.
 var languageNames = []string{"java", "python", "go", "ruby"}
 
-func parseLanguages(dst *languages, v string) error {
-	if strings.EqualFold(v, "off") {
-		return nil
+// language is the one of that name, as a set; 0 if there is none.
+func language(name string) languages {
+	i := slices.Index(languageNames, strings.ToLower(name))
+	if i < 0 {
+		return 0
 	}
-	items := splitList(v)
-	for _, item := range items {
-		i := slices.Index(languageNames, strings.ToLower(item))
-		if i < 0 {
-			return fmt.Errorf("%s is no language that is known", item)
-		}
-		*dst |= 1 << i
-	}
-	if len(items) == 0 {
-		return errNotAllowed
-	}
-	return nil
+	return 1 << i
 }
 
 // traceState is what the last line of a stack trace was; noTrace is outside of

@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/outbox"
 	"fluent-bit-docker-logs/capture/position"
@@ -17,16 +18,13 @@ import (
 // and what is not complete. But for what is set once, its fields are guarded by the
 // outbox's lock.
 type writer struct {
-	out     *outbox.Outbox
-	opts    *lineOptions
-	metrics *lineMetrics
+	*lineShared
 	log     *slog.Logger
-	open    *openTraces
-	idle    func(late bool) // ends the traces that nothing more comes of
+	reading func() Reading
 	losses  say.Seldom
 
 	outbox.Seat
-	tmpl      *recordTemplate
+	tmpl      Template
 	tag       string
 	pos       position.Position // behind the last record consumed
 	seen      uint64            // records consumed
@@ -67,12 +65,47 @@ type gapAt struct {
 	seen   uint64
 }
 
-// lineOptions are those that concern lines.
-type lineOptions struct {
+// lineShared is what all writers have in common.
+type lineShared struct {
+	out     *outbox.Outbox
 	maxLine int          // bytes of a record's text
 	wanted  [3]bool      // std streams that become records
 	now     func() int64 // by the Engine's clock, nanoseconds since 1970
+	metrics *lineMetrics
+	open    openTraces
 }
+
+// newLineShared makes it. The caller sets metrics, and closes it in the end.
+func newLineShared(out *outbox.Outbox, maxLine int, wanted [3]bool, now func() int64) *lineShared {
+	c := &lineShared{out: out, maxLine: maxLine, wanted: wanted, now: now}
+	c.open.timer = time.AfterFunc(time.Hour, c.endIdle)
+	c.open.timer.Stop()
+	return c
+}
+
+// Template encodes the records of one container.
+type Template interface {
+	// Append encodes a record behind dst; cut marks a line that is not whole.
+	Append(dst []byte, ts int64, std uint8, text []byte, cut bool) []byte
+	// Size bounds the bytes of a record whose text has n bytes.
+	Size(n int) int
+}
+
+// setUp makes w the writer of a log, of whose reading it is told by reading, from
+// behind p on. It is called before anything else.
+func (w *writer) setUp(shared *lineShared, source outbox.Source, log *slog.Logger, reading func() Reading, p position.Position) {
+	w.lineShared, w.Source, w.log, w.reading = shared, source, log, reading
+	w.goOn(p)
+	w.Committed = w.Snapshot()
+}
+
+// describe takes over what is newly known of the container. out.mu is held.
+func (w *writer) describe(c *container.Container) {
+	w.tty, w.startedAt, w.loose, w.lineTimes = c.TTY, c.StartedAt, c.Driver == "local", !c.HasPieceTimes()
+}
+
+// makes says what records are to be made from now on. out.mu is held.
+func (w *writer) makes(tag string, tmpl Template) { w.tag, w.tmpl = tag, tmpl }
 
 // lineMetrics count what writers do, of all containers together.
 type lineMetrics struct {
@@ -208,4 +241,49 @@ func (w *writer) publish() {
 	w.emitted += uint64(w.count.lines)
 	w.movedAt = time.Now()
 	w.count = lineCounts{}
+}
+
+// progress is how many lines were made records of, when the last one was, and the
+// time of the last record consumed, 0 if none has one.
+func (w *writer) progress() (lines uint64, movedAt time.Time, last int64) {
+	w.out.Lock()
+	defer w.out.Unlock()
+	return w.emitted, w.movedAt, w.pos.Anchor.Time()
+}
+
+// newest is the last record consumed. out.mu is held.
+func (w *writer) newest() position.Mark { return w.pos.Anchor.Newest() }
+
+// wasLong says whether the last line of a std stream was more than one record.
+// out.mu is held.
+func (w *writer) wasLong(std uint8) bool { return w.long[std] }
+
+// sentTwice counts a record that was dropped for that. out.mu is held.
+func (w *writer) sentTwice() { w.count.doubles++ }
+
+// beginAt moves to where the capture begins.
+func (w *writer) beginAt(ctx context.Context, p position.Position) error {
+	if err := w.lock(ctx); err != nil {
+		return err
+	}
+	defer w.out.Unlock()
+	w.pos = p
+	if w.needs(restored) {
+		w.setBase(restored, p)
+	}
+	w.out.Moved()
+	return nil
+}
+
+// reportDamage counts and says that there may be lines that the Engine cannot
+// read.
+func (w *writer) reportDamage(ctx context.Context) error {
+	if err := w.lock(ctx); err != nil {
+		return err
+	}
+	w.mayBeHeadless()
+	w.out.Unlock()
+	w.metrics.gaps.Inc()
+	w.log.Error("gap: the log is damaged behind the last line that was delivered, lines that the Engine cannot read are lost")
+	return nil
 }
