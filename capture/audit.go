@@ -12,9 +12,10 @@ import (
 // is delivered: what lies before its end late, the rest in its turn.
 type audit struct {
 	*position.Resync
-	trail *position.Trail
-	blind bool // the log as it was opened begins behind the confirmed place
-	held  bool // others may have the log open, see heldFiles
+	trail  *position.Trail
+	blind  bool     // the log as it was opened begins behind the confirmed place
+	held   bool     // others may have the log open, see heldFiles
+	hiding [3]int64 // by std: see hiddenBehind
 	// around: the log holds what is older than the confirmed place, and what is newer,
 	// but not that.
 	around bool
@@ -48,6 +49,7 @@ const (
 	newInTurn
 	newLate
 	tooShort
+	sentBefore // it was delivered before the last gap
 	behindHole // records of the trail that come before it were not shown
 )
 
@@ -98,7 +100,11 @@ func (a *audit) judge(e *decode.Entry) verdict {
 			return skipRecord
 		}
 	}
-	if a.live = a.live || a.next == len(a.trail.Marks); a.live {
+	a.live = a.live || a.next == len(a.trail.Marks)
+	if a.held && e.TS <= a.hiding[e.Std] && e.TS != decode.Undated {
+		return sentBefore
+	}
+	if a.live {
 		return newInTurn
 	}
 	m := position.MarkOf(e)

@@ -134,6 +134,18 @@ func (c *catchingUp) heldBack(ctx context.Context) bool {
 	return supervise.Sleep(ctx, heldStep)
 }
 
+// hiddenBehind is, by std, the time of the last record that was delivered before a gap
+// that hides it: behind that the log is read from further back, and what is hidden
+// may come into sight again. 0: there is none, or the clock was set back since.
+func (f *followReader) hiddenBehind(s *stream) (at [3]int64) {
+	for std, ts := range f.hiding {
+		if ts <= s.col.engineNow()+decode.ClockSlack {
+			at[std] = ts
+		}
+	}
+	return at
+}
+
 // heldText is said once of a log, hidden of lines that may be lost for that reason.
 const (
 	heldText = "somebody else has this log open, meanwhile the Engine shows old files of it in the place of newer ones"
@@ -173,7 +185,7 @@ func (c *catchingUp) aim() *audit {
 	}
 	a.expect, a.last, a.Stepped, a.holes = c.shown, c.last, c.f.stepped, !c.holed && c.f.repeats
 	a.Longest = c.capped
-	a.held = c.s.heldOf(c.f.repeats) != nil
+	a.held, a.hiding = c.s.heldOf(c.f.repeats) != nil, c.f.hiddenBehind(c.s)
 	if c.capped && c.sounded < maxSoundings && (c.blind || target.Kind == position.FromBeginning) {
 		a.from = c.f.soundFrom
 	}
@@ -274,6 +286,9 @@ func (c *catchingUp) lookElsewhere(ctx context.Context, a *audit) (done bool, er
 	case c.capped:
 		return false, c.lengthen(ctx, a)
 	default:
+		if a.around {
+			c.f.hiding = c.f.trail.Newest() // what is hidden may come into sight again
+		}
 		return true, c.s.reportGap(ctx, &a.Target.Anchor)
 	}
 	return false, err
@@ -326,6 +341,9 @@ func (f *followReader) compare(ctx context.Context, s *stream, a *audit) error {
 					break
 				}
 				f.accept(s, e)
+			case sentBefore:
+				s.sentTwice()
+				s.passedBy(e)
 			case skipRecord:
 				s.passedBy(e)
 			}

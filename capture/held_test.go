@@ -2,6 +2,7 @@ package capture
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"fluent-bit-docker-logs/capture/dockertest"
@@ -11,6 +12,7 @@ import (
 // rotated files of then. What was delivered does not come again, however old the
 // files are that are shown, and what is hidden until it is gone is counted.
 func TestHeldLog(t *testing.T) {
+	t.Run("poll, until it is given up", func(t *testing.T) { testHeldLog(t, readerCases[1], 4, 1, -1) })
 	for _, r := range readerCases[:2] {
 		for _, files := range []int{3, 4} {
 			for rotations := 1; rotations <= 4; rotations++ { // what is replaced within milliseconds cannot be compared
@@ -24,6 +26,9 @@ func TestHeldLog(t *testing.T) {
 	}
 }
 
+// testHeldLog has so many files rotated before and while the log is held. left are
+// left out of a follow at the end of each; below 0 the log is held until a gap is
+// counted.
 func testHeldLog(t *testing.T, r readerCase, files, rotations, left int) {
 	const perFile = 100
 	e := dockertest.Start(t, dockertest.WithAPIVersion("1.41", ""))
@@ -54,7 +59,22 @@ func testHeldLog(t *testing.T, r readerCase, files, rotations, left int) {
 	write(perFile / 2)
 	a.waitTexts(c.ID, "stdout", len(want))
 	release := c.HoldFiles()
-	for range rotations {
+	if left < 0 {
+		write(perFile / 4)
+		a.waitTexts(c.ID, "stdout", len(want)) // and behind it the log is rotated
+		must(t, c.RotateLog())
+		var asked atomic.Int64
+		c.BeforeLog(func(dockertest.LogQuery) { // who finds where to go on is shown other files than who goes on
+			if a.gaps() > 0 && asked.Add(1) == 2 {
+				release()
+			}
+		})
+		write(perFile / 4)
+		a.waitFor("a gap", func() bool { return a.gaps() > 0 })
+		a.waitTexts(c.ID, "stdout", len(want))
+		release = func() {}
+	}
+	for range max(0, rotations*min(1, left+1)) {
 		file(left)
 	}
 	release()

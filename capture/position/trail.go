@@ -125,6 +125,9 @@ func (t *Trail) Leave() {
 	*t = Trail{base: t.base, LastTS: t.LastTS, highTS: t.highTS}
 }
 
+// Newest is the time of the newest record of each std stream that was consumed.
+func (t *Trail) Newest() [3]int64 { return t.highTS }
+
 // Confirmed is the anchor behind what is confirmed.
 func (t *Trail) Confirmed() Anchor { return t.UpTo(t.Verified) }
 
