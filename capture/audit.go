@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"errors"
 	"slices"
 
 	"fluent-bit-docker-logs/capture/decode"
@@ -12,13 +13,12 @@ import (
 // is delivered: what lies before its end late, the rest in its turn.
 type audit struct {
 	*position.Resync
-	trail  *position.Trail
-	blind  bool     // the log as it was opened begins behind the confirmed place
-	held   bool     // others may have the log open, see heldFiles
-	hiding [3]int64 // by std: see hiddenBehind
-	// around: the log holds what is older than the confirmed place, and what is newer,
-	// but not that.
-	around bool
+	trail *position.Trail
+	blind bool // the log as it was opened begins behind the confirmed place
+	held  bool // others may have the log open, see heldFiles
+	// byTime: what is newer than newest, by std, is new, and nothing else.
+	byTime bool
+	newest [3]int64
 	holes  bool // a read of this log may leave records out in its middle
 	next   int  // index of the record of the trail that comes next in the log
 	live   bool // all records of the trail have been passed
@@ -49,7 +49,6 @@ const (
 	newInTurn
 	newLate
 	tooShort
-	sentBefore // it was delivered before the last gap
 	behindHole // records of the trail that come before it were not shown
 )
 
@@ -59,6 +58,12 @@ func newAudit(target *position.Position, t *position.Trail, limit int, blind boo
 
 // judge says what is to be done with the next record of the log.
 func (a *audit) judge(e *decode.Entry) verdict {
+	if a.byTime {
+		if a.Seen++; e.TS == decode.Undated || e.TS <= a.newest[e.Std] {
+			return skipRecord
+		}
+		return newInTurn
+	}
 	if a.Seen == 0 {
 		m := position.MarkOf(e)
 		a.first = m.Single()
@@ -100,11 +105,7 @@ func (a *audit) judge(e *decode.Entry) verdict {
 			return skipRecord
 		}
 	}
-	a.live = a.live || a.next == len(a.trail.Marks)
-	if a.held && e.TS <= a.hiding[e.Std] && e.TS != decode.Undated {
-		return sentBefore
-	}
-	if a.live {
+	if a.live = a.live || a.next == len(a.trail.Marks); a.live {
 		return newInTurn
 	}
 	m := position.MarkOf(e)
@@ -119,10 +120,6 @@ func (a *audit) judge(e *decode.Entry) verdict {
 	if a.holes && !a.Stepped && e.TS != decode.Undated && e.TS > a.trail.LastTS[e.Std] {
 		return behindHole
 	}
-	if a.isAround(e) {
-		a.around = true
-		return skipRecord
-	}
 	a.lost = a.lost || a.blind && a.Seen == 1
 	a.trail.Insert(a.next, &m)
 	a.next++
@@ -130,11 +127,19 @@ func (a *audit) judge(e *decode.Entry) verdict {
 	return newLate
 }
 
-// isAround says that a record is older than the place behind which a log begins that
-// somebody else has open: what lies between is hidden.
-func (a *audit) isAround(e *decode.Entry) bool {
-	at := a.Target.Anchor.Time()
-	return a.held && a.blind && !a.Stepped && e.TS != decode.Undated && at != 0 && e.TS < at-position.Inversion
+// hidden says, of a read that has ended with err, that somebody else has the log open,
+// and that what was looked for was not shown for that reason: what is older is there,
+// and what is newer, or a part of what was delivered is not.
+func (a *audit) hidden(err error) bool {
+	switch {
+	case !a.held:
+		return false
+	case errors.Is(err, errHole):
+		return true
+	case err != nil && !errors.Is(err, errNotInView) && !errors.Is(err, errTooShort):
+		return false
+	}
+	return a.Around() || err == nil && a.Found && !a.complete()
 }
 
 // headless says whether a late record may be the rest of a line whose beginning

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"fluent-bit-docker-logs/capture/decode"
@@ -53,6 +54,7 @@ type catchingUp struct {
 	refused  bool                 // the Engine has reported an error
 	again    bool                 // it was read once more, because it may have grown
 	waited   time.Duration        // for others to let go of the log
+	byTime   bool                 // they do not: what is newer than all before is delivered
 	sounded  int                  // how often it was looked for what can be read of the log
 	shown    []position.TrailMark // what a read is to show, for it to be whole
 	last     []position.TrailMark // of the log, if it was asked for
@@ -64,8 +66,11 @@ func (c *catchingUp) read(ctx context.Context) (done bool, err error) {
 	a := c.aim()
 	err = c.f.compare(ctx, c.s, a)
 	c.f.stepped = c.f.stepped || a.Stepped
-	a.around = a.around || a.held && a.Around()
-	if unseen := err == nil || errors.Is(err, errNotInView) || errors.Is(err, errTooShort); unseen && a.around && c.heldBack(ctx) {
+	switch {
+	case a.byTime && err == nil:
+		return true, c.passOver(a)
+	case !a.byTime && a.hidden(err):
+		c.byTime = !c.heldBack(ctx)
 		return false, nil
 	}
 	var refusal decode.SystemError
@@ -134,22 +139,20 @@ func (c *catchingUp) heldBack(ctx context.Context) bool {
 	return supervise.Sleep(ctx, heldStep)
 }
 
-// hiddenBehind is, by std, the time of the last record that was delivered before a gap
-// that hides it: behind that the log is read from further back, and what is hidden
-// may come into sight again. 0: there is none, or the clock was set back since.
-func (f *followReader) hiddenBehind(s *stream) (at [3]int64) {
-	for std, ts := range f.hiding {
-		if ts <= s.col.engineNow()+decode.ClockSlack {
-			at[std] = ts
-		}
+// passOver follows a read of a log that somebody else has open, which delivered what
+// is newer than all before: what is hidden before that may be lost.
+func (c *catchingUp) passOver(a *audit) error {
+	if a.taken > 0 || c.f.trail.Unconfirmed() > 0 {
+		c.s.lost(slog.LevelError, hidden)
 	}
-	return at
+	c.f.trail.Confirm()
+	return nil
 }
 
 // heldText is said once of a log, hidden of lines that may be lost for that reason.
 const (
 	heldText = "somebody else has this log open, meanwhile the Engine shows old files of it in the place of newer ones"
-	hidden   = "gap: lines may be lost, the Engine left some out and shows old files of the log in their place while somebody has it open"
+	hidden   = "gap: lines may be lost, the Engine shows old files of the log in the place of newer ones while somebody has it open"
 )
 
 // aim is what the next read is to find.
@@ -179,13 +182,17 @@ func (c *catchingUp) aim() *audit {
 		}
 		c.limit, c.capped = c.f.readable(c.s, c.limit)
 	}
+	if c.byTime {
+		c.limit = position.Everything
+	}
 	a := newAudit(&target, &c.f.trail, c.limit, c.blind)
 	if untold && !c.preceded {
 		a.next = 1
 	}
 	a.expect, a.last, a.Stepped, a.holes = c.shown, c.last, c.f.stepped, !c.holed && c.f.repeats
 	a.Longest = c.capped
-	a.held, a.hiding = c.s.heldOf(c.f.repeats) != nil, c.f.hiddenBehind(c.s)
+	a.newest, a.byTime = c.f.trail.Newest(), c.byTime
+	a.held = c.s.heldOf(c.f.repeats) != nil && slices.Max(a.newest[:]) <= c.s.col.engineNow()+decode.ClockSlack
 	if c.capped && c.sounded < maxSoundings && (c.blind || target.Kind == position.FromBeginning) {
 		a.from = c.f.soundFrom
 	}
@@ -286,9 +293,6 @@ func (c *catchingUp) lookElsewhere(ctx context.Context, a *audit) (done bool, er
 	case c.capped:
 		return false, c.lengthen(ctx, a)
 	default:
-		if a.around {
-			c.f.hiding = c.f.trail.Newest() // what is hidden may come into sight again
-		}
 		return true, c.s.reportGap(ctx, &a.Target.Anchor)
 	}
 	return false, err
@@ -333,7 +337,9 @@ func (f *followReader) compare(ctx context.Context, s *stream, a *audit) error {
 			case newLate:
 				s.acceptLate(e, a.headless(s, e))
 			case newInTurn:
-				a.taken++
+				if a.taken++; a.byTime && a.taken == 1 {
+					s.broke()
+				}
 				if s.goesOnLate(e) {
 					m := position.MarkOf(e)
 					f.trail.Push(&m)
@@ -341,9 +347,6 @@ func (f *followReader) compare(ctx context.Context, s *stream, a *audit) error {
 					break
 				}
 				f.accept(s, e)
-			case sentBefore:
-				s.sentTwice()
-				s.passedBy(e)
 			case skipRecord:
 				s.passedBy(e)
 			}
@@ -358,7 +361,7 @@ func (f *followReader) compare(ctx context.Context, s *stream, a *audit) error {
 		s.heardAt(log.asked)
 		s.tailWasEmpty(log.ctx)
 		switch {
-		case a.Found || a.blind || a.Target.Kind != position.FromAnchor:
+		case a.Found || a.blind || a.byTime || a.Target.Kind != position.FromAnchor:
 		case a.Seen+log.w.Damaged >= a.Limit: // which the tail has, too
 			return errTooShort
 		default:
@@ -406,9 +409,6 @@ func (f *followReader) settle(ctx context.Context, s *stream, a *audit) error {
 			s.col.metrics.gaps.Inc()
 			s.log.Error(leftOut)
 		}
-	}
-	if a.around {
-		s.lost(slog.LevelError, hidden)
 	}
 	if a.blind && a.late == 0 && a.taken > 0 {
 		// What lies before cannot be read together with what comes behind.

@@ -49,7 +49,6 @@ type followReader struct {
 	came      int64              // bytes, about as many as the log needed for them
 	slow      bool               // a follow is of no use here
 	heldAt    time.Time          // when it was last waited in vain for others to let go of the log
-	hiding    [3]int64           // by std: the time of the last record before a gap that hides it, 0 if there is none
 
 	mu   sync.Mutex
 	open *openLog // the one that is followed; guarded by mu
@@ -216,7 +215,6 @@ func (f *followReader) attempt(ctx context.Context, s *stream, limit int) (err e
 	if f.depth > 0 {
 		r.Depth = f.depth
 	}
-	hiding := f.hiddenBehind(s)
 	s.task.Beat()
 	log.w.Expect(&target.Anchor)
 	err = f.records(ctx, s, log, r, func(e *decode.Entry) error {
@@ -228,9 +226,6 @@ func (f *followReader) attempt(ctx context.Context, s *stream, limit int) (err e
 		case short:
 			return errTooShort
 		case !deliver:
-			return nil
-		case log.held != nil && e.TS <= hiding[e.Std] && e.TS != decode.Undated:
-			s.sentTwice()
 			return nil
 		}
 		if f.repeats {

@@ -27,11 +27,11 @@ func TestEngineHeldLog(t *testing.T) {
 		}
 		c := e.Run(t, enginetest.Options{Name: name, LogOpts: map[string]string{"max-size": "500k", "max-file": "5", "compress": "true"},
 			Args: []string{"-std", "stdout", "-lines", fmt.Sprint(lines), "-rate", fmt.Sprint(perSecond), "-size", "200"}})
-		agents[readerFollow].waitTexts(c.ID, "stdout", lines/3)
+		agents[readerAuto].waitTexts(c.ID, "stdout", lines/3)
 		held, err := e.ContainerLogs(t.Context(), c.ID, containertypes.LogsOptions{ShowStdout: true, Tail: "all"})
 		must(t, err)
 		defer func() { _ = held.Close() }()
-		agents[readerFollow].waitTexts(c.ID, "stdout", 2*lines/3)
+		agents[readerAuto].waitTexts(c.ID, "stdout", 2*lines/3)
 		must(t, held.Close())
 		for reader, a := range agents {
 			a.waitRun(c.ID)
@@ -39,7 +39,9 @@ func TestEngineHeldLog(t *testing.T) {
 			doubled := 0
 			for _, text := range a.texts(c.ID, "stdout") {
 				if seen[text]++; seen[text] > 1 {
-					doubled++
+					if doubled++; doubled == 1 {
+						t.Logf("%s: the first that is doubled: %.30s", reader, text)
+					}
 				}
 			}
 			gaps := int(testutil.ToFloat64(a.col.metrics.gaps))
