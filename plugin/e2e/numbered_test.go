@@ -14,6 +14,11 @@ import (
 
 // numbered writes n lines to a container of a fake Engine, at a rate per second, and into files.
 func numbered(t *testing.T, c *dockertest.Ctr, n, rate int, also ...io.Writer) (written <-chan struct{}) {
+	return numberedFrom(t, c, 0, n, rate, also...)
+}
+
+// numberedFrom is numbered for the lines from one number on and before another.
+func numberedFrom(t *testing.T, c *dockertest.Ctr, from, n, rate int, also ...io.Writer) (written <-chan struct{}) {
 	done := make(chan struct{})
 	stop := make(chan struct{})
 	pad := strings.Repeat("x", 100)
@@ -22,8 +27,8 @@ func numbered(t *testing.T, c *dockertest.Ctr, n, rate int, also ...io.Writer) (
 		defer close(done)
 		tick := time.NewTicker(20 * time.Millisecond)
 		defer tick.Stop()
-		for i, began := 0, time.Now(); i < n; {
-			for due := int(time.Since(began).Seconds() * float64(rate)); i < min(n, due); i++ {
+		for i, began := from, time.Now(); i < n; {
+			for due := from + int(time.Since(began).Seconds() * float64(rate)); i < min(n, due); i++ {
 				mark := "line"
 				if i%10 == 9 {
 					mark = "tenth"
