@@ -28,7 +28,7 @@ func numberedFrom(t *testing.T, c *dockertest.Ctr, from, n, rate int, also ...io
 		tick := time.NewTicker(20 * time.Millisecond)
 		defer tick.Stop()
 		for i, began := from, time.Now(); i < n; {
-			for due := from + int(time.Since(began).Seconds() * float64(rate)); i < min(n, due); i++ {
+			for due := from + int(time.Since(began).Seconds()*float64(rate)); i < min(n, due); i++ {
 				mark := "line"
 				if i%10 == 9 {
 					mark = "tenth"
