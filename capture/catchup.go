@@ -68,7 +68,8 @@ func (c *catchingUp) read(ctx context.Context) (done bool, err error) {
 	c.f.stepped = c.f.stepped || a.Stepped
 	switch {
 	case a.byTime && err == nil:
-		return true, c.passOver(a)
+		c.passOver(a)
+		return true, nil
 	case !a.byTime && a.hidden(err):
 		c.byTime = !c.heldBack(ctx)
 		return false, nil
@@ -141,12 +142,11 @@ func (c *catchingUp) heldBack(ctx context.Context) bool {
 
 // passOver follows a read of a log that somebody else has open, which delivered what
 // is newer than all before: what is hidden before that may be lost.
-func (c *catchingUp) passOver(a *audit) error {
+func (c *catchingUp) passOver(a *audit) {
 	if a.taken > 0 || c.f.trail.Unconfirmed() > 0 {
 		c.s.lost(slog.LevelError, hidden)
 	}
 	c.f.trail.Confirm()
-	return nil
 }
 
 // heldText is said once of a log, hidden of lines that may be lost for that reason.
