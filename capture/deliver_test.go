@@ -16,7 +16,7 @@ import (
 // Its stream starts again after restart.
 func (a *agent) spoil(c *dockertest.Ctr, restart time.Duration) (mend func()) {
 	s := a.col.captured(c.ID)
-	set := func(t Template) Template {
+	set := func(t encoder) encoder {
 		s.col.out.Lock()
 		defer s.col.out.Unlock()
 		old := s.tmpl

@@ -8,7 +8,7 @@
 //	Engine ──> reader (follow.go, poll.go, file.go)  bytes into one reused buffer
 //	             │  decode/           cut frame, timestamp and text in place
 //	             ▼
-//	           stream (deliver.go)     with the outbox locked: join partials (line.go) and stack traces (trace.go), remember the position (position/)
+//	           stream's writer         with the outbox locked (deliver.go): join partials (line.go) and stack traces (trace.go), remember the position (position/)
 //	             │  record.go          append msgpack: the only copy
 //	             ▼
 //	           outbox (outbox/)         open batch of the tag -> sealed -> taken

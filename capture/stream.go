@@ -118,7 +118,7 @@ func (s *stream) reportGap(ctx context.Context, a *position.Anchor) error {
 }
 
 // reading tells the writer how the log is being read.
-func (s *stream) reading() (r Reading) {
+func (s *stream) reading() (r course) {
 	r.Polls = s.notes.now() == readerPoll
 	_, r.Runs = s.col.present(s.id)
 	s.meta.Lock()

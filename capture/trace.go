@@ -195,9 +195,9 @@ func (c *lineShared) close() {
 	c.open.timer.Stop()
 }
 
-// Reading is how a log is being read, for a writer to know whether more of it may
+// course is how a log is being read, for a writer to know whether more of it may
 // come.
-type Reading struct {
+type course struct {
 	Replaced bool      // another writer has taken the place of this one
 	Runs     bool      // it is being read, or will be
 	Follows  bool      // what is written comes by itself
@@ -207,7 +207,7 @@ type Reading struct {
 }
 
 // idle says whether nothing more is to be expected of a trace.
-func (r *Reading) idle(t *trace, now time.Time) bool {
+func (r *course) idle(t *trace, now time.Time) bool {
 	switch {
 	case now.Sub(t.began) >= maxTrace:
 		return true

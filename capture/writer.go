@@ -20,11 +20,11 @@ import (
 type writer struct {
 	*lineShared
 	log     *slog.Logger
-	reading func() Reading
+	reading func() course
 	losses  say.Seldom
 
 	outbox.Seat
-	tmpl      Template
+	tmpl      encoder
 	tag       string
 	pos       position.Position // behind the last record consumed
 	seen      uint64            // records consumed
@@ -83,8 +83,8 @@ func newLineShared(out *outbox.Outbox, maxLine int, wanted [3]bool, now func() i
 	return c
 }
 
-// Template encodes the records of one container.
-type Template interface {
+// encoder makes the records of one container.
+type encoder interface {
 	// Append encodes a record behind dst; cut marks a line that is not whole.
 	Append(dst []byte, ts int64, std uint8, text []byte, cut bool) []byte
 	// Size bounds the bytes of a record whose text has n bytes.
@@ -93,7 +93,7 @@ type Template interface {
 
 // setUp makes w the writer of a log, of whose reading it is told by reading, from
 // behind p on. It is called before anything else.
-func (w *writer) setUp(shared *lineShared, source outbox.Source, log *slog.Logger, reading func() Reading, p position.Position) {
+func (w *writer) setUp(shared *lineShared, source outbox.Source, log *slog.Logger, reading func() course, p position.Position) {
 	w.lineShared, w.Source, w.log, w.reading = shared, source, log, reading
 	w.goOn(p)
 	w.Committed = w.Snapshot()
@@ -105,7 +105,7 @@ func (w *writer) describe(c *container.Container) {
 }
 
 // makes says what records are to be made from now on. out.mu is held.
-func (w *writer) makes(tag string, tmpl Template) { w.tag, w.tmpl = tag, tmpl }
+func (w *writer) makes(tag string, tmpl encoder) { w.tag, w.tmpl = tag, tmpl }
 
 // lineMetrics count what writers do, of all containers together.
 type lineMetrics struct {
