@@ -15,7 +15,10 @@ type audit struct {
 	*position.Resync
 	trail *position.Trail
 	blind bool // the log as it was opened begins behind the confirmed place
-	held  bool // others may have the log open, see heldFiles
+	held  bool // others may have the log open, see mayBeHeld
+	// oneLog: where it goes on behind the position with what is older, the clock was
+	// set back.
+	oneLog bool
 	// byTime: what is newer than newest, by std, is new, and nothing else.
 	byTime bool
 	newest [3]int64
@@ -49,6 +52,7 @@ const (
 	newInTurn
 	newLate
 	tooShort
+	goesBack   // it is older than what was delivered, and may have been
 	behindHole // records of the trail that come before it were not shown
 )
 
@@ -105,7 +109,11 @@ func (a *audit) judge(e *decode.Entry) verdict {
 			return skipRecord
 		}
 	}
-	if a.live = a.live || a.next == len(a.trail.Marks); a.live {
+	a.live = a.live || a.next == len(a.trail.Marks)
+	if a.held && !a.oneLog && (a.live || a.blind) && e.TS != decode.Undated && e.TS < a.newest[e.Std] {
+		return goesBack
+	}
+	if a.live {
 		return newInTurn
 	}
 	m := position.MarkOf(e)

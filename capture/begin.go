@@ -270,12 +270,7 @@ func (f *followReader) stored(ctx context.Context, s *stream, limit int, each fu
 		if err != nil && !eof {
 			return engine.Cause(log.ctx, fmt.Errorf("reading the log: %w", engine.Classify(err)))
 		}
-		if err := log.w.Each(eof, func(e *decode.Entry) error {
-			if log.held.drop(e) {
-				return nil
-			}
-			return each(e)
-		}); err != nil || eof {
+		if err := log.w.Each(eof, each); err != nil || eof {
 			return err
 		}
 		silence.Reset(engine.CallTimeout)

@@ -54,6 +54,7 @@ type catchingUp struct {
 	refused  bool                 // the Engine has reported an error
 	again    bool                 // it was read once more, because it may have grown
 	waited   time.Duration        // for others to let go of the log
+	oneLog   bool                 // nobody has it open
 	byTime   bool                 // they do not: what is newer than all before is delivered
 	sounded  int                  // how often it was looked for what can be read of the log
 	shown    []position.TrailMark // what a read is to show, for it to be whole
@@ -70,6 +71,11 @@ func (c *catchingUp) read(ctx context.Context) (done bool, err error) {
 	case a.byTime && err == nil:
 		c.passOver(a)
 		return true, nil
+	case errors.Is(err, errGoesBack):
+		again, err := c.f.showsAgain(ctx, c.s, a.Target.Anchor.Newest())
+		c.oneLog = !again
+		c.byTime = again && !c.heldBack(ctx)
+		return false, err
 	case !a.byTime && a.hidden(err):
 		c.byTime = !c.heldBack(ctx)
 		return false, nil
@@ -140,6 +146,38 @@ func (c *catchingUp) heldBack(ctx context.Context) bool {
 	return supervise.Sleep(ctx, heldStep)
 }
 
+// mayBeHeld says whether the log may be shown as it was when somebody else opened it.
+// Engines before 23 unpack the rotated files of a compressed log for a request, and
+// share them with all other requests by their numbers until the last one that uses a
+// number has let it go. So as long as somebody has such a log open, and be it "docker
+// logs NAME | less", everybody is shown the files of then in the place of those of now:
+// old records come again between newer ones, and what was rotated since not at all.
+func (f *followReader) mayBeHeld(s *stream) bool {
+	c := s.container()
+	return f.repeats && c.Compressed && c.MaxFile != 1
+}
+
+// showsAgain says whether the log is shown with records behind the last one that was
+// delivered that were delivered before it.
+func (f *followReader) showsAgain(ctx context.Context, s *stream, last position.Mark) (again bool, err error) {
+	log, err := f.request(ctx, s, false, position.Everything, &position.Position{})
+	if err != nil {
+		return false, err
+	}
+	defer log.close()
+	met := false
+	err = f.untilEnd(log, func(eof bool) error {
+		return log.w.Each(eof, func(e *decode.Entry) error {
+			full := position.MarkOf(e)
+			m := full.Single()
+			again = again || met && (m == last.Single() || slices.Contains(f.passed, m))
+			met = met || m == last.Single()
+			return nil
+		})
+	})
+	return again, err
+}
+
 // passOver follows a read of a log that somebody else has open, which delivered what
 // is newer than all before: what is hidden before that may be lost.
 func (c *catchingUp) passOver(a *audit) {
@@ -191,8 +229,8 @@ func (c *catchingUp) aim() *audit {
 	}
 	a.expect, a.last, a.Stepped, a.holes = c.shown, c.last, c.f.stepped, !c.holed && c.f.repeats
 	a.Longest = c.capped
-	a.newest, a.byTime = c.f.trail.Newest(), c.byTime
-	a.held = c.s.heldOf(c.f.repeats) != nil && slices.Max(a.newest[:]) <= c.s.col.engineNow()+decode.ClockSlack
+	a.newest, a.byTime, a.oneLog = c.f.trail.Newest(), c.byTime, c.oneLog
+	a.held = c.f.mayBeHeld(c.s) && slices.Max(a.newest[:]) <= c.s.col.engineNow()+decode.ClockSlack
 	if c.capped && c.sounded < maxSoundings && (c.blind || target.Kind == position.FromBeginning) {
 		a.from = c.f.soundFrom
 	}
@@ -325,15 +363,13 @@ func (f *followReader) compare(ctx context.Context, s *stream, a *audit) error {
 	log.w.Expect(&a.Target.Anchor)
 	err = f.untilEnd(log, func(eof bool) error {
 		err := s.deliverWindow(log.ctx, log.w, eof, func(e *decode.Entry) error {
-			if log.held.drop(e) {
-				a.Seen++
-				return nil
-			}
 			switch a.judge(e) {
 			case tooShort:
 				return errTooShort
 			case behindHole:
 				return errHole
+			case goesBack:
+				return errGoesBack
 			case newLate:
 				s.acceptLate(e, a.headless(s, e))
 			case newInTurn:

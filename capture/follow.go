@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,28 +28,30 @@ type followReader struct {
 	trail position.Trail
 	rate  rateMeter // of rotate alone
 
-	repeats   bool               // the Engine's follow sends records twice
-	suspect   bool               // the log is known to hold more than a read has shown
-	stepped   bool               // the clock has stepped back in the log: times say nothing of places
-	all       bool               // it takes the whole log to find the position
-	checked   bool               // the first read of this run was looked at for damage
-	sound     int                // records at the end of the log that can be read, 0: all
-	soundAt   uint64             // records consumed when that was found
-	soundFrom position.TrailMark // the first of them
-	depth     uint8              // marks of the anchor that the log holds still, 0: all
-	unplaced  bool               // the last record that came may be new: the position was not found
-	firstByte time.Duration      // that the Engine needed at most, of late
-	patience  time.Duration      // that a follow is given in addition, because it needed it
-	doubted   time.Time          // when the log was last asked about a line's beginning
-	compared  time.Time          // when the log was last compared because it is short-lived, or thought to be
-	measured  time.Time          // when it was last seen how fast the log is replaced
-	measuredC int64              // of came, then
-	outruns   bool               // it was replaced within minTurnover then
-	alone     bool               // the log does not hold any more what it would be asked about the next record
-	silences  int                // of the follow, since it has delivered anything
-	came      int64              // bytes, about as many as the log needed for them
-	slow      bool               // a follow is of no use here
-	heldAt    time.Time          // when it was last waited in vain for others to let go of the log
+	repeats   bool                 // the Engine's follow sends records twice
+	suspect   bool                 // the log is known to hold more than a read has shown
+	stepped   bool                 // the clock has stepped back in the log: times say nothing of places
+	all       bool                 // it takes the whole log to find the position
+	checked   bool                 // the first read of this run was looked at for damage
+	sound     int                  // records at the end of the log that can be read, 0: all
+	soundAt   uint64               // records consumed when that was found
+	soundFrom position.TrailMark   // the first of them
+	depth     uint8                // marks of the anchor that the log holds still, 0: all
+	unplaced  bool                 // the last record that came may be new: the position was not found
+	firstByte time.Duration        // that the Engine needed at most, of late
+	patience  time.Duration        // that a follow is given in addition, because it needed it
+	doubted   time.Time            // when the log was last asked about a line's beginning
+	compared  time.Time            // when the log was last compared because it is short-lived, or thought to be
+	measured  time.Time            // when it was last seen how fast the log is replaced
+	measuredC int64                // of came, then
+	outruns   bool                 // it was replaced within minTurnover then
+	alone     bool                 // the log does not hold any more what it would be asked about the next record
+	silences  int                  // of the follow, since it has delivered anything
+	came      int64                // bytes, about as many as the log needed for them
+	passed    []position.TrailMark // of what came, oldest first, at even distances
+	passedAt  int64                // of came, at the last of them
+	slow      bool                 // a follow is of no use here
+	heldAt    time.Time            // when it was last waited in vain for others to let go of the log
 
 	mu   sync.Mutex
 	open *openLog // the one that is followed; guarded by mu
@@ -60,6 +63,7 @@ var (
 	errNotInView = errors.New("the position is not in what the Engine sent")
 	errStalled   = errors.New("the Engine sent nothing in time")
 	errHole      = errors.New("records in the middle of the log cannot be read")
+	errGoesBack  = errors.New("the log shows behind the position what is older")
 	errDoubtful  = errors.New("only the log can tell what was sent twice or left out")
 	errTorn      = errors.New("only the log can tell whether a part of a line was left out")
 	errCompare   = errors.New("what was sent is to be compared with the log")
@@ -218,10 +222,6 @@ func (f *followReader) attempt(ctx context.Context, s *stream, limit int) (err e
 	s.task.Beat()
 	log.w.Expect(&target.Anchor)
 	err = f.records(ctx, s, log, r, func(e *decode.Entry) error {
-		if !r.Found && log.held.drop(e) {
-			r.Seen++
-			return nil
-		}
 		switch deliver, short := r.Feed(e); {
 		case short:
 			return errTooShort
@@ -277,7 +277,20 @@ func (f *followReader) accept(s *stream, e *decode.Entry) {
 	m := s.newest()
 	f.trail.Push(&m)
 	f.came += int64(m.Size) + position.RecordOverhead
+	if keeps := s.logKeeps.Load(); keeps > 0 && f.came-f.passedAt >= keeps/passedInLog {
+		f.passedAt = f.came
+		if f.mayBeHeld(s) {
+			f.passed = append(f.passed, m.Single())
+		}
+		if len(f.passed) > 2*passedInLog {
+			f.passed = slices.Delete(f.passed, 0, passedInLog)
+		}
+	}
 }
+
+// passedInLog is of how many records, of those that the Engine keeps, it is known that
+// they were delivered: some in each rotated file.
+const passedInLog = 64
 
 // records calls each for the records of a log that is followed, with the outbox
 // locked. It ends with errNotInView when the Engine has sent what it had and

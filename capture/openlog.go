@@ -24,7 +24,6 @@ type openLog struct {
 	limit int            // the tail that was asked for
 	had   uint64         // records consumed then
 	w     *decode.Window // what was read of it
-	held  *heldFiles     // what is left out of it
 
 	midway atomic.Bool // it is sent still what was stored when it was opened, or a part of a record
 	capped bool        // it is as long as can be read of a damaged log
@@ -51,7 +50,7 @@ func (f *followReader) request(ctx context.Context, s *stream, follow bool, limi
 		cut(nil)
 		return nil, err
 	}
-	return &openLog{ctx: ctx, cut: cut, body: body, asked: asked, limit: limit, had: had, w: s.window(), held: s.heldOf(f.api.OlderThan(followDoublesBelow))}, nil
+	return &openLog{ctx: ctx, cut: cut, body: body, asked: asked, limit: limit, had: had, w: s.window()}, nil
 }
 
 // localKeepsEndsFrom is the first API version whose local driver keeps the
@@ -75,15 +74,6 @@ func (s *stream) window() *decode.Window {
 		tty.From, tty.To = c.StartedAt, c.SeenAt+ahead-decode.ClockSlack
 	}
 	return decode.NewWindow(tty, s.rough.Load())
-}
-
-// heldOf is for a log of the stream that is being opened, nil where the Engine
-// shows what there is.
-func (s *stream) heldOf(engineIsOld bool) *heldFiles {
-	if c := s.container(); !engineIsOld || !c.Compressed || c.MaxFile == 1 {
-		return nil
-	}
-	return &heldFiles{until: s.col.engineNow() + decode.ClockSlack}
 }
 
 // clockSlack is by how much a record may be older, in seconds, than the moment at

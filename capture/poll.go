@@ -102,7 +102,7 @@ func newPollPlan(s *stream) *pollPlan {
 // is not kept busy by them, and yet nothing is replaced that was not read, if so
 // many bytes come from one poll to the next as they did to this one. A log of one
 // file may be gone at any moment; one that the Engine has compressed may be hidden
-// (heldFiles), so that each is to be met while it is the newest.
+// (mayBeHeld), so that each is to be met while it is the newest.
 func (p *pollPlan) spare(firstByte time.Duration, bytes int64) time.Duration {
 	wait, keeps := rarely*firstByte, p.s.logKeeps.Load()
 	switch {

@@ -132,7 +132,7 @@ func (w *world) do(s step) {
 		}
 	case "rotate log", "tear", "garbage", "truncate log", "copytruncate", "move log", "save log":
 		x.handle(s)
-	case "engine down", "engine crash", "machine crash", "engine upgrade", "engine hangs", "engine refuses", "slow first byte", "throttle":
+	case "engine down", "engine crash", "machine crash", "engine upgrade", "engine hangs", "engine refuses", "slow first byte", "throttle", "held":
 		w.engine(s, x, away)
 	case "events lost", "events cut", "events late", "list lacks":
 		w.events(s, x)
@@ -285,6 +285,8 @@ func (w *world) engine(s step, x *written, away bool) {
 			w.e.FirstByte(d)
 			return func() { w.e.FirstByte(0) }
 		})
+	case "held": // somebody reads the log, and does not come to its end
+		w.during("held "+x.name, s.For, x.c.HoldFiles)
 	case "throttle":
 		w.during("throttle", s.For, func() func() {
 			w.e.Throttle(s.Size)

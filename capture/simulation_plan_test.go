@@ -130,7 +130,7 @@ var weights = []struct {
 	{"remove", 2}, {"recreate", 3}, {"out of the filter", 2}, {"into the filter", 3}, {"other filter", 3},
 	{"rotate log", 5}, {"tear", 2}, {"garbage", 2}, {"truncate log", 2}, {"copytruncate", 2}, {"move log", 1}, {"save log", 1},
 	{"engine down", 2}, {"engine crash", 2}, {"engine upgrade", 1}, {"machine crash", 2},
-	{"engine hangs", 2}, {"engine refuses", 6}, {"slow first byte", 2}, {"throttle", 2},
+	{"engine hangs", 2}, {"engine refuses", 6}, {"slow first byte", 2}, {"throttle", 2}, {"held", 2},
 	{"events lost", 3}, {"events cut", 2}, {"events late", 1}, {"list lacks", 1},
 	{"cut", 3}, {"end", 2}, {"silence", 2}, {"system error", 2}, {"replay", 2}, {"skip", 2}, {"cut after", 2}, {"injected", 2}, {"no record", 1},
 	{"clock", 4},
@@ -170,6 +170,8 @@ func drawStep(r *rand.Rand, do string, containers int) step {
 		s.For, s.Kind = drawTime(r), pick(r, simAPIs...)
 	case "slow first byte":
 		s.For, s.Size = drawTime(r), pick(r, 50, 300, 1_000, 3_000, 12_000)
+	case "held":
+		s.For = drawTime(r)
 	case "throttle":
 		s.For, s.Size = drawTime(r), pick(r, 1_000, 50_000)
 	case "events late":

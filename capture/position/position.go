@@ -211,11 +211,11 @@ func (r *Resync) Estimate() int {
 	return int(min(guess, LongestTail+1))
 }
 
-// Around says that what was fed begins before the anchor's time, ends behind it, and
-// has nothing of the anchor.
+// Around says that what was fed holds records that are older than the anchor, ends with
+// one that is newer, and has nothing of the anchor.
 func (r *Resync) Around() bool {
 	at := r.Target.Anchor.Time()
-	return !r.Found && r.Best == 0 && !r.Stepped && r.Target.Kind == FromAnchor && at != 0 && r.firstTS != 0 && r.firstTS < at && r.lastTS > at
+	return !r.Found && r.Best == 0 && r.Target.Kind == FromAnchor && at != 0 && r.firstTS != 0 && r.firstTS < at && r.lastTS > at
 }
 
 // InView says that the position will be found in what is still to come, or
