@@ -235,4 +235,11 @@ func TestReleaseWorkflow(t *testing.T) {
 	if next != 2 || w.Jobs["publish"].Needs != "build" {
 		t.Error("it does not run .ci/run, then make release, and then publish")
 	}
+	image, pushed := w.Jobs["image"], false
+	for _, s := range image.Steps {
+		pushed = pushed || strings.Contains(s.Run, "docker buildx build --platform linux/amd64,linux/arm64 --file docker/Dockerfile ") && strings.Contains(s.Run, " --push ")
+	}
+	if image.Needs != "build" || !pushed {
+		t.Error("it does not publish the image for both platforms once all is tested")
+	}
 }
