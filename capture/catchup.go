@@ -124,7 +124,7 @@ func (c *catchingUp) read(ctx context.Context) (done bool, err error) {
 // A read that finds the log held is done again every heldStep, in all for heldTime:
 // most requests are short. After that it is not waited again for heldPause.
 const (
-	heldStep  = 100 * time.Millisecond
+	heldStep  = 250 * time.Millisecond
 	heldTime  = 2 * time.Second
 	heldPause = time.Minute
 )

@@ -27,7 +27,7 @@ func TestEngineJournald(t *testing.T) {
 					c.RotateInterval, c.PollMin, c.PollMax = time.Second, 50*time.Millisecond, 200*time.Millisecond
 				}
 				c, err := e.Create(t.Context(), enginetest.Options{Name: name, LogDriver: "journald",
-					Args: []string{"-std", "both", "-lines", fmt.Sprint(lines), "-rate", "300", "-size", "100", "-long", "40000", "-every", "50"}})
+					Args: []string{"-std", "both", "-lines", fmt.Sprint(lines), "-rate", "300", "-size", "100", "-long", "40000", "-every", "50", "-hold"}})
 				if err == nil {
 					t.Cleanup(func() { _ = e.Drop(context.Background(), c) })
 					err = e.ContainerStart(t.Context(), c, dockercontainer.StartOptions{})

@@ -45,7 +45,7 @@ func TestPodman(t *testing.T) {
 				name := fmt.Sprintf("podman-%d", time.Now().UnixNano())
 				opts := only(name, map[string]string{"Reader": reader, "Start_From": "beginning", "DB": t.TempDir() + "/db"})
 				c := p.Run(t, enginetest.Options{Name: name, LogDriver: driver,
-					Args: []string{"-std", "both", "-lines", fmt.Sprint(lines), "-rate", "300", "-size", "100", "-long", "40000", "-every", "50"}})
+					Args: []string{"-std", "both", "-lines", fmt.Sprint(lines), "-rate", "300", "-size", "100", "-long", "40000", "-every", "50", "-hold"}})
 				var texts [3][]string
 				gaps, said := 0, ""
 				for restart, upTo := range []int{lines / 4, lines / 2, lines} {
