@@ -122,7 +122,7 @@ func TestImportOrder(t *testing.T) {
 }
 
 // knots are how many files of a package may reach each other, where it is more than four. A number here may fall, not rise.
-var knots = map[string]int{"capture": 49, "capture/dockertest": 14, "plugin": 5}
+var knots = map[string]int{"capture": 45, "capture/dockertest": 13, "plugin": 5}
 
 // TestKnots counts, by what the type checker knows, which files of a package point at which, and how many of them reach each
 // other: who reads one of those has to read all. With -v it says the figures.
