@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
@@ -46,7 +47,16 @@ func TestLogs(t *testing.T) {
 			})
 			t.Run("hold and stop", func(t *testing.T) {
 				c := e.Run(t, Options{Args: []string{"-lines=1", "-hold"}})
+				written := func(n int) { // and so it heeds signals, as process 1 does not before it asks for them
+					for end := time.Now().Add(limit); len(c.Logs()) < n; time.Sleep(10 * time.Millisecond) {
+						if time.Now().After(end) {
+							t.Fatalf("%d lines did not come", n)
+						}
+					}
+				}
+				written(1)
 				c.Restart()
+				written(2)
 				c.Stop()
 				if status := c.Wait(); status != 0 {
 					t.Errorf("status %d", status)
