@@ -167,6 +167,7 @@ func (f *followReader) showsAgain(ctx context.Context, s *stream, last position.
 	defer log.close()
 	met := false
 	err = f.untilEnd(log, func(eof bool) error {
+		s.task.Beat()
 		return log.w.Each(eof, func(e *decode.Entry) error {
 			full := position.MarkOf(e)
 			m := full.Single()
