@@ -14,7 +14,7 @@ LINT   = build/tools/golangci-lint-$(GOLANGCI_VERSION)
 CFLAGS = -O2 -g -Wall -Wextra -Werror -pthread
 
 # Files that go into the plugin: a change of a test or of another program builds nothing.
-GO_SOURCES   = $(shell find plugin capture -name '*.go' ! -name '*_test.go' ! -path 'plugin/e2e/*' ! -path 'plugin/backends/*' ! -path 'capture/dockertest/*') $(wildcard capture/page/page.*)
+GO_SOURCES   = $(shell find plugin capture -name '*.go' ! -name '*_test.go' ! -path 'plugin/e2e/*' ! -path 'plugin/backends/*' ! -path 'capture/dockertest/*' ! -path 'capture/reader/readertest/*') $(wildcard capture/page/page.*)
 C_SOURCES    = $(wildcard plugin/*.c plugin/*.h)
 HOST_SOURCES = $(wildcard plugin/host/*.c)
 
@@ -23,7 +23,7 @@ SCRIPTS = $(shell find docker -name '*.sh') .ci/run
 export CGO_ENABLED = 1
 
 .DELETE_ON_ERROR:
-.PHONY: release sim chaos help build run check migrate test versions e2e soak lint bench up down .go .compose image-test podman-test clean
+.PHONY: release sim chaos bench-peers help build run check migrate test versions e2e soak lint bench up down .go .compose image-test podman-test clean
 
 help: ## list the targets (default)
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -75,9 +75,9 @@ sim: | .go ## plans drawn from a seed against the fake Engine in virtual time: w
 	@mkdir -p build
 	go test -v -timeout 0 -run 'TestSimulation$$' ./capture -sim.seed $(or $(SEED),0) -sim.time $(or $(TIME),5m) -sim.plan '$(abspath $(PLAN))' -sim.report $(abspath $(or $(REPORT),build/simulation.md))
 
-chaos: build ## plans drawn from a seed on real Engines (own ones, as root) and a real Fluent Bit; SEED=, DURATION=10m, PLANS=, ENGINE=20.10,29, READER=, PLAN=FILE, OUT=
+chaos: build ## plans drawn from a seed on real Engines (own ones, as root) and a real Fluent Bit; SEED=, DURATION=10m, PLANS=, ENGINE=20.10,29, READER=, PLAN=FILE, SHRINK=, OUT=
 	go build -o build/chaos/chaos ./docker/chaos/cmd/chaos
-	@build/chaos/chaos $(foreach v,SEED DURATION PLANS ENGINE READER PLAN OUT,$(if $($v),-$(shell echo $v | tr A-Z a-z) $($v)))
+	@build/chaos/chaos $(foreach v,SEED DURATION PLANS ENGINE READER PLAN SHRINK OUT,$(if $($v),-$(shell echo $v | tr A-Z a-z) $($v)))
 
 soak: build ## half an hour of capture with checkpoints, verdict and report; DURATION=, CONTAINERS=, CHECKPOINTS=, ROTATE=, OUT=
 	go build -o build/soak ./docker/soak/cmd/soak
@@ -97,6 +97,10 @@ $(LINT): | .go
 
 bench: build ## benchmarks of the capture path: ns/line, MB/s, allocations
 	go test -run '^$$' -bench . -benchmem ./...
+
+bench-peers: build ## other agents on the same work, ours beside them: CPU, Engine, memory, lines lost and doubled; root; PEERS=tail,otelcol, WORKS=read,idle, ROUNDS=3, SCALE=0.05, OUT=
+	go build -o build/peers/peers ./docker/peers/cmd/peers
+	@build/peers/peers $(foreach v,PEERS WORKS ROUNDS SCALE OUT,$(if $($v),-$(shell echo $v | tr A-Z a-z) $($v)))
 
 up: .compose ## the whole stack on this machine: Fluent Bit, Loki, Kafka, Grafana, Prometheus; needs Docker Compose and the images
 	HOSTNAME=$$(hostname) docker compose -f docker/compose.yaml up --detach --build --wait

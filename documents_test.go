@@ -246,3 +246,72 @@ func TestTargets(t *testing.T) {
 		}
 	}
 }
+
+var (
+	testCommand = regexp.MustCompile("`[^`\n]*\\bgo test ([^`\n]*)`")
+	testWord    = regexp.MustCompile(`'[^']*'|\S+`)
+	testFunc    = regexp.MustCompile(`(?m)^func ((?:Test|Benchmark|Fuzz)\w*)\(`)
+)
+
+// TestCommands: what a document tells to run is there. A figure whose command runs nothing was measured by nobody knows what.
+func TestCommands(t *testing.T) {
+	found := 0
+	for name, d := range documents(t) {
+		if name == "CHANGELOG.md" { // tells what was
+			continue
+		}
+		for _, m := range testCommand.FindAllStringSubmatch(d.text, -1) {
+			patterns, packages := splitTestCommand(m[1])
+			var there []string
+			for _, pkg := range packages {
+				there = append(there, testsOf(t, pkg)...)
+			}
+			for _, pattern := range patterns {
+				found++
+				first, _, _ := strings.Cut(pattern, "/")
+				re, err := regexp.Compile(first)
+				if err != nil {
+					t.Errorf("%s: %v in %s", name, err, m[0])
+				} else if !slices.ContainsFunc(there, re.MatchString) {
+					t.Errorf("%s: nothing in %v is called like %s: %s", name, packages, pattern, m[0])
+				}
+			}
+		}
+	}
+	if found < 15 {
+		t.Errorf("only %d commands were found", found)
+	}
+}
+
+// splitTestCommand returns the alternatives of what a go test is to run, and the packages.
+func splitTestCommand(args string) (patterns, packages []string) {
+	words := testWord.FindAllString(strings.ReplaceAll(args, `\|`, "|"), -1)
+	for i, word := range words {
+		switch {
+		case strings.HasPrefix(word, "./"):
+			packages = append(packages, word)
+		case i > 0 && (words[i-1] == "-run" || words[i-1] == "-bench"):
+			for _, p := range strings.Split(strings.Trim(word, "'"), "|") {
+				if p != "-" && p != "NAME" && p != "^$" {
+					patterns = append(patterns, p)
+				}
+			}
+		}
+	}
+	return patterns, packages
+}
+
+// testsOf are the tests and benchmarks of a package, or with /... of all below it.
+func testsOf(t *testing.T, pkg string) (names []string) {
+	t.Helper()
+	dir, below := strings.CutSuffix(path.Clean(pkg), "/...")
+	walk(t, func(name string) {
+		in := path.Dir(name) == dir || below && strings.HasPrefix(name, dir+"/")
+		if in && strings.HasSuffix(name, "_test.go") {
+			for _, m := range testFunc.FindAllStringSubmatch(read(t, name), -1) {
+				names = append(names, m[1])
+			}
+		}
+	})
+	return names
+}

@@ -23,21 +23,38 @@ const module = "fluent-bit-docker-logs"
 // floors are the packages that others import, the lowest floor first. A package imports from floors below its own, and
 // nothing beside it.
 var floors = [][]string{
-	{"capture/container", "capture/decode", "capture/page", "capture/say", "capture/supervise"},
-	{"capture/position", "capture/inotify"},
-	{"capture/checkpoint", "capture/engine", "capture/outbox"},
+	{"capture/container", "capture/decode", "capture/gate", "capture/page", "capture/say", "capture/supervise"},
+	{"capture/position", "capture/inotify", "capture/record"},
+	{"capture/checkpoint", "capture/engine", "capture/fdguard", "capture/outbox"},
+	{"capture/discovery", "capture/lines"},
+	{"capture/status"},
+	{"capture/reader", "capture/serve"},
+	{"capture/reader/api", "capture/reader/file"},
+	{"capture/stream"},
 	{"capture"},
 	{"plugin"},
+}
+
+// fake are the rooms of the fake Engine, the lowest floor first, which keep the same rule. Of it others import the top only.
+var fake = [][]string{
+	{"capture/dockertest/podman", "capture/dockertest/version", "capture/dockertest/wait", "capture/dockertest/wire"},
+	{"capture/dockertest/events", "capture/dockertest/listen", "capture/dockertest/logfile"},
+	{"capture/dockertest/store"},
+	{"capture/dockertest/streams"},
+	{"capture/dockertest/containers"},
+	{"capture/dockertest/serve"},
+	{"capture/dockertest"},
 }
 
 // apart are packages that are no part of the plugin: tests, programs, examples. They import each other, and of the plugin
 // only what stands here: a fake that shares code with what it tests shares its mistakes.
 var apart = map[string][]string{
-	"": {}, "capture/dockertest": {}, "capture/dockertest/cmd/fakeengine": {}, "capture/testkit": {},
-	"conf": {}, "conf/check": {"capture"}, "conf/migrate": {"capture/checkpoint", "capture/decode", "capture/position"},
+	"": {}, "capture/dockertest/cmd/fakeengine": {}, "capture/testkit": {},
+	"capture/reader/readertest": {"capture/container", "capture/decode", "capture/lines", "capture/outbox", "capture/position", "capture/reader", "capture/say", "capture/supervise"},
+	"conf":                      {}, "conf/check": {"capture"}, "conf/migrate": {"capture/checkpoint", "capture/decode", "capture/position"},
 	"docker": {}, "docker/chaos": {}, "docker/chaos/cmd/chaos": {}, "docker/debian": {},
 	"docker/enginetest": {}, "docker/enginetest/cmd/demo": {}, "docker/enginetest/cmd/testtable": {},
-	"docker/grafana": {}, "docker/healthcheck": {}, "docker/loggen": {}, "docker/plot": {}, "docker/prometheus": {}, "docker/release": {},
+	"docker/grafana": {}, "docker/healthcheck": {}, "docker/loggen": {}, "docker/peers": {}, "docker/peers/cmd/peers": {}, "docker/plot": {}, "docker/prometheus": {}, "docker/release": {},
 	"docker/soak": {}, "docker/soak/cmd/soak": {},
 	"plugin/backends": {}, "plugin/backends/lokitest": {}, "plugin/backends/sinks": {}, "plugin/e2e": {}, "plugin/host": {},
 }
@@ -47,6 +64,7 @@ type listed struct {
 	ImportPath, Dir, Export string
 	Standard                bool
 	GoFiles, CgoFiles       []string
+	TestGoFiles             []string // of the package itself
 	Imports                 []string
 	ImportMap               map[string]string
 }
@@ -72,6 +90,16 @@ func list(t *testing.T, args ...string) map[string]*listed {
 	}
 }
 
+// TestWholeCaptures: who tests a whole capture uses it as everybody does, and the few things that export_test.go names.
+func TestWholeCaptures(t *testing.T) {
+	inside := []string{"disk_test.go", "export_test.go"} // one file of it, and those names
+	for _, p := range list(t, "./capture") {
+		if !slices.Equal(p.TestGoFiles, inside) {
+			t.Errorf("tests inside of capture are %v, want %v", p.TestGoFiles, inside)
+		}
+	}
+}
+
 // own is a package's path in the module; ok says that it is of it.
 func own(importPath string) (name string, ok bool) {
 	if importPath == module {
@@ -80,26 +108,38 @@ func own(importPath string) (name string, ok bool) {
 	return strings.CutPrefix(importPath, module+"/")
 }
 
-// TestImportOrder: no import runs up, and each package has its place.
-func TestImportOrder(t *testing.T) {
-	floor := map[string]int{}
+// numbered says of each package which floor it is on, counted from 1.
+func numbered(floors [][]string) map[string]int {
+	on := map[string]int{}
 	for i, names := range floors {
 		for _, name := range names {
-			floor[name] = i + 1
+			on[name] = i + 1
 		}
 	}
+	return on
+}
+
+// TestImportOrder: no import runs up, and each package has its place.
+func TestImportOrder(t *testing.T) {
+	floor, fakeFloor := numbered(floors), numbered(fake)
 	met := map[string]bool{}
 	for path, p := range list(t, "./...") {
 		name, _ := own(path)
 		met[name] = true
 		allowed, isApart := apart[name]
-		if floor[name] == 0 && !isApart {
+		isFake := fakeFloor[name] > 0
+		if floor[name] == 0 && !isApart && !isFake {
 			t.Errorf("%s has no place: it belongs on a floor, or apart", path)
 		}
 		for _, imported := range p.Imports {
 			dep, ok := own(imported)
 			switch {
 			case !ok:
+			case isFake && (fakeFloor[dep] == 0 || fakeFloor[dep] >= fakeFloor[name]):
+				t.Errorf("%s (floor %d of the fake) imports %s (floor %d)", path, fakeFloor[name], imported, fakeFloor[dep])
+			case !isFake && fakeFloor[dep] > 0 && fakeFloor[dep] < len(fake):
+				t.Errorf("%s imports %s, a room of the fake", path, imported)
+			case isFake:
 			case isApart && floor[dep] > 0 && !slices.Contains(allowed, dep):
 				t.Errorf("%s imports %s, which it may not", path, imported)
 			case !isApart && (floor[dep] == 0 || floor[dep] >= floor[name]):
@@ -107,7 +147,7 @@ func TestImportOrder(t *testing.T) {
 			}
 		}
 	}
-	for _, names := range floors {
+	for _, names := range slices.Concat(floors, fake) {
 		for _, name := range names {
 			if !met[name] {
 				t.Errorf("%s is not there", name)
@@ -122,7 +162,7 @@ func TestImportOrder(t *testing.T) {
 }
 
 // knots are how many files of a package may reach each other, where it is more than four. A number here may fall, not rise.
-var knots = map[string]int{"capture": 45, "capture/dockertest": 13, "plugin": 5}
+var knots = map[string]int{}
 
 // TestKnots counts, by what the type checker knows, which files of a package point at which, and how many of them reach each
 // other: who reads one of those has to read all. With -v it says the figures.
@@ -130,7 +170,7 @@ func TestKnots(t *testing.T) {
 	all := list(t, "-export", "-deps", "./capture/...", "./plugin")
 	for path, p := range all {
 		name, ok := own(path)
-		if !ok || strings.HasPrefix(name, "capture/dockertest/") {
+		if !ok {
 			continue
 		}
 		arrows := arrowsOf(t, p, all)
@@ -147,6 +187,83 @@ func TestKnots(t *testing.T) {
 		t.Logf("%-20s %2d files, %3d arrows, %2d pairs that point at each other, largest knot %d", name, len(arrows), n, pairs, largest)
 		if most := max(4, knots[name]); largest > most {
 			t.Errorf("%s: %d files reach each other, %d may", name, largest, most)
+		}
+	}
+}
+
+// large are types with more than maxParts fields or methods of their own. A number here may fall, not rise.
+var large = map[string]size{
+	// What is told or shown: data, one field for each thing.
+	"capture.Config": {39, 6}, "capture/container.Container": {18, 3}, "capture/status.Stream": {20, 0},
+	"capture/page.Instance": {20, 0}, "capture/page.Container": {16, 1},
+	// What others ask of a thing that has one lock.
+	"capture/outbox.Outbox": {15, 22}, "capture/checkpoint.Store": {12, 21}, "capture/engine.Client": {9, 18}, "capture/stream.tasks": {5, 18},
+	"capture/reader/readertest.Stream": {6, 21},
+	// One thing that is followed through time: what is split off would call back.
+	"capture/stream.stream": {17, 36}, "capture/stream.standing": {20, 18}, "capture/lines.Writer": {15, 55}, "capture/position.Trail": {8, 20},
+	"capture/reader/file.fileLog": {14, 43}, "capture/reader/file.logFile": {8, 20},
+	"capture/reader/api.Follow": {17, 24}, "capture/reader/api.audit": {22, 7}, "capture/reader/api.catchingUp": {21, 7},
+}
+
+// size is how many fields and methods a type has of its own: what is embedded counts as one.
+type size struct{ fields, methods int }
+
+const maxParts = 15
+
+// TestTypes: a type is as large as what can be kept in mind.
+func TestTypes(t *testing.T) {
+	for path, p := range list(t, "./capture/...", "./plugin/...") {
+		name, _ := own(path)
+		sizes := map[string]size{}
+		for _, file := range append(slices.Clone(p.GoFiles), p.CgoFiles...) {
+			f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, file), nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.TypeSpec:
+					if st, ok := n.Type.(*ast.StructType); ok {
+						s := sizes[n.Name.Name]
+						for _, field := range st.Fields.List {
+							s.fields += max(1, len(field.Names))
+						}
+						sizes[n.Name.Name] = s
+					}
+				case *ast.FuncDecl:
+					if n.Recv != nil {
+						s := sizes[receiver(n)]
+						s.methods++
+						sizes[receiver(n)] = s
+					}
+				}
+				return true
+			})
+		}
+		for of, s := range sizes {
+			most, ok := large[name+"."+of]
+			if most.fields, most.methods = max(maxParts, most.fields), max(maxParts, most.methods); s.fields > most.fields || s.methods > most.methods {
+				t.Errorf("%s.%s has %d fields and %d methods", name, of, s.fields, s.methods)
+			} else if ok && s.fields <= maxParts && s.methods <= maxParts {
+				t.Errorf("%s.%s is small by now", name, of)
+			}
+		}
+	}
+}
+
+// receiver is the name of the type that a method is of.
+func receiver(f *ast.FuncDecl) string {
+	of := f.Recv.List[0].Type
+	for {
+		switch x := of.(type) {
+		case *ast.StarExpr:
+			of = x.X
+		case *ast.IndexExpr:
+			of = x.X
+		case *ast.Ident:
+			return x.Name
+		default:
+			return ""
 		}
 	}
 }

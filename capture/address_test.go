@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"crypto/sha256"
@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"fluent-bit-docker-logs/capture"
 	"fluent-bit-docker-logs/capture/engine"
 )
 
@@ -61,17 +62,17 @@ func TestRootlessSocket(t *testing.T) {
 	dir := t.TempDir()
 	usual := filepath.Join(dir, "usual.sock")
 	t.Setenv("XDG_RUNTIME_DIR", dir)
-	if have := localSocket(usual); have != usual {
+	if have := capture.LocalSocket(usual); have != usual {
 		t.Errorf("neither is there: %s", have)
 	}
 	l, err := net.Listen("unix", filepath.Join(dir, "docker.sock"))
 	must(t, err)
 	defer l.Close()
-	if have := localSocket(usual); have != filepath.Join(dir, "docker.sock") {
+	if have := capture.LocalSocket(usual); have != filepath.Join(dir, "docker.sock") {
 		t.Errorf("the usual one is not there: %s", have)
 	}
 	must(t, os.WriteFile(usual, nil, 0o600))
-	if have := localSocket(usual); have != usual {
+	if have := capture.LocalSocket(usual); have != usual {
 		t.Errorf("both are there: %s", have)
 	}
 }
@@ -122,7 +123,7 @@ func TestDockerContexts(t *testing.T) {
 		}
 	}
 	t.Setenv("DOCKER_CONTEXT", "default")
-	if c, err = parse(nil); err != nil || c.DockerHost != "unix://"+localSocket(defaultSocket) {
+	if c, err = parse(nil); err != nil || c.DockerHost != "unix://"+capture.LocalSocket(capture.DefaultSocket) {
 		t.Errorf("default: %s, %v", c.DockerHost, err)
 	}
 }

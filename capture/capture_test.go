@@ -1,13 +1,13 @@
-package capture
+package capture_test
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
-
+	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/dockertest"
 )
 
@@ -16,14 +16,16 @@ func testNewContainerIsReadFromItsBeginning(t *testing.T, r readerCase) {
 	a := r.agent(t, e, nil)
 	a.connected()
 	c := r.run(t, e, dockertest.Container{Name: "web", Image: "nginx:1", Labels: map[string]string{
-		labelComposeProject: "shop", labelComposeService: "front"}})
+		container.LabelOf("compose_project"): "shop", container.LabelOf("compose_service"): "front"}})
 	c.Stdout(sequence("out", 0, 100)...)
 	c.Stderr(sequence("err", 0, 100)...)
 	rs := a.waitRecords(200)
 	checkSequence(t, "stdout", sequence("out", 0, 100), a.texts(c.ID, "stdout"))
 	checkSequence(t, "stderr", sequence("err", 0, 100), a.texts(c.ID, "stderr"))
+	host, err := os.Hostname()
+	must(t, err)
 	want := map[string]string{"log": "out 0", "stream": "stdout", "container_id": c.ID, "container_name": "web",
-		"image": "nginx:1", "host": a.col.host, "compose_project": "shop", "compose_service": "front"}
+		"image": "nginx:1", "host": host, "compose_project": "shop", "compose_service": "front"}
 	for k, v := range want {
 		if rs[0].Fields[k] != v {
 			t.Errorf("%s is %q, not %q", k, rs[0].Fields[k], v)
@@ -218,7 +220,7 @@ func testLongLineIsCutFlaggedAndCounted(t *testing.T, r readerCase) {
 	if want := []string{"", "true", "", "", "true", ""}; !slices.Equal(cut, want) {
 		t.Errorf("partial is %q, not %q", cut, want)
 	}
-	if n := testutil.ToFloat64(a.col.metrics.truncated); n != 2 {
+	if n := a.counted("truncated_lines_total"); n != 2 {
 		t.Errorf("%v truncated lines counted", n)
 	}
 }
@@ -264,7 +266,7 @@ func TestReplayedRecordsAreDropped(t *testing.T) {
 	c.Stdout("last")
 	a.waitRecords(len(want) + 1)
 	checkSequence(t, "lines", append(want, "last"), a.texts(c.ID, ""))
-	if n := testutil.ToFloat64(a.col.metrics.doubles); n == 0 {
+	if n := a.counted("doubles_dropped_total"); n == 0 {
 		t.Error("no double was counted")
 	}
 }

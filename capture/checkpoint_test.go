@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"encoding/json"
@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
 
+	"fluent-bit-docker-logs/capture"
 	"fluent-bit-docker-logs/capture/checkpoint"
 	"fluent-bit-docker-logs/capture/dockertest"
 )
@@ -210,12 +211,12 @@ func TestTwoOwnersAreRefused(t *testing.T) {
 	opts := dbOptions(t, nil)
 	a := startAgent(t, e.Host(), opts)
 	a.connected()
-	_, err := New(testConfig(t, e.Host(), opts), slog.New(slog.DiscardHandler), prometheus.NewRegistry(), func() {})
+	_, err := capture.New(testConfig(t, e.Host(), opts), slog.New(slog.DiscardHandler), prometheus.NewRegistry(), func() {})
 	if err == nil || !strings.Contains(err.Error(), opts["DB"]) || !strings.Contains(err.Error(), "option DB") {
 		t.Errorf("a second owner: %v", err)
 	}
 	a.stop()
-	c, err := New(testConfig(t, e.Host(), opts), slog.New(slog.DiscardHandler), prometheus.NewRegistry(), func() {})
+	c, err := capture.New(testConfig(t, e.Host(), opts), slog.New(slog.DiscardHandler), prometheus.NewRegistry(), func() {})
 	if err != nil {
 		t.Fatalf("after the first has stopped: %v", err)
 	}

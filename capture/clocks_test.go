@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"encoding/json"
@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"fluent-bit-docker-logs/capture/checkpoint"
 	"fluent-bit-docker-logs/capture/decode"
@@ -83,7 +81,7 @@ func testClockSteps(t *testing.T, r readerCase) {
 	}
 	a = r.agent(t, e, opts)
 	check("after a restart")
-	if n := testutil.ToFloat64(a.col.metrics.gaps); n != 0 {
+	if n := a.col.Totals().Gaps; n != 0 {
 		t.Errorf("%v gaps", n)
 	}
 }
@@ -118,7 +116,7 @@ func testGapAndStepBack(t *testing.T, r readerCase) {
 		t.Errorf("%d lines, the first is %q", len(lines), lines[0])
 	}
 	checkSequence(t, "lines", append(sequence("new", first, 500), "later"), lines)
-	if n := testutil.ToFloat64(a.col.metrics.gaps); n != 1 {
+	if n := a.col.Totals().Gaps; n != 1 {
 		t.Errorf("%v gaps", n)
 	}
 }
@@ -127,21 +125,29 @@ func testGapAndStepBack(t *testing.T, r readerCase) {
 // comes, and none of these again.
 func testGapByDamage(t *testing.T, r readerCase) {
 	e := dockertest.Start(t)
-	a := r.agent(t, e, nil)
+	opts := dbOptions(t, nil)
+	a := r.agent(t, e, opts)
 	a.connected()
 	c := r.run(t, e, dockertest.Container{Name: "web"})
 	c.Stdout(sequence("old", 0, 50)...)
 	a.waitRecords(50)
-	a.pauseReading()
-	s := a.col.captured(c.ID)
-	a.col.out.Lock()
-	s.pos.Anchor.Marks[s.pos.Anchor.Last].Hash++ // as if the log held another
-	s.pos.Place = decode.Place{}
-	a.col.out.Unlock()
+	a.stop()
+	saved, err := checkpoint.Peek(opts["DB"])
+	must(t, err)
+	entry := saved.Containers[c.ID]
+	p, err := entry.Position.Restore()
+	must(t, err)
+	p.Anchor.Marks[p.Anchor.Last].Hash++ // as if the log held another
+	p.Place = decode.Place{}
+	entry.Position = checkpoint.PositionOf(&p)
+	saved.Containers[c.ID] = entry
+	b, err := json.Marshal(saved)
+	must(t, err)
+	must(t, os.WriteFile(opts["DB"], b, 0o600))
 	c.Stdout(sequence("new", 0, 20)...)
-	a.resumeReading()
-	a.wait("the last line", func(rs []got) bool { return rs[len(rs)-1].Fields["log"] == "new 19" })
-	checkSequence(t, "lines", append([]string{"old 49"}, sequence("new", 0, 20)...), a.texts(c.ID, "")[50:])
+	a = r.agent(t, e, opts)
+	a.wait("the last line", func(rs []got) bool { return len(rs) > 0 && rs[len(rs)-1].Fields["log"] == "new 19" })
+	checkSequence(t, "lines", append([]string{"old 49"}, sequence("new", 0, 20)...), a.texts(c.ID, ""))
 }
 
 // A machine that starts in the past: lines from its future are old ones.
@@ -186,12 +192,10 @@ func TestClockIsSet(t *testing.T) {
 	a := startAgent(t, e.TCPHost(), nil)
 	a.connected()
 	dates := func() (int64, int64) {
-		a.col.mu.Lock()
-		defer a.col.mu.Unlock()
-		return a.col.startAt, a.col.nowAt
+		return a.col.Store().Content(true).FirstStart.UnixNano(), a.col.Store().BeganAt()
 	}
 	start, now := dates()
-	a.col.noteClock(time.Hour)
+	a.col.Store().NoteClock(time.Hour)
 	if s, n := dates(); s-start < int64(time.Hour-time.Second) || n-now < int64(time.Hour-time.Second) {
 		t.Errorf("moved by %v and %v", time.Duration(s-start), time.Duration(n-now))
 	}

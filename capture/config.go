@@ -8,7 +8,13 @@ import (
 	"strings"
 	"time"
 
+	"fluent-bit-docker-logs/capture/checkpoint"
+	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/engine"
+	"fluent-bit-docker-logs/capture/lines"
+	"fluent-bit-docker-logs/capture/record"
+	"fluent-bit-docker-logs/capture/status"
+	"fluent-bit-docker-logs/capture/stream"
 )
 
 // Config is the checked configuration of one Collector. ParseConfig makes it
@@ -18,15 +24,15 @@ type Config struct {
 	TLS        engine.TLS
 	Reader     string // "auto", "file", "follow", "poll"
 
-	Include, Exclude selectors
+	Include, Exclude container.Selectors
 	ExcludeSelf      bool
 	Stdout, Stderr   bool // which std streams become records
-	StartFrom        Start
-	Labels           labelChoice // container labels that become record keys
-	LabelKeys        string      // "flat", "map", "dotted": in which form
-	LogAttrs         bool        // what log options ask for becomes record keys too
+	StartFrom        checkpoint.Start
+	Labels           container.LabelChoice // container labels that become record keys
+	LabelKeys        string                // "flat", "map", "dotted": in which form
+	LogAttrs         bool                  // what log options ask for becomes record keys too
 
-	Multiline languages // whose stack traces become one record each
+	Multiline lines.Languages // whose stack traces become one record each
 
 	LogKey      string // record key of the text of a line
 	MaxLineSize int    // bytes of text
@@ -54,33 +60,16 @@ type Config struct {
 	DB     string        // the checkpoint's file; empty: positions are kept in memory
 	DBSync time.Duration // how often it is written
 
+	turnsSilent bool          // streams that were silent are rotated as often as others
 	callTimeout time.Duration // of a list or an inspect; 0 is the usual one
 	// dial connects to the Engine in a simulation, where log files are not
 	// watched either: virtual time knows nothing of the kernel. Usually nil.
-	dial func(context.Context) (net.Conn, error)
+	dial      func(context.Context) (net.Conn, error)
+	unwatched bool // log files are not watched
 	// follows says in a simulation whether no log file was created between two
 	// inodes, or after the first (0), which else the kernel tells. Usually nil.
 	follows func(id string, old, next uint64) bool
 }
-
-// Start says where the capture of a container begins that already ran when
-// the plugin was started for the first time.
-type Start struct {
-	Kind  StartKind
-	Since time.Duration // for StartSince: how far back
-	Tail  int           // for StartTail: how many stored log records
-}
-
-// StartKind is the kind of a Start.
-type StartKind int
-
-// The kinds of a Start.
-const (
-	StartNow StartKind = iota
-	StartBeginning
-	StartSince
-	StartTail
-)
 
 // minTaskTimeout is the least Task_Timeout. The longest that a task may wait
 // without a heartbeat, for one answer of the Engine, must be within it.
@@ -117,7 +106,7 @@ var options = []Option{
 	{"Reader", "auto", "auto, file, follow or poll",
 		"How logs are read: the json-file driver's own files, follow streams of the API, the API asked now and then, or auto: the files where possible, else follow streams for containers that write and polls for quiet ones.",
 		func(c *Config, v string) error {
-			return parseOneOf(&c.Reader, v, readerAuto, readerFile, readerFollow, readerPoll)
+			return parseOneOf(&c.Reader, v, stream.Auto, stream.File, stream.Follow, stream.Poll)
 		}},
 	{"Max_Streams", "200", "a number between 1 and 10000", "With Reader auto, the follow streams at most; beyond it the quietest containers are polled. Those run with --rm are followed up to twice as many.",
 		func(c *Config, v string) error { return parseInt(&c.MaxStreams, v, 1, 10000) }},
@@ -133,7 +122,7 @@ var options = []Option{
 		func(c *Config, v string) error {
 			return parseDuration(&c.PollMax, v, 100*time.Millisecond, time.Hour)
 		}},
-	{"Rotate_Interval", "30s", "a duration between 1s and 24h", "How often a stream is opened anew where it was; not all at the same moment.",
+	{"Rotate_Interval", "30s", "a duration between 1s and 24h", "How often a stream is opened anew where it was; not all at the same moment. One that was silent since is left as it is, for ten times this or 5 minutes at most.",
 		func(c *Config, v string) error {
 			return parseDuration(&c.RotateInterval, v, time.Second, 24*time.Hour)
 		}},
@@ -159,16 +148,16 @@ var options = []Option{
 		func(c *Config, v string) error {
 			var on bool
 			if parseBool(&on, v) == nil {
-				v = map[bool]string{true: perContainerOn, false: perContainerOff}[on]
+				v = map[bool]string{true: status.PerContainerOn, false: status.PerContainerOff}[on]
 			}
-			return parseOneOf(&c.PerContainer, v, perContainerOn, perContainerOff, perContainerAll)
+			return parseOneOf(&c.PerContainer, v, status.PerContainerOn, status.PerContainerOff, status.PerContainerAll)
 		}},
-	{"Include", "", "comma-separated key=glob, key one of " + selectorKeys,
+	{"Include", "", "comma-separated key=glob, key one of " + container.SelectorKeys,
 		"Only containers that match one of these; not set: all.",
-		func(c *Config, v string) error { return parseSelectors(&c.Include, v) }},
-	{"Exclude", "", "comma-separated key=glob, key one of " + selectorKeys,
+		func(c *Config, v string) error { return container.ParseSelectors(&c.Include, v) }},
+	{"Exclude", "", "comma-separated key=glob, key one of " + container.SelectorKeys,
 		"Not the containers that match one of these.",
-		func(c *Config, v string) error { return parseSelectors(&c.Exclude, v) }},
+		func(c *Config, v string) error { return container.ParseSelectors(&c.Exclude, v) }},
 	{"Exclude_Self", "on", "on or off", "Leave out the container that Fluent Bit itself runs in.",
 		func(c *Config, v string) error { return parseBool(&c.ExcludeSelf, v) }},
 	{"Streams", "stdout,stderr", "stdout, stderr, or both separated by a comma",
@@ -176,13 +165,13 @@ var options = []Option{
 	{"Start_From", "now", "now, beginning, a duration such as 10m, or tail:N",
 		"Where to begin with containers that already ran at the first start.",
 		func(c *Config, v string) error { return parseStart(&c.StartFrom, v) }},
-	{"Labels", "off", "off, or comma-separated globs of label names, and any of " + shortNameList("", ""),
+	{"Labels", "off", "off, or comma-separated globs of label names, and any of " + container.ShortNameList("", ""),
 		"Container labels to add to each record, as Label_Keys says; a short name, as swarm_service, is a key of its own.",
-		func(c *Config, v string) error { return parseLabels(&c.Labels, v) }},
-	{"Label_Keys", keysFlat, "flat, map or dotted",
+		func(c *Config, v string) error { return container.ParseLabels(&c.Labels, v) }},
+	{"Label_Keys", record.KeysFlat, "flat, map or dotted",
 		"How labels stand in a record: flat, label_<name> with _ for each character but letters, digits and _; map, a map labels; dotted, label.<name>, which Fluent Bit's filters and outputs cannot name.",
 		func(c *Config, v string) error {
-			return parseOneOf(&c.LabelKeys, v, keysFlat, keysMap, keysDotted)
+			return parseOneOf(&c.LabelKeys, v, record.KeysFlat, record.KeysMap, record.KeysDotted)
 		}},
 	{"Log_Attrs", "off", "on or off",
 		"Add what the container's log options tag, labels and env ask for (attrs of the json-file driver): as attr_<name>, the map attrs or attr.<name>, by Label_Keys.",
@@ -191,19 +180,19 @@ var options = []Option{
 		"Key of the line's text in the record.", parseLogKey},
 	{"Multiline", "off", "off, or any of java, python, go, ruby, separated by commas",
 		"Stack traces become one record each, joined per container and std stream; java also reads those of Node.js and .NET. A container's label fluentbit.io/multiline takes the option's place.",
-		func(c *Config, v string) error { return parseLanguages(&c.Multiline, v) }},
+		func(c *Config, v string) (err error) { c.Multiline, err = lines.LanguagesOf(v); return err }},
 	{"Max_Line_Size", "1M", "a size between 1k and 16M",
 		"A longer line is cut there, flagged partial=true and counted.",
 		func(c *Config, v string) error { return parseSize(&c.MaxLineSize, v, 1<<10, 16<<20) }},
-	{"Batch_Size", "256k", "a size between 4k and 256k",
+	{"Batch_Size", "64k", "a size between 4k and 256k",
 		"Bytes handed to Fluent Bit in one append.",
 		func(c *Config, v string) error { return parseSize(&c.BatchSize, v, 4<<10, 256<<10) }},
-	{"Buffer_Limit", "16M", "a size between 1M and 1G",
+	{"Buffer_Limit", "8M", "a size between 1M and 1G",
 		"Bytes that may wait for Fluent Bit before reading stops.",
 		func(c *Config, v string) error { return parseSize(&c.BufferLimit, v, 1<<20, 1<<30) }},
-	{"Tag_Template", "", "text with any of " + tagPlaceholders,
+	{"Tag_Template", "", "text with any of " + record.TagPlaceholders,
 		"A tag per container; not set: one tag for all (recommended).",
-		func(c *Config, v string) error { return parseTagTemplate(&c.TagTemplate, v) }},
+		func(c *Config, v string) error { return record.ParseTagTemplate(&c.TagTemplate, v) }},
 	{"Resync_Interval", "1m", "a duration between 1s and 1h",
 		"How often the list of containers is compared with what is captured.",
 		func(c *Config, v string) error { return parseDuration(&c.ResyncInterval, v, time.Second, time.Hour) }},
@@ -213,9 +202,9 @@ var options = []Option{
 		func(c *Config, v string) error { return parseDuration(&c.DBSync, v, 100*time.Millisecond, time.Minute) }},
 }
 
-// ParseConfig reads every option of the table through get, which returns ""
-// for a key that is not set. The error names the option, the value and what
-// is allowed.
+// ParseConfig reads every option of the table through get. That returns "" for
+// a key that is not set. The error names the option, the value and what is
+// allowed.
 func ParseConfig(get func(key string) string) (Config, error) {
 	var c Config
 	verify := strings.TrimSpace(get("Docker_TLS_Verify"))
@@ -236,7 +225,7 @@ func ParseConfig(get func(key string) string) (Config, error) {
 			return Config{}, fmt.Errorf("option %s: value %q is not allowed%s; allowed: %s", o.Key, redact(v), detail, o.Allowed)
 		}
 	}
-	if c.Reader == readerFile && !strings.HasPrefix(c.DockerHost, "unix://") {
+	if c.Reader == stream.File && !engine.IsLocal(c.DockerHost) {
 		return Config{}, fmt.Errorf("option Reader: value \"file\" needs an Engine on this host (Docker_Host unix://...), not %q", c.DockerHost)
 	}
 	if c.PollMax < c.PollMin {
@@ -252,4 +241,9 @@ func ParseConfig(get func(key string) string) (Config, error) {
 		return Config{}, err
 	}
 	return c, nil
+}
+
+// watches says whether the kernel tells when log files are written to.
+func (c *Config) watches() bool {
+	return c.Reader != stream.Follow && c.Reader != stream.Poll && c.dial == nil && !c.unwatched
 }

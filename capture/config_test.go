@@ -1,15 +1,17 @@
-package capture
+package capture_test
 
 import (
 	"strings"
 	"testing"
 	"time"
 
+	"fluent-bit-docker-logs/capture"
+	"fluent-bit-docker-logs/capture/checkpoint"
 	"fluent-bit-docker-logs/capture/container"
 )
 
-func parse(opts map[string]string) (Config, error) {
-	return ParseConfig(func(k string) string { return opts[k] })
+func parse(opts map[string]string) (capture.Config, error) {
+	return capture.ParseConfig(func(k string) string { return opts[k] })
 }
 
 func TestDefaults(t *testing.T) {
@@ -21,10 +23,10 @@ func TestDefaults(t *testing.T) {
 	switch {
 	case c.DockerHost != "unix:///var/run/docker.sock",
 		c.Reader != "auto", !c.ExcludeSelf, !c.Stdout, !c.Stderr,
-		c.StartFrom != Start{Kind: StartNow}, c.LogKey != "log",
-		c.MaxLineSize != 1<<20, c.BatchSize != 256<<10, c.BufferLimit != 16<<20,
+		c.StartFrom != checkpoint.Start{}, c.LogKey != "log",
+		c.MaxLineSize != 1<<20, c.BatchSize != 64<<10, c.BufferLimit != 8<<20,
 		c.TagTemplate != "", c.ResyncInterval != time.Minute,
-		!c.Labels.none(), len(c.Include)+len(c.Exclude) != 0:
+		!c.Labels.None(), len(c.Include)+len(c.Exclude) != 0:
 		t.Errorf("defaults are %+v", c)
 	}
 	t.Setenv("DOCKER_HOST", "tcp://127.0.0.1:2375")
@@ -64,7 +66,7 @@ func TestBadValues(t *testing.T) {
 
 func TestEveryOptionHasDefaultAndHelp(t *testing.T) {
 	seen := map[string]bool{}
-	for _, o := range Options() {
+	for _, o := range capture.Options() {
 		if o.Help == "" || o.Allowed == "" || seen[strings.ToLower(o.Key)] {
 			t.Errorf("option %+v", o)
 		}
@@ -81,7 +83,7 @@ func TestEveryOptionHasDefaultAndHelp(t *testing.T) {
 
 func TestSelectors(t *testing.T) {
 	ctr := &container.Container{ID: strings.Repeat("ab", 32), Name: "web-1", Image: "nginx:1.27", Labels: map[string]string{
-		labelComposeProject: "shop", labelComposeService: "web", "team": "blue", "Mixed.Case": "x",
+		container.LabelOf("compose_project"): "shop", container.LabelOf("compose_service"): "web", "team": "blue", "Mixed.Case": "x",
 		"com.docker.swarm.service.name": "shop_web", "com.docker.stack.namespace": "shop"}}
 	for _, test := range []struct {
 		include, exclude string
@@ -97,20 +99,20 @@ func TestSelectors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := c.wanted(ctr, ""); got != test.want {
+		if got := c.Wanted(ctr, ""); got != test.want {
 			t.Errorf("Include %q, Exclude %q: %v", test.include, test.exclude, got)
 		}
 	}
 	c, _ := parse(nil)
-	if c.wanted(ctr, ctr.ID) {
+	if c.Wanted(ctr, ctr.ID) {
 		t.Error("the own container is captured")
 	}
-	if c, _ := parse(map[string]string{"Exclude_Self": "off"}); !c.wanted(ctr, ctr.ID) {
+	if c, _ := parse(map[string]string{"Exclude_Self": "off"}); !c.Wanted(ctr, ctr.ID) {
 		t.Error("Exclude_Self off is not honoured")
 	}
 	for value, out := range map[string]bool{"true": true, "True": true, "on": true, "1": true, "false": false, "": false, "perhaps": false} {
-		ctr.Labels[excludeLabel] = value
-		if c.wanted(ctr, "") == out {
+		ctr.Labels[container.ExcludeLabel] = value
+		if c.Wanted(ctr, "") == out {
 			t.Errorf("the opt-out label is not honoured: %q", value)
 		}
 	}
@@ -120,8 +122,7 @@ func TestOwnContainer(t *testing.T) {
 	id := strings.Repeat("0123456789abcdef", 4)
 	inside := "644 643 8:1 /var/lib/docker/containers/" + id + "/hostname /etc/hostname rw,relatime - ext4 /dev/sda1 rw\n"
 	is := func(mounts, cgroup string, c container.Container) bool {
-		own := ownContainerIn(mounts, cgroup)
-		return own.is(&c)
+		return capture.IsOwn(mounts, cgroup, &c)
 	}
 	const root = "600 500 0:52 / / rw,relatime - overlay overlay rw,lowerdir=/l/A:/l/B,upperdir=/var/lib/docker/overlay2/abc/diff,workdir=/w\n"
 	other := strings.Repeat("fedcba9876543210", 4)
@@ -146,19 +147,5 @@ func TestOwnContainer(t *testing.T) {
 	onHost := "700 25 0:50 / /var/lib/docker/containers/" + id + "/mounts/shm rw - tmpfs shm rw\n"
 	if is(onHost, "0::/\n", container.Container{ID: id}) {
 		t.Error("on the host")
-	}
-}
-
-func TestTagTemplate(t *testing.T) {
-	ctr := &container.Container{ID: "abc", Name: "we b*", Image: "nginx", Labels: map[string]string{"com.docker.swarm.service.name": "shop_web"}}
-	for template, want := range map[string]string{
-		"":                        "",
-		"docker.<container_name>": "docker.we_b_",
-		"<compose_project>.<container_id>.<image>.<host>": "none.abc.nginx.h",
-		"<swarm_service>.<swarm_stack>":                   "shop_web.none",
-	} {
-		if got := expandTag(template, ctr, "h"); got != want {
-			t.Errorf("%q gives %q, not %q", template, got, want)
-		}
 	}
 }

@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"fmt"
@@ -8,8 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
-
+	"fluent-bit-docker-logs/capture"
 	"fluent-bit-docker-logs/docker/enginetest"
 )
 
@@ -46,7 +45,7 @@ func TestEngineDamagedLog(t *testing.T) {
 func testDamagedLog(t *testing.T, e *enginetest.Engine, reader, damage string, n int) {
 	name := fmt.Sprintf("damaged-%d", time.Now().UnixNano())
 	opts := map[string]string{"Include": "name=" + name, "Reader": reader, "DB": filepath.Join(t.TempDir(), "db"), "Start_From": "beginning"}
-	fast := func(c *Config) {
+	fast := func(c *capture.Config) {
 		c.HeartbeatInterval, c.RotateInterval, c.PollMin, c.PollMax = time.Second, 2*time.Second, 50*time.Millisecond, 200*time.Millisecond
 	}
 	a := startAgent(t, e.Host, opts, fast)
@@ -72,7 +71,7 @@ func testDamagedLog(t *testing.T, e *enginetest.Engine, reader, damage string, n
 	a.waitFor("what is behind the damage", func() bool { return len(a.texts(c.ID, "")) >= n-1 })
 	c.Stop()
 	have := a.texts(c.ID, "")
-	gaps := int(testutil.ToFloat64(a.col.metrics.gaps))
+	gaps := int(a.col.Totals().Gaps)
 	t.Logf("%d of %d lines behind the damage, gaps %d", len(have), n, gaps)
 	if want := sequenceFrom(have[0], n); len(have) > n || len(have) < n && gaps == 0 {
 		t.Errorf("%d lines, gaps %d; they begin %v", len(have), gaps, want)

@@ -1,7 +1,6 @@
-package capture
+package capture_test
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,19 +8,34 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
-
-	"fluent-bit-docker-logs/capture/container"
+	"fluent-bit-docker-logs/capture"
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
 	"fluent-bit-docker-logs/capture/position"
+	"fluent-bit-docker-logs/capture/status"
 )
 
 // apis are the versions whose ways with a log differ: Engine 20.10, 25 and 28.
 var apis = []string{"1.41", "1.44", "1.51"}
 
-func quick(c *Config) {
+func quick(c *capture.Config) {
 	c.HeartbeatInterval, c.RotateInterval, c.PollMin, c.PollMax = 200*time.Millisecond, 100*time.Millisecond, 5*time.Millisecond, 20*time.Millisecond
+}
+
+// leftBehind is a container with 200 lines that an agent has read, and how another
+// one goes on behind them.
+func leftBehind(t *testing.T, api, reader string) (e *dockertest.Engine, opts map[string]string, c *dockertest.Ctr) {
+	t.Helper()
+	e = dockertest.Start(t, dockertest.WithAPIVersion(api, ""))
+	opts = dbOptions(t, map[string]string{"Reader": reader})
+	a := startAgent(t, e.Host(), opts, quick)
+	a.connected()
+	c = e.Run(dockertest.Container{Name: "web"})
+	c.Stdout(sequence("old", 0, 200)...)
+	a.waitRecords(200)
+	a.stop()
+	must(t, c.WaitFollowers(testContext(t), 0))
+	return e, opts, c
 }
 
 // What stands behind a damaged place comes, although a forward read does not
@@ -32,15 +46,7 @@ func TestDamagedLog(t *testing.T) {
 		for _, reader := range []string{readerFollow, readerPoll} {
 			for _, behind := range []int{3, 30, 300, 5000} {
 				t.Run(fmt.Sprintf("%s %s %d", api, reader, behind), func(t *testing.T) {
-					e := dockertest.Start(t, dockertest.WithAPIVersion(api, ""))
-					opts := dbOptions(t, map[string]string{"Reader": reader})
-					a := startAgent(t, e.Host(), opts, quick)
-					a.connected()
-					c := e.Run(dockertest.Container{Name: "web"})
-					c.Stdout(sequence("old", 0, 200)...)
-					a.waitRecords(200)
-					a.stop()
-					must(t, c.WaitFollowers(testContext(t), 0))
+					e, opts, c := leftBehind(t, api, reader)
 					c.Damage()
 					c.Stdout("is glued to the damage")
 					c.Stdout(sequence("new", 0, behind)...)
@@ -68,7 +74,7 @@ func TestDamagedLog(t *testing.T) {
 							t.Fatalf("%q: %d times too few", l, n)
 						}
 					}
-					if n := testutil.ToFloat64(b.col.metrics.gaps); n == 0 {
+					if n := b.col.Totals().Gaps; n == 0 {
 						t.Error("no gap was counted")
 					}
 				})
@@ -85,15 +91,7 @@ func TestDamagedLogThatGrows(t *testing.T) {
 		for _, reader := range []string{readerFollow, readerPoll} {
 			for _, behind := range []int{3, 30, 300} {
 				t.Run(fmt.Sprintf("%s %s %d", api, reader, behind), func(t *testing.T) {
-					e := dockertest.Start(t, dockertest.WithAPIVersion(api, ""))
-					opts := dbOptions(t, map[string]string{"Reader": reader})
-					a := startAgent(t, e.Host(), opts, quick)
-					a.connected()
-					c := e.Run(dockertest.Container{Name: "web"})
-					c.Stdout(sequence("old", 0, 200)...)
-					a.waitRecords(200)
-					a.stop()
-					must(t, c.WaitFollowers(testContext(t), 0))
+					e, opts, c := leftBehind(t, api, reader)
 					c.Damage()
 					c.Stdout("is glued to the damage")
 					c.Stdout(sequence("new", 0, behind)...)
@@ -120,7 +118,7 @@ func TestDamagedLogThatGrows(t *testing.T) {
 					if slices.Sort(want); !slices.Equal(have, want) {
 						t.Errorf("%d lines, not %d: %.300q", len(have), len(want), have)
 					}
-					if n := testutil.ToFloat64(b.col.metrics.gaps); n == 0 {
+					if n := b.col.Totals().Gaps; n == 0 {
 						t.Error("no gap was counted")
 					}
 				})
@@ -136,15 +134,7 @@ func TestDamageBehindNewLines(t *testing.T) {
 		for _, reader := range []string{readerFollow, readerPoll} {
 			for _, behind := range []int{5, 30, 45} {
 				t.Run(fmt.Sprintf("%s %s %d", api, reader, behind), func(t *testing.T) {
-					e := dockertest.Start(t, dockertest.WithAPIVersion(api, ""))
-					opts := dbOptions(t, map[string]string{"Reader": reader})
-					a := startAgent(t, e.Host(), opts, quick)
-					a.connected()
-					c := e.Run(dockertest.Container{Name: "web"})
-					c.Stdout(sequence("old", 0, 200)...)
-					a.waitRecords(200)
-					a.stop()
-					must(t, c.WaitFollowers(testContext(t), 0))
+					e, opts, c := leftBehind(t, api, reader)
 					want := append(sequence("between", 0, 60), sequence("new", 0, behind)...)
 					c.Stdout(want[:60]...)
 					c.Damage()
@@ -157,7 +147,7 @@ func TestDamageBehindNewLines(t *testing.T) {
 					if slices.Sort(want); !slices.Equal(have, want) {
 						t.Errorf("%d lines, not %d: %.300q", len(have), len(want), have)
 					}
-					if n := testutil.ToFloat64(b.col.metrics.gaps); n == 0 {
+					if n := b.col.Totals().Gaps; n == 0 {
 						t.Error("no gap was counted")
 					}
 				})
@@ -203,10 +193,10 @@ func TestLeftOutRecordsAreDeliveredLate(t *testing.T) {
 				t.Errorf("%q came %d times", l, seen[l])
 			}
 		}
-		if n := testutil.ToFloat64(a.col.metrics.late); n == 0 {
+		if n := a.counted("late_records_total"); n == 0 {
 			t.Error("no late record was counted")
 		}
-		if n := testutil.ToFloat64(a.col.metrics.gaps); n != 0 {
+		if n := a.col.Totals().Gaps; n != 0 {
 			t.Errorf("%v gaps", n)
 		}
 	})
@@ -215,7 +205,7 @@ func TestLeftOutRecordsAreDeliveredLate(t *testing.T) {
 // However much was left out: all that the log holds still is delivered.
 func TestMuchThatWasLeftOut(t *testing.T) {
 	eachFollowed(t, dockertest.Container{Name: "web"}, func(t *testing.T, a *agent, c *dockertest.Ctr) {
-		const left = 4 * maxTurnTail
+		const left = 4 * 4096 // four times what a rotation reads again at most
 		want := sequence("out", 0, left+40)
 		c.Stdout(want[:20]...)
 		a.waitTexts(c.ID, "stdout", 20)
@@ -226,7 +216,7 @@ func TestMuchThatWasLeftOut(t *testing.T) {
 		slices.Sort(have) // what was left out comes late
 		slices.Sort(want)
 		checkSequence(t, "lines", want, have)
-		if n := testutil.ToFloat64(a.col.metrics.gaps); n != 0 {
+		if n := a.col.Totals().Gaps; n != 0 {
 			t.Errorf("%v gaps", n)
 		}
 	})
@@ -240,7 +230,7 @@ func TestBeginningThatWasLeftOut(t *testing.T) {
 		c.Stdout(long + "first") // long lines are written here
 		c.Stderr("one")
 		a.waitRecords(2)
-		time.Sleep(2 * compareEvery) // the log is asked no more often
+		time.Sleep(200 * time.Millisecond) // the log is asked no more often
 		c.SkipFollowers(2)
 		c.Write(dockertest.Stdout, []byte(long))
 		c.Stderr("between")
@@ -302,7 +292,7 @@ func TestSlowFirstByte(t *testing.T) {
 	b := startAgent(t, e.Host(), opts)
 	b.waitFor("a lag while the log is being opened", func() bool {
 		for _, st := range b.col.Streams() {
-			if st.State == streamOpening && st.Lag > 0.3 {
+			if st.State == status.Opening && st.Lag > 0.3 {
 				return true
 			}
 		}
@@ -356,10 +346,10 @@ func TestLogReplacedWithinSeconds(t *testing.T) {
 		write()
 		return strings.Contains(a.log.String(), said)
 	})
-	before, turns := len(c.LogQueries()), testutil.ToFloat64(a.col.metrics.rotations)
+	before, turns := len(c.LogQueries()), a.col.Totals().Rotations
 	a.waitFor("five rotations", func() bool {
 		write()
-		return testutil.ToFloat64(a.col.metrics.rotations) >= turns+5
+		return a.col.Totals().Rotations >= turns+5
 	})
 	looks := 0
 	for _, q := range c.LogQueries()[before:] {
@@ -374,8 +364,8 @@ func TestLogReplacedWithinSeconds(t *testing.T) {
 	if n := strings.Count(a.log.String(), said); n != 1 {
 		t.Errorf("said %d times", n)
 	}
-	if n := a.col.outrunStreams(); n != 1 {
-		t.Errorf("%d streams are outrun", n)
+	if s := a.col.Streams(); len(s) != 1 || !s[0].Outrun {
+		t.Errorf("%+v", s)
 	}
 }
 
@@ -395,41 +385,13 @@ func TestRotatedAwayWhileFollowed(t *testing.T) {
 		c.RotateAway(5990)
 		a.waitRecords(6000)
 		c.Throttle(0)
-		turns := testutil.ToFloat64(a.col.metrics.rotations)
-		a.waitFor("a rotation", func() bool { return testutil.ToFloat64(a.col.metrics.rotations) > turns })
+		turns := a.col.Totals().Rotations
+		a.waitFor("a rotation", func() bool { return a.col.Totals().Rotations > turns })
 		c.Stdout(sequence("out", 6000, 6100)...)
 		a.waitRecords(6100)
 		checkSequence(t, "lines", sequence("out", 0, 6100), a.texts(c.ID, ""))
-		if n := testutil.ToFloat64(a.col.metrics.gaps); n != 0 {
+		if n := a.col.Totals().Gaps; n != 0 {
 			t.Errorf("%v gaps", n)
 		}
-	}
-}
-
-// A gap that is found again before anything was consumed is the same one.
-func TestGapFoundAgain(t *testing.T) {
-	e := dockertest.Start(t)
-	c := e.Run(dockertest.Container{Name: "web"})
-	a := startAgent(t, e.Host(), map[string]string{"Include": "name=nothing"})
-	a.connected()
-	s := newStream(a.col, &container.Container{ID: c.ID, Name: "web"}, position.Position{})
-	at := position.Anchor{N: 1, Marks: [position.AnchorDepth]position.Mark{{TS: 5, Std: decode.Stdout, Count: 1}}}
-	count := func() float64 { return testutil.ToFloat64(a.col.metrics.gaps) }
-	for i := range 3 {
-		want := errMoved
-		if i > 0 { // it was of no use
-			want = errNotInView
-		}
-		if err := s.reportGap(t.Context(), &at); !errors.Is(err, want) {
-			t.Fatal(err)
-		}
-	}
-	if n := count(); n != 1 {
-		t.Errorf("%v gaps, not 1", n)
-	}
-	s.seen++
-	_ = s.reportGap(t.Context(), &at)
-	if n := count(); n != 2 {
-		t.Errorf("%v gaps, not 2", n)
 	}
 }

@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"fmt"
@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
 
+	"fluent-bit-docker-logs/capture"
 	"fluent-bit-docker-logs/capture/checkpoint"
 	"fluent-bit-docker-logs/capture/dockertest"
 )
@@ -87,8 +88,8 @@ func TestPlaceThatCannotBeWritten(t *testing.T) {
 					<-a.done
 					a.stopped = true
 					a.col.Abandon() // as the kernel does
-					must(t, a.col.api.Close())
-					a.col.guard.fds.close()
+					must(t, a.col.API().Close())
+					a.col.Guard().Close()
 				} else {
 					a.stop()
 				}
@@ -190,7 +191,7 @@ func TestLockOfAnotherUser(t *testing.T) {
 	unix.Umask(mask)
 	must(t, err)
 	defer dockertest.AsNobody(t)()
-	if _, err := New(testConfig(t, e.Host(), map[string]string{"DB": db}), slog.New(slog.DiscardHandler), prometheus.NewRegistry(), func() {}); err == nil || !strings.Contains(err.Error(), "another instance uses it") {
+	if _, err := capture.New(testConfig(t, e.Host(), map[string]string{"DB": db}), slog.New(slog.DiscardHandler), prometheus.NewRegistry(), func() {}); err == nil || !strings.Contains(err.Error(), "another instance uses it") {
 		t.Errorf("held by another: %v", err)
 	}
 	must(t, root.Close())

@@ -1,12 +1,14 @@
-package capture
+package capture_test
 
 import (
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
-
+	"fluent-bit-docker-logs/capture/checkpoint"
+	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/dockertest"
+	"fluent-bit-docker-logs/capture/stream"
 )
 
 func TestOnlyWantedContainers(t *testing.T) {
@@ -14,7 +16,7 @@ func TestOnlyWantedContainers(t *testing.T) {
 	a := startAgent(t, e.Host(), map[string]string{"Exclude": "db-*"}, soon)
 	a.connected()
 	db := e.Run(dockertest.Container{Name: "db-1"})
-	out := e.Run(dockertest.Container{Name: "opted-out", Labels: map[string]string{excludeLabel: "true"}})
+	out := e.Run(dockertest.Container{Name: "opted-out", Labels: map[string]string{container.ExcludeLabel: "true"}})
 	web := e.Run(dockertest.Container{Name: "web"})
 	for _, c := range []*dockertest.Ctr{db, out, web} {
 		c.Stdout("line")
@@ -43,8 +45,7 @@ func TestRenameChangesTheRecord(t *testing.T) {
 	a.waitRecords(1)
 	c.Rename("new")
 	a.waitFor("the new name", func() bool {
-		s := a.col.captured(c.ID)
-		return s.container().Name == "new"
+		return a.stream(c.ID).Name == "new"
 	})
 	c.Stdout("two")
 	rs := a.waitRecords(2)
@@ -82,7 +83,7 @@ func TestResyncFindsWhatEventsMissed(t *testing.T) {
 	checkSequence(t, "runs", sequence("out", 0, 10), a.texts(runs.ID, ""))
 	checkSequence(t, "ended", sequence("out", 0, 10), a.texts(ended.ID, ""))
 	// The other one is found as well if the list is taken before it has ended.
-	if n := testutil.ToFloat64(a.col.metrics.resyncFinds); n < 1 || n > 2 {
+	if n := a.counted("resync_finds_total"); n < 1 || n > 2 {
 		t.Errorf("%v finds counted", n)
 	}
 }
@@ -197,21 +198,22 @@ func TestCrashLoop(t *testing.T) {
 }
 
 func TestRemovedContainerIsForgotten(t *testing.T) {
-	e := dockertest.Start(t)
-	a := startAgent(t, e.Host(), nil)
-	a.connected()
-	c := e.Run(dockertest.Container{Name: "web"})
-	c.Stdout("line")
-	a.waitRecords(1)
-	c.Remove()
-	a.waitFor("the stream to end", func() bool { return a.col.runningCount() == 0 })
-	a.waitFor("the stream to be forgotten in time", func() bool {
-		a.col.mu.Lock()
-		defer a.col.mu.Unlock()
-		for _, g := range a.col.streams.gone {
-			g.goneAt = g.goneAt.Add(-goneGrace)
+	opts := dbOptions(t, nil)
+	inVirtualTime(t, opts, func(t *testing.T, e *dockertest.Engine, a *agent) {
+		pass := func(name string) {
+			c := e.Run(dockertest.Container{Name: name})
+			c.Stdout("line")
+			a.waitTexts(c.ID, "", 1)
+			c.Remove()
+			a.waitFor("the stream to end", func() bool { return a.running() == 0 })
 		}
-		a.col.dropGone(0)
-		return len(a.col.streams.byID) == 0
+		pass("web")
+		time.Sleep(stream.GoneGrace)
+		pass("db")
+		a.waitFor("one of two to be forgotten", func() bool {
+			saved, err := checkpoint.Peek(opts["DB"])
+			must(t, err)
+			return len(saved.Containers) == 1
+		})
 	})
 }

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"fluent-bit-docker-logs/capture/dockertest"
+	"fluent-bit-docker-logs/capture/testkit"
 )
 
 // A disk that is nearly full is said once, and that it has room again; the one
@@ -42,9 +42,9 @@ func TestDisks(t *testing.T) {
 		}
 		look(1, "")
 		chunk := filepath.Join(d.fds, "12")
-		must(t, os.Symlink("/chunks/docker_logs.0/1-1.flb", chunk))
+		testkit.Must(t, os.Symlink("/chunks/docker_logs.0/1-1.flb", chunk))
 		look(2, "")
-		must(t, os.Remove(chunk))
+		testkit.Must(t, os.Remove(chunk))
 		free["/chunks/docker_logs.0"] = 100 << 20
 		look(2, `a disk is nearly full`)
 		if full := d.nearlyFull(); full != "/chunks/docker_logs.0 has 100 MB of 102400 MB free" {
@@ -56,23 +56,4 @@ func TestDisks(t *testing.T) {
 		delete(free, "/chunks/docker_logs.0")
 		look(1, "")
 	})
-}
-
-// What the capture sees of DB's disk is in its metrics and, where it is nearly
-// full, in its health.
-func TestDiskOfDB(t *testing.T) {
-	e := dockertest.Start(t)
-	a := startAgent(t, e.Host(), dbOptions(t, nil))
-	a.connected()
-	a.waitFor("a look at the disks", func() bool { return len(a.col.disks.each()) > 0 })
-	if s := a.col.disks.each()[0]; s.of != "db" || s.size == 0 || s.free > s.size {
-		t.Errorf("%+v", s)
-	}
-	a.col.disks.mu.Lock()
-	a.col.disks.space = []diskSpace{{of: "db", dir: "/d", free: 1 << 20, size: 1 << 30}}
-	a.col.disks.mu.Unlock()
-	if h := a.col.Health(); h.Ready || !strings.Contains(strings.Join(h.Problems, ";"), "a disk is nearly full: /d has 1 MB of 1024 MB free") {
-		t.Errorf("%+v", h.Problems)
-	}
-	a.stop()
 }

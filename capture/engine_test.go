@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"fmt"
@@ -8,8 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
-
+	"fluent-bit-docker-logs/capture"
 	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/engine"
 	"fluent-bit-docker-logs/docker/enginetest"
@@ -75,7 +74,7 @@ func TestEngineRacingStreams(t *testing.T) {
 	lines, rate := fromEnv(t, "RACING_LINES", 25_000), fromEnv(t, "RACING_RATE", 5_000)
 	onEngines(t, func(t *testing.T, e *enginetest.Engine) {
 		name := fmt.Sprintf("racing-%d", time.Now().UnixNano())
-		a := startAgent(t, e.Host, only(name, nil), func(c *Config) { c.RotateInterval = 100 * time.Millisecond })
+		a := startAgent(t, e.Host, only(name, nil), func(c *capture.Config) { c.RotateInterval = 100 * time.Millisecond })
 		a.connected()
 		c := e.Run(t, enginetest.Options{Name: name, Args: []string{"-std", "both", "-lines", fmt.Sprint(lines), "-rate", fmt.Sprint(rate), "-size", "100"}})
 		a.waitRecords(2 * lines)
@@ -117,7 +116,7 @@ func TestEngineShortLived(t *testing.T) {
 			c := e.New(t, enginetest.Options{AutoRemove: true, Labels: map[string]string{"short": label}, Args: []string{"-lines", "1"}})
 			c.Start()
 		}
-		missed := func() int { return int(testutil.ToFloat64(a.col.metrics.missed)) }
+		missed := func() int { return int(a.counted("missed_containers_total")) }
 		a.waitFor("every container to be accounted for", func() bool {
 			a.mu.Lock()
 			defer a.mu.Unlock()
@@ -150,7 +149,7 @@ func TestEngineManyContainers(t *testing.T) {
 		busy := n / 10
 		label := fmt.Sprint(time.Now().UnixNano())
 		a := startAgent(t, e.Host, map[string]string{"Include": "label.many=" + label, "Max_Streams": fmt.Sprint(busy)},
-			func(c *Config) { c.IdleAfter, c.ActiveRate = 2*time.Second, 1 })
+			func(c *capture.Config) { c.IdleAfter, c.ActiveRate = 2*time.Second, 1 })
 		a.connected()
 		before := processFDs()
 		lines := map[string]int{}
@@ -166,9 +165,9 @@ func TestEngineManyContainers(t *testing.T) {
 		for id, want := range lines {
 			numbered(t, "stdout", want, a.texts(id, ""))
 		}
-		a.waitFor("quiet containers to be polled", func() bool { return a.col.byReader()[readerPoll] >= n-busy })
+		a.waitFor("quiet containers to be polled", func() bool { return a.col.View().ByReader()[readerPoll] >= n-busy })
 		fds := processFDs() - before
-		t.Logf("%d containers: %v, %d descriptors more than with none", n, a.col.byReader(), fds)
+		t.Logf("%d containers: %v, %d descriptors more than with none", n, a.col.View().ByReader(), fds)
 		if most := 2*busy + 2*engine.MaxOpens; fds > most {
 			t.Errorf("%d descriptors more than with none, at most %d would do", fds, most)
 		}

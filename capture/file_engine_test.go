@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"bytes"
@@ -14,7 +14,6 @@ import (
 
 	containertypes "github.com/docker/docker/api/types/container"
 	"github.com/docker/go-units"
-	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"fluent-bit-docker-logs/docker/enginetest"
 )
@@ -91,7 +90,7 @@ func rotate(t *testing.T, e *enginetest.Engine, lines int, rate string, logOpts 
 	a.wait("the last line", func([]got) bool { return bytes.Contains(a.raw[max(0, len(a.raw)-1000):], last) })
 	a.decodeLazy()
 	gaps, missing := ascending(t, lines, a.texts(c.ID, ""))
-	said := testutil.ToFloat64(a.col.metrics.gaps)
+	said := a.col.Totals().Gaps
 	t.Logf("%d lines missing in %d gaps, %v gaps counted", missing, gaps, said)
 	if missing > 0 && said == 0 {
 		t.Error("nothing was said of the lines missing")
@@ -102,7 +101,7 @@ func rotate(t *testing.T, e *enginetest.Engine, lines int, rate string, logOpts 
 	if missing == 0 && said > 0 {
 		t.Error("a gap was counted and nothing is missing")
 	}
-	if n := testutil.ToFloat64(a.col.metrics.damaged); n > 0 {
+	if n := a.counted("damaged_records_total"); n > 0 {
 		t.Errorf("%v damaged records", n)
 	}
 	return missing
@@ -208,7 +207,7 @@ func TestEngineShortLivedFiles(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		missed := func() int { return int(testutil.ToFloat64(a.col.metrics.missed)) }
+		missed := func() int { return int(a.counted("missed_containers_total")) }
 		a.waitFor("each container to be read or counted", func() bool {
 			a.mu.Lock()
 			defer a.mu.Unlock()

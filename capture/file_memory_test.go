@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"fmt"
@@ -7,12 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
-
-	"fluent-bit-docker-logs/capture/container"
-	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
-	"fluent-bit-docker-logs/capture/position"
+	"fluent-bit-docker-logs/capture/status"
 )
 
 // heap is how many bytes are in use.
@@ -26,14 +22,10 @@ func heap() int64 {
 
 // blocked is how many streams wait for room in the outbox.
 func (a *agent) blocked() (n int) {
-	a.col.mu.Lock()
-	defer a.col.mu.Unlock()
-	for _, t := range a.col.streams.byID {
-		t.stream.meta.Lock()
-		if t.stream.doing == streamBlocked {
+	for _, s := range a.col.View().Streams {
+		if s.State == status.Blocked {
 			n++
 		}
-		t.stream.meta.Unlock()
 	}
 	return n
 }
@@ -59,7 +51,7 @@ func TestBlockedFilesHoldNoMemory(t *testing.T) {
 	for range 120 {
 		big.Stdout(long)
 	}
-	a.waitFor("a full outbox", a.col.out.Full)
+	a.waitFor("a full outbox", func() bool { o := a.col.View().Outbox; return o.Bytes >= o.Limit })
 	for _, c := range cs {
 		c.Stdout("second")
 	}
@@ -71,34 +63,6 @@ func TestBlockedFilesHoldNoMemory(t *testing.T) {
 	}
 	a.pause(false)
 	a.waitRecords(2*n + 120)
-}
-
-// Streams keep no buffer of the long lines that they had, and all of them
-// together few.
-func TestLongLinesLeaveNoMemory(t *testing.T) {
-	s := benchStream(t)
-	o := s.col.out
-	piece := []byte(strings.Repeat("x", decode.ChunkSize))
-	for i := range 20 {
-		one := newStream(s.col, &container.Container{ID: fmt.Sprint(i)}, position.Position{})
-		o.Lock()
-		for std := range uint8(3) {
-			for range 2 {
-				one.accept(&decode.Entry{Std: std, TS: 1, Text: piece})
-			}
-		}
-		for std := range uint8(3) {
-			one.accept(&decode.Entry{Std: std, TS: 1, Text: piece[:100], Newline: true})
-			if cap(one.lines[std].text) > 0 {
-				t.Errorf("a stream keeps %d bytes", cap(one.lines[std].text))
-			}
-		}
-		o.Unlock()
-	}
-	const most = 8 * 64 << 10 // as package outbox keeps of them
-	if size := o.SpareLines(); size == 0 || size > most {
-		t.Errorf("%d bytes are kept in all", size)
-	}
 }
 
 // A compressed file that ends before its end has what it holds delivered, and
@@ -126,5 +90,5 @@ func TestTornCompressedFile(t *testing.T) {
 	if len(have) < n/4 || len(have) > n {
 		t.Errorf("%d lines of half a file of %d", len(have), n)
 	}
-	a.waitFor("damage to be counted", func() bool { return testutil.ToFloat64(a.col.metrics.damaged) == 1 })
+	a.waitFor("damage to be counted", func() bool { return a.counted("damaged_records_total") == 1 })
 }

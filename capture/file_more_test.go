@@ -1,69 +1,15 @@
-package capture
+package capture_test
 
 import (
-	"bytes"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
-
 	"fluent-bit-docker-logs/capture/dockertest"
 
-	"fluent-bit-docker-logs/capture/container"
-	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/testkit"
 )
-
-// jsonFile is a log file with n lines of 130 bytes.
-func jsonFile(tb testing.TB, n int) string {
-	path := filepath.Join(tb.TempDir(), "c-json.log")
-	line := fmt.Appendf(nil, `{"log":"%s\n","stream":"stdout","time":%q}`+"\n", bytes.ReplaceAll(benchText, []byte(`"`), []byte(`\"`)), testkit.Stamp)
-	if err := os.WriteFile(path, bytes.Repeat(line, n), 0o600); err != nil {
-		tb.Fatal(err)
-	}
-	return path
-}
-
-// wholeFile reads a log file of n lines, from its path to acknowledged
-// batches.
-func wholeFile(tb testing.TB, n int) (read func()) {
-	s := benchStream(tb)
-	s.describe(&container.Container{ID: s.id, Name: "shop-web-1", Image: "nginx:1.27", Driver: "json-file", LogPath: jsonFile(tb, n)})
-	return func() {
-		s.pos = position.Position{}
-		if err := newReaders(s.col).file.read(tb.Context(), s, false); err != nil {
-			tb.Fatal(err)
-		}
-		before := ackedOf(s.col.out)
-		drainOutbox(s.col.out)
-		if got := ackedOf(s.col.out) - before; got != uint64(n) {
-			tb.Fatalf("%d records of %d lines", got, n)
-		}
-	}
-}
-
-func BenchmarkWholeFile(b *testing.B) {
-	const n = 20_000
-	read := wholeFile(b, n)
-	b.SetBytes(n * 130)
-	b.ReportAllocs()
-	for b.Loop() {
-		read()
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/line")
-}
-
-func TestLinesOfFilesDoNotAllocate(t *testing.T) {
-	const n = 20_000
-	read := wholeFile(t, n)
-	read()
-	if perRead := testing.AllocsPerRun(5, read); perRead/n >= 0.05 {
-		t.Errorf("%.0f allocations for %d lines", perRead, n)
-	}
-}
 
 // While one reader works off a large backlog, the lines of another container
 // come through, each before the next is written. BACKLOG_MB=1000 is the full
@@ -75,7 +21,7 @@ func TestBacklogStarvesNobody(t *testing.T) {
 	big := e.Run(dockertest.Container{Name: "big", LogDir: dir})
 	small := e.Run(dockertest.Container{Name: "small", LogDir: dir})
 	big.Stdout("first")
-	lines, err := os.ReadFile(jsonFile(t, 1<<20/130))
+	lines, err := os.ReadFile(testkit.JSONFile(t, 1<<20/130))
 	must(t, err)
 	f, err := os.OpenFile(big.LogPath(), os.O_WRONLY|os.O_APPEND, 0)
 	must(t, err)
@@ -101,7 +47,7 @@ func TestBacklogStarvesNobody(t *testing.T) {
 }
 
 // lines is how many lines the agent emitted.
-func (a *agent) lines() int { return int(testutil.ToFloat64(a.col.metrics.lines)) }
+func (a *agent) lines() int { return int(a.col.Totals().Lines) }
 
 // A position that was saved while reading the file is found again in the
 // file, also after log rotation has moved that away.

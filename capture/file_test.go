@@ -1,28 +1,24 @@
-package capture
+package capture_test
 
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
-
-	"fluent-bit-docker-logs/capture/container"
+	"fluent-bit-docker-logs/capture"
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
-	"fluent-bit-docker-logs/capture/inotify"
 )
 
 var viaFile = readerCase{name: "file", file: true}
 
-func (a *agent) gaps() int { return int(testutil.ToFloat64(a.col.metrics.gaps)) }
+func (a *agent) gaps() int { return int(a.col.Totals().Gaps) }
 
 func (a *agent) noGap() {
 	a.t.Helper()
-	if n := testutil.ToFloat64(a.col.metrics.gaps); n != 0 {
+	if n := a.col.Totals().Gaps; n != 0 {
 		a.t.Errorf("%v gaps were counted", n)
 	}
 }
@@ -109,7 +105,7 @@ func TestFilesRotatedAwayAreAGap(t *testing.T) {
 		t.Errorf("resumed at %q", have[10])
 	}
 	checkSequence(t, "lines", append(append(sequence("out", 0, 10), sequence("out", from, 1000)...), "last"), have)
-	if n := testutil.ToFloat64(a.col.metrics.gaps); n == 0 {
+	if n := a.col.Totals().Gaps; n == 0 {
 		t.Error("no gap was counted")
 	}
 }
@@ -127,7 +123,7 @@ func TestGapIsWhereFilesAreMissing(t *testing.T) {
 	a.pause(true)
 	kept := sequence("kept", 0, 10_000)
 	c.Stdout(kept...)
-	a.waitFor("the outbox to be full", a.col.out.Full)
+	a.waitFor("the outbox to be full", func() bool { o := a.col.View().Outbox; return o.Bytes >= o.Limit })
 	c.Write(dockertest.Stdout, []byte(long)) // of which the rest is in a file that is removed
 	rotate := func() {
 		for range 10 {
@@ -212,7 +208,7 @@ func TestTruncatedFile(t *testing.T) {
 		if n := a.gaps(); n != 5 { // nobody can know that nothing was written in between
 			t.Errorf("%d gaps of 5 truncations were counted", n)
 		}
-		if n := strings.Count(a.log.String(), truncatedUnread); n != 1 {
+		if n := strings.Count(a.log.String(), "the log file was truncated, lines may be lost"); n != 1 {
 			t.Errorf("the truncations were said %d times", n)
 		}
 	}
@@ -250,7 +246,7 @@ func TestDamagedFile(t *testing.T) {
 	c.Stdout("e", "f")
 	a.waitRecords(6)
 	checkSequence(t, "lines", []string{"a", "b", "c", "d", "e", "f"}, a.texts(c.ID, ""))
-	if n := testutil.ToFloat64(a.col.metrics.damaged); n < 4 {
+	if n := a.counted("damaged_records_total"); n < 4 {
 		t.Errorf("%v damaged places counted", n)
 	}
 	if n := strings.Count(a.log.String(), "damaged"); n != 1 {
@@ -277,39 +273,7 @@ func TestRemovedContainerIsReadToItsEnd(t *testing.T) {
 		c.Stop()
 		a.pause(false)
 		a.waitRecords(n + 1)
-		a.waitFor("the stream to end", func() bool { return a.col.runningCount() == 0 })
-	}
-}
-
-// Files that log rotation drops after the last look at a log that has ended, and
-// that are removed with their container before the next: a gap, whatever told of
-// the end.
-func TestFilesRemovedBehindTheEnd(t *testing.T) {
-	s := benchStream(t)
-	path := jsonFile(t, 100)
-	s.describe(&container.Container{ID: s.id, Name: "shop-web-1", Driver: "json-file", LogPath: path})
-	w, err := inotify.New()
-	must(t, err)
-	defer w.Close()
-	l := &fileLog{s: s, path: path, wake: make(chan struct{}, 1), watch: w, timer: time.NewTimer(watchedPoll), poll: fastPoll}
-	l.deliver = l.accept
-	defer l.close()
-	must(t, l.open())
-	must(t, l.begin(t.Context()))
-	must(t, l.seek(t.Context()))
-	lines, err := os.ReadFile(path)
-	must(t, err)
-	for range 2 {
-		must(t, os.Remove(path))
-		must(t, os.WriteFile(path, lines, 0o600))
-	}
-	must(t, os.RemoveAll(filepath.Dir(path)))
-	must(t, l.run(t.Context(), false))
-	if n := testutil.ToFloat64(s.col.metrics.gaps); n != 1 {
-		t.Errorf("%v gaps", n)
-	}
-	if n := testutil.ToFloat64(s.col.metrics.lines); n != 100 {
-		t.Errorf("%v lines of the first file", n)
+		a.waitFor("the stream to end", func() bool { return a.running() == 0 })
 	}
 }
 
@@ -360,10 +324,8 @@ func TestPositionCarriesOverBetweenReaders(t *testing.T) {
 // Without inotify the files are polled.
 func TestFilesArePolledWithoutInotify(t *testing.T) {
 	e := dockertest.Start(t)
-	a := viaFile.agent(t, e, nil)
+	a := viaFile.agent(t, e, nil, func(c *capture.Config) { c.SetUnwatched(true) })
 	a.connected()
-	a.waitFor("the watcher", func() bool { return a.col.watch.Load() != nil })
-	a.col.watch.Swap(nil).Close()
 	c := viaFile.run(t, e, dockertest.Container{Name: "web", MaxSize: 10000, MaxFile: 2})
 	for i := range 5 {
 		c.Stdout(sequence("out", 10*i, 10*i+10)...)
@@ -438,7 +400,7 @@ func TestShortLivedFiles(t *testing.T) {
 	a.waitFor("each container to be read or counted", func() bool {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		return len(a.records)+int(testutil.ToFloat64(a.col.metrics.missed)) >= n
+		return len(a.records)+int(a.counted("missed_containers_total")) >= n
 	})
 	t.Logf("%d of %d", a.count, n)
 }

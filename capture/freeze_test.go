@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"fmt"
@@ -9,6 +9,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"fluent-bit-docker-logs/capture"
+	"fluent-bit-docker-logs/capture/testkit"
 	"fluent-bit-docker-logs/docker/enginetest"
 )
 
@@ -19,7 +21,7 @@ import (
 func TestEngineFrozen(t *testing.T) {
 	seconds := fromEnv(t, "FREEZE_SECONDS", 14)
 	own := enginetest.Own(t)
-	pid := enginePID(t, own.Host)
+	pid := testkit.EnginePID(t, own.Host)
 	readers := []string{readerFollow, readerAuto}
 	if seconds >= 60 {
 		readers = append(readers, readerPoll)
@@ -27,7 +29,7 @@ func TestEngineFrozen(t *testing.T) {
 	for _, reader := range readers {
 		t.Run(reader, func(t *testing.T) {
 			name := fmt.Sprintf("frozen-%d", time.Now().UnixNano())
-			a := startAgent(t, own.Host, map[string]string{"Include": "name=" + name + "*", "Reader": reader, "Rotation_Log_Level": "off"}, func(c *Config) {
+			a := startAgent(t, own.Host, map[string]string{"Include": "name=" + name + "*", "Reader": reader, "Rotation_Log_Level": "off"}, func(c *capture.Config) {
 				if seconds < 60 {
 					c.HeartbeatInterval, c.RotateInterval = time.Second, 2*time.Second
 				}
@@ -55,7 +57,7 @@ func TestEngineFrozen(t *testing.T) {
 			for _, c := range cs {
 				c.Stop()
 			}
-			a.waitFor("the streams to end", func() bool { return a.col.runningCount() == 0 })
+			a.waitFor("the streams to end", func() bool { return a.running() == 0 })
 			for _, c := range cs {
 				want := c.Logs()
 				for _, std := range []string{"stdout", "stderr"} {

@@ -1,11 +1,9 @@
-package capture
+package capture_test
 
 import (
 	"strings"
 	"sync"
 	"testing"
-
-	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"fluent-bit-docker-logs/capture/dockertest"
 )
@@ -91,7 +89,7 @@ func testGrowth(t *testing.T, api, reader string, g growth) {
 	defer mu.Unlock()
 	a.waitTexts(c.ID, "", len(want))
 	checkSequence(t, "lines", want, a.texts(c.ID, ""))
-	if n := testutil.ToFloat64(a.col.metrics.gaps); n != 0 || strings.Contains(a.log.String(), "gap: ") {
+	if n := a.col.Totals().Gaps; n != 0 || strings.Contains(a.log.String(), "gap: ") {
 		t.Errorf("%v gaps", n)
 	}
 }

@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 
 	dockercontainer "github.com/docker/docker/api/types/container"
 
+	"fluent-bit-docker-logs/capture"
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/docker/enginetest"
 )
@@ -23,7 +24,7 @@ func TestEngineJournald(t *testing.T) {
 			t.Run(reader, func(t *testing.T) {
 				name := fmt.Sprintf("journald-%d", time.Now().UnixNano())
 				opts := only(name, map[string]string{"Reader": reader, "Start_From": "beginning", "DB": t.TempDir() + "/db"})
-				quick := func(c *Config) {
+				quick := func(c *capture.Config) {
 					c.RotateInterval, c.PollMin, c.PollMax = time.Second, 50*time.Millisecond, 200*time.Millisecond
 				}
 				c, err := e.Create(t.Context(), enginetest.Options{Name: name, LogDriver: "journald",

@@ -1,21 +1,15 @@
-package capture
+package capture_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"runtime"
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
-
-	"fluent-bit-docker-logs/capture/container"
+	"fluent-bit-docker-logs/capture"
 	"fluent-bit-docker-logs/capture/dockertest"
-	"fluent-bit-docker-logs/capture/position"
-	"fluent-bit-docker-logs/capture/supervise"
+	"fluent-bit-docker-logs/capture/testkit"
 	"fluent-bit-docker-logs/docker/enginetest"
 )
 
@@ -52,7 +46,7 @@ func (a *agent) sameUse(before resources, engine int) {
 	const blocked = 32 // threads
 	low := use(a.t, engine)
 	a.waitFor(fmt.Sprintf("resources to be those of before, %+v", before), func() bool {
-		a.col.api.CloseIdle()
+		a.col.API().CloseIdle()
 		low = low.least(use(a.t, engine))
 		return low.fds <= before.fds && low.goroutines <= before.goroutines && low.engineFDs <= before.engineFDs+idle && low.threads <= before.threads+blocked
 	})
@@ -65,7 +59,7 @@ func (a *agent) settled(engine int) resources {
 	last := use(a.t, engine)
 	for stable := 0; stable < 5; {
 		time.Sleep(20 * time.Millisecond) // for idle connections and goroutines to end
-		a.col.api.CloseIdle()
+		a.col.API().CloseIdle()
 		now := use(a.t, engine)
 		if stable++; now != last {
 			stable = 0
@@ -81,14 +75,14 @@ func (a *agent) least(engine int, rotations int) resources {
 	a.t.Helper()
 	low := use(a.t, engine)
 	for end := a.rotations() + rotations; a.rotations() < end; {
-		a.col.api.CloseIdle()
+		a.col.API().CloseIdle()
 		low = low.least(use(a.t, engine))
 	}
 	return low
 }
 
 // turnFast rotates all the time.
-func turnFast(c *Config) { c.RotateInterval, c.RotationLogLevel = 10*time.Millisecond, "off" }
+func turnFast(c *capture.Config) { c.RotateInterval, c.RotationLogLevel = 10*time.Millisecond, "off" }
 
 // waitRotations waits for so many, as long as they go on.
 func (a *agent) waitRotations(n int) {
@@ -133,14 +127,14 @@ func TestEngineRotationsLeakNothing(t *testing.T) {
 	const streams = 8
 	rotations := fromEnv(t, "ROTATIONS", 2_000)
 	onEngines(t, func(t *testing.T, e *enginetest.Engine) {
-		pid := enginePID(t, e.Host)
+		pid := testkit.EnginePID(t, e.Host)
 		label := fmt.Sprint(time.Now().UnixNano())
-		a := startAgent(t, e.Host, map[string]string{"Include": "label.leak=" + label, "Reader": "follow"}, turnFast, func(c *Config) { c.RotateInterval = 50 * time.Millisecond })
+		a := startAgent(t, e.Host, map[string]string{"Include": "label.leak=" + label, "Reader": "follow"}, turnFast, func(c *capture.Config) { c.RotateInterval = 50 * time.Millisecond })
 		a.connected()
 		for range streams {
 			e.Run(t, enginetest.Options{Labels: map[string]string{"leak": label}, Args: []string{"-lines", "100000000", "-rate", "20"}})
 		}
-		a.waitFor("all streams", func() bool { return a.col.runningCount() == streams })
+		a.waitFor("all streams", func() bool { return a.running() == streams })
 		a.waitRecords(10 * streams)
 		before := a.least(pid, 100)
 		a.waitRotations(rotations)
@@ -161,7 +155,7 @@ func TestEngineRotationsLeakNothing(t *testing.T) {
 func TestFaultsLeakNothing(t *testing.T) {
 	const streams, rounds = 8, 125
 	e := dockertest.Start(t)
-	a := startAgent(t, e.Host(), map[string]string{"Reader": "follow"}, fast, func(c *Config) { c.RotateInterval = time.Hour })
+	a := startAgent(t, e.Host(), map[string]string{"Reader": "follow"}, fast, func(c *capture.Config) { c.RotateInterval = time.Hour })
 	a.connected()
 	var cs []*dockertest.Ctr
 	for range streams {
@@ -195,93 +189,5 @@ func TestFaultsLeakNothing(t *testing.T) {
 	for _, c := range cs {
 		checkSequence(t, c.Name(), sequence("line", 0, rounds+1), a.texts(c.ID, ""))
 	}
-	t.Logf("%v streams were silent", testutil.ToFloat64(a.col.metrics.stalls))
-}
-
-// Whatever ends the reading of a log, its body is closed: no connection and no
-// goroutine stays.
-func TestNoBodyIsLost(t *testing.T) {
-	stop := errors.New("stop")
-	for name, read := range map[string]func(t *testing.T, e *dockertest.Engine, c *dockertest.Ctr, s *stream) error{
-		"the end of the log": func(t *testing.T, _ *dockertest.Engine, _ *dockertest.Ctr, s *stream) error {
-			return newReaders(s.col).follow.read(t.Context(), s, false)
-		},
-		"garbage": func(t *testing.T, _ *dockertest.Engine, c *dockertest.Ctr, s *stream) error {
-			go func() {
-				_ = c.WaitFollowers(t.Context(), 1)
-				c.Inject([]byte("\xff\xfe garbage that is no frame"))
-			}()
-			return newReaders(s.col).follow.read(t.Context(), s, true)
-		},
-		"an error of the Engine's": func(t *testing.T, _ *dockertest.Engine, c *dockertest.Ctr, s *stream) error {
-			go func() {
-				_ = c.WaitFollowers(t.Context(), 1)
-				c.SystemErr("disk on fire")
-			}()
-			return newReaders(s.col).follow.read(t.Context(), s, true)
-		},
-		"an answer that is an error": func(t *testing.T, e *dockertest.Engine, c *dockertest.Ctr, s *stream) error {
-			defer e.Override(dockertest.Logs, c, dockertest.Answer{Status: http.StatusInternalServerError, Body: make([]byte, 1<<20)})()
-			return newReaders(s.col).follow.read(t.Context(), s, true)
-		},
-		"cancelled while reading": func(t *testing.T, _ *dockertest.Engine, c *dockertest.Ctr, s *stream) error {
-			ctx, cancel := context.WithCancelCause(t.Context())
-			go func() {
-				_ = c.WaitFollowers(t.Context(), 1)
-				cancel(stop)
-			}()
-			return newReaders(s.col).follow.read(ctx, s, true)
-		},
-		"cancelled before the answer": func(t *testing.T, e *dockertest.Engine, _ *dockertest.Ctr, s *stream) error {
-			release := e.Hang()
-			defer release()
-			ctx, cancel := context.WithTimeoutCause(t.Context(), 50*time.Millisecond, stop)
-			defer cancel()
-			return newReaders(s.col).follow.read(ctx, s, true)
-		},
-		"too short a tail": func(t *testing.T, _ *dockertest.Engine, c *dockertest.Ctr, s *stream) error {
-			s.col.out.Lock()
-			s.pos = position.Position{Kind: position.FromTime, TS: 1}
-			s.col.out.Unlock()
-			c.Stdout(sequence("more", 0, 5000)...)
-			return newReaders(s.col).follow.read(t.Context(), s, false)
-		},
-		"a panic": func(t *testing.T, _ *dockertest.Engine, _ *dockertest.Ctr, s *stream) error {
-			f := newReaders(s.col).follow
-			return supervise.Catch(func() error {
-				log, err := f.request(t.Context(), s, false, position.Everything, &position.Position{})
-				must(t, err)
-				defer log.close()
-				panic("in the middle")
-			})
-		},
-		"opened for a rotation that did not come": func(t *testing.T, _ *dockertest.Engine, _ *dockertest.Ctr, s *stream) error {
-			f := newReaders(s.col).follow
-			must(t, f.read(t.Context(), s, false))
-			return f.rotate(t.Context(), s) // nothing is followed
-		},
-		"a probe": func(t *testing.T, _ *dockertest.Engine, _ *dockertest.Ctr, s *stream) error {
-			_, err := newReaders(s.col).follow.behind(t.Context(), s)
-			return err
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			e := dockertest.Start(t)
-			c := e.Run(dockertest.Container{Name: "web"})
-			c.Stdout(sequence("out", 0, 2000)...)
-			a := startAgent(t, e.Host(), map[string]string{"Include": "name=nothing"})
-			a.connected()
-			s := newStream(a.col, &container.Container{ID: c.ID, Name: "web"}, position.Position{})
-			before := a.settled(0)
-			connections := a.col.api.Connections()
-			for range 5 {
-				t.Logf("ended by: %v", read(t, e, c, s))
-				must(t, c.WaitFollowers(testContext(t), 0))
-			}
-			a.sameUse(before, 0)
-			if n := a.col.api.Connections(); n > connections {
-				t.Errorf("%d connections are open, %d were before", n, connections)
-			}
-		})
-	}
+	t.Logf("%v streams were silent", a.col.Totals().Stalls)
 }

@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"context"
@@ -10,92 +10,35 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/tinylib/msgp/msgp"
+	dto "github.com/prometheus/client_model/go"
 	"go.uber.org/goleak"
 
+	"fluent-bit-docker-logs/capture"
 	"fluent-bit-docker-logs/docker/enginetest"
 
 	"fluent-bit-docker-logs/capture/container"
+	"fluent-bit-docker-logs/capture/dockertest"
 	"fluent-bit-docker-logs/capture/outbox"
+	"fluent-bit-docker-logs/capture/status"
+	"fluent-bit-docker-logs/capture/stream"
 	"fluent-bit-docker-logs/capture/testkit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(enginetest.M{M: m}) }
 
 // got is one record as Fluent Bit would decode it.
-type got struct {
-	Tag    string
-	Sec    uint32
-	Nanos  uint32
-	Fields map[string]string
-}
+type got = testkit.Record
 
-// decodeRecords reads the records of a batch with msgp's own decoder.
-func decodeRecords(tag string, b []byte) (out []got, err error) {
-	for len(b) > 0 {
-		g := got{Tag: tag, Fields: map[string]string{}}
-		var n uint32
-		if n, b, err = msgp.ReadArrayHeaderBytes(b); err != nil || n != 2 {
-			return nil, fmt.Errorf("array of %d: %w", n, err)
-		}
-		ext := msgp.RawExtension{}
-		if b, err = msgp.ReadExtensionBytes(b, &ext); err != nil || len(ext.Data) != 8 {
-			return nil, fmt.Errorf("time: %w", err)
-		}
-		for i := range 4 {
-			g.Sec = g.Sec<<8 | uint32(ext.Data[i])
-			g.Nanos = g.Nanos<<8 | uint32(ext.Data[4+i])
-		}
-		if n, b, err = msgp.ReadMapHeaderBytes(b); err != nil {
-			return nil, err
-		}
-		for range n {
-			var k, v string
-			if k, b, err = msgp.ReadStringBytes(b); err != nil {
-				return nil, err
-			}
-			if msgp.NextType(b) == msgp.MapType {
-				if b, err = decodeMap(k, b, g.Fields); err != nil {
-					return nil, err
-				}
-				continue
-			}
-			if v, b, err = msgp.ReadStringBytes(b); err != nil {
-				return nil, fmt.Errorf("key %s: %w", k, err)
-			}
-			if _, twice := g.Fields[k]; twice {
-				return nil, fmt.Errorf("key %s stands there twice", k)
-			}
-			g.Fields[k] = v
-		}
-		out = append(out, g)
-	}
-	return out, nil
-}
-
-// decodeMap reads a map's fields, each as key[name].
-func decodeMap(key string, b []byte, into map[string]string) ([]byte, error) {
-	n, b, err := msgp.ReadMapHeaderBytes(b)
-	for range n {
-		var k, v string
-		if err == nil {
-			k, b, err = msgp.ReadStringBytes(b)
-		}
-		if err == nil {
-			v, b, err = msgp.ReadStringBytes(b)
-		}
-		into[key+"["+k+"]"] = v
-	}
-	return b, err
-}
+var decodeRecords = testkit.DecodeRecords
 
 // agent runs a Collector as the plugin does, and keeps what it delivers.
 type agent struct {
 	t      *testing.T
-	col    *Collector
+	col    *capture.Collector
 	reg    *prometheus.Registry
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -134,31 +77,40 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
+// The values of the option Reader.
+const (
+	readerAuto   = stream.Auto
+	readerFile   = stream.File
+	readerFollow = stream.Follow
+	readerPoll   = stream.Poll
+)
+
 // testConfig is what the options say. Tuners may set what no option allows:
 // times that a test does not want to wait for.
-func testConfig(t testing.TB, host string, opts map[string]string, tune ...func(*Config)) Config {
+func testConfig(t testing.TB, host string, opts map[string]string, tune ...func(*capture.Config)) capture.Config {
 	t.Helper()
 	opts = maps.Clone(opts)
 	if opts == nil {
 		opts = map[string]string{}
 	}
 	opts["Docker_Host"] = host
-	cfg, err := ParseConfig(func(k string) string { return opts[k] })
+	cfg, err := capture.ParseConfig(func(k string) string { return opts[k] })
 	if err != nil {
 		t.Fatal(err)
 	}
+	cfg.SetTurnsSilent(true) // few tests write all the time
 	for _, f := range tune {
 		f(&cfg)
 	}
 	return cfg
 }
 
-func startAgent(t *testing.T, host string, opts map[string]string, tune ...func(*Config)) *agent {
+func startAgent(t *testing.T, host string, opts map[string]string, tune ...func(*capture.Config)) *agent {
 	t.Helper()
 	a := &agent{t: t, reg: prometheus.NewRegistry(), wake: make(chan struct{}, 1), log: &logBuffer{}}
 	a.cond = sync.NewCond(&a.mu)
 	log := slog.New(slog.NewTextHandler(io.MultiWriter(a.log, t.Output()), &slog.HandlerOptions{Level: slog.LevelDebug}))
-	col, err := New(testConfig(t, host, opts, tune...), log, a.reg, a.poke)
+	col, err := capture.New(testConfig(t, host, opts, tune...), log, a.reg, a.poke)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -383,6 +335,33 @@ func (a *agent) waitFor(what string, ok func() bool, most ...time.Duration) {
 	}
 }
 
+// counted is what a counter has counted, in all or with such labels.
+func (a *agent) counted(name string, labels ...string) (n float64) {
+	a.t.Helper()
+	families, err := a.reg.Gather()
+	must(a.t, err)
+	i := slices.IndexFunc(families, func(f *dto.MetricFamily) bool { return f.GetName() == status.Namespace+"_"+name })
+	if i < 0 && len(labels) == 0 {
+		a.t.Fatalf("no metric %s", name)
+	}
+	if i >= 0 {
+		for _, m := range families[i].GetMetric() {
+			if !missing(labelsOf(m), labels) {
+				n += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return n
+}
+
+// labelsOf are a metric's labels, each with a space behind it.
+func labelsOf(m *dto.Metric) (text string) {
+	for _, l := range m.GetLabel() {
+		text += l.GetName() + "=" + l.GetValue() + " "
+	}
+	return text
+}
+
 // metric is a metric's line in Prometheus' format.
 func (a *agent) metric(name string) string {
 	families, err := a.reg.Gather()
@@ -401,14 +380,6 @@ func (a *agent) waitLog(text string) {
 	a.waitFor("the log to say "+text, func() bool { return strings.Contains(a.log.String(), text) })
 }
 
-// processFDs is how many descriptors this process has open.
-func processFDs() int {
-	var c fdCount
-	defer c.close()
-	n, _ := c.count()
-	return n - 1 // that by which they are counted
-}
-
 // testContext when the test has waited too long.
 func testContext(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), waitTime)
@@ -419,19 +390,53 @@ func testContext(t *testing.T) context.Context {
 // connected waits until the agent has listed the containers.
 func (a *agent) connected() {
 	a.t.Helper()
-	ctx := testContext(a.t)
-	must(a.t, a.col.conn.WaitUp(ctx))
-}
-
-// sequence is what a test writes: "std n".
-func sequence(std string, from, to int) (out []string) {
-	for i := from; i < to; i++ {
-		out = append(out, fmt.Sprintf("%s %d", std, i))
-	}
-	return out
+	a.waitFor("the Engine to answer", func() bool { return a.col.View().Engine.Reachable })
+	a.waitLog("connected to the Engine") // which is said only then
 }
 
 var (
 	must          = testkit.Must
 	checkSequence = testkit.CheckSequence
+	processFDs    = testkit.FDs
+	sequence      = testkit.Sequence
+	ask           = testkit.Ask
 )
+
+// stream is how the stream of a container is, one without a state if there is none.
+func (a *agent) stream(id string) status.Stream {
+	for _, s := range a.col.View().Streams {
+		if s.ID == id {
+			return s
+		}
+	}
+	return status.Stream{}
+}
+
+// running is how many streams run.
+func (a *agent) running() (n int) {
+	for _, s := range a.col.View().Streams {
+		if s.Runs {
+			n++
+		}
+	}
+	return n
+}
+
+// inVirtualTime runs a test in virtual time, with an agent and its Engine.
+func inVirtualTime(t *testing.T, opts map[string]string, test func(t *testing.T, e *dockertest.Engine, a *agent), tune ...func(*capture.Config)) {
+	t.Helper()
+	opts = maps.Clone(opts)
+	if opts == nil {
+		opts = map[string]string{}
+	}
+	opts["Metrics_Listen"] = "off"
+	synctest.Test(t, func(t *testing.T) {
+		e := dockertest.New(dockertest.InMemory())
+		must(t, e.Serve())
+		t.Cleanup(e.Close)
+		a := startAgent(t, "unix:///simulated", opts, append(tune, func(c *capture.Config) { c.SetDial(e.Dial) })...)
+		a.connected()
+		test(t, e, a)
+		a.stop()
+	})
+}

@@ -1,10 +1,8 @@
-package capture
+package capture_test
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
-	"math"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +12,7 @@ import (
 
 	"fluent-bit-docker-logs/capture/dockertest"
 	"fluent-bit-docker-logs/capture/say"
+	"fluent-bit-docker-logs/capture/status"
 )
 
 // series finds a metric by its labels; nil if there is none.
@@ -21,13 +20,9 @@ func (a *agent) series(name string, labels ...string) *dto.Metric {
 	a.t.Helper()
 	families, err := a.reg.Gather()
 	must(a.t, err)
-	for _, f := range families {
+	for _, f := range append(families, a.col.PerContainer("docker_logs.0")...) {
 		for _, m := range f.GetMetric() {
-			have := ""
-			for _, l := range m.GetLabel() {
-				have += l.GetName() + "=" + l.GetValue() + " "
-			}
-			if f.GetName() == name && !missing(have, labels) {
+			if f.GetName() == name && !missing(labelsOf(m), labels) {
 				return m
 			}
 		}
@@ -47,50 +42,46 @@ func missing(have string, labels []string) bool {
 // Each container has its lines, and its rotations as the count of a histogram,
 // until it was removed; a renamed one has its new name.
 func TestSeriesOfContainers(t *testing.T) {
-	e := dockertest.Start(t)
-	a := startAgent(t, e.Host(), map[string]string{"Reader": readerFollow, "Metrics_Per_Container": "all"}, func(c *Config) { c.RotateInterval = 20 * time.Millisecond })
-	a.connected()
-	web, db := e.Run(dockertest.Container{Name: "web"}), e.Run(dockertest.Container{Name: "db"})
-	web.Stdout(sequence("stdout", 0, 7)...)
-	db.Stdout("one")
-	a.waitTexts(web.ID, "", 7)
-	a.waitTexts(db.ID, "", 1)
-	id := "container_id=" + web.ID
-	if m := a.series("log_capturer_container_lines_total", id, "container_name=web"); m.GetCounter().GetValue() != 7 {
-		t.Errorf("lines of web: %v", m)
-	}
-	a.waitFor("a rotation of each", func() bool {
-		return a.series("log_capturer_container_stream_age_seconds", id).GetSummary().GetSampleCount() > 0 &&
-			a.series("log_capturer_container_stream_age_seconds", "container_name=db").GetSummary().GetSampleCount() > 0
-	})
-	web.Rename("shop")
-	a.waitFor("the new name", func() bool { return a.series("log_capturer_container_lines_total", id, "container_name=shop") != nil })
-	if a.series("log_capturer_container_lines_total", "container_name=web") != nil {
-		t.Error("the old name is still there")
-	}
+	inVirtualTime(t, map[string]string{"Reader": readerFollow, "Metrics_Per_Container": "all"}, func(t *testing.T, e *dockertest.Engine, a *agent) {
+		web, db := e.Run(dockertest.Container{Name: "web"}), e.Run(dockertest.Container{Name: "db"})
+		web.Stdout(sequence("stdout", 0, 7)...)
+		db.Stdout("one")
+		a.waitTexts(web.ID, "", 7)
+		a.waitTexts(db.ID, "", 1)
+		id := "container_id=" + web.ID
+		if m := a.series("log_capturer_container_lines_total", id, "container_name=web"); m.GetCounter().GetValue() != 7 {
+			t.Errorf("lines of web: %v", m)
+		}
+		a.waitFor("a rotation of each", func() bool {
+			return a.series("log_capturer_container_stream_age_seconds", id).GetSummary().GetSampleCount() > 0 &&
+				a.series("log_capturer_container_stream_age_seconds", "container_name=db").GetSummary().GetSampleCount() > 0
+		})
+		web.Rename("shop")
+		a.waitFor("the new name", func() bool { return a.series("log_capturer_container_lines_total", id, "container_name=shop") != nil })
+		if a.series("log_capturer_container_lines_total", "container_name=web") != nil {
+			t.Error("the old name is still there")
+		}
 
-	web.Remove()
-	task := func() *streamTask { a.col.mu.Lock(); defer a.col.mu.Unlock(); return a.col.streams.byID[web.ID] }()
-	a.waitFor("the removal", func() bool { a.col.mu.Lock(); defer a.col.mu.Unlock(); return !task.goneAt.IsZero() })
-	if m := a.series("log_capturer_container_lines_total", id); m.GetCounter().GetValue() != 7 {
-		t.Errorf("just after the removal: %v", m)
-	}
-	a.col.mu.Lock()
-	task.goneAt = task.goneAt.Add(-removedShown)
-	a.col.mu.Unlock()
-	for _, name := range []string{"lines_total", "lag_seconds", "stream_age_seconds"} {
-		if m := a.series("log_capturer_container_"+name, id); m != nil {
-			t.Errorf("a minute later: %v", m)
+		web.Remove()
+		a.waitFor("the removal", func() bool { return a.stream(web.ID).State == status.Removed })
+		if m := a.series("log_capturer_container_lines_total", id); m.GetCounter().GetValue() != 7 {
+			t.Errorf("just after the removal: %v", m)
 		}
-		if a.series("log_capturer_container_"+name, "container_name=db") == nil {
-			t.Errorf("%s of db has gone, too", name)
+		time.Sleep(time.Minute)
+		for _, name := range []string{"lines_total", "lag_seconds", "stream_age_seconds"} {
+			if m := a.series("log_capturer_container_"+name, id); m != nil {
+				t.Errorf("a minute later: %v", m)
+			}
+			if a.series("log_capturer_container_"+name, "container_name=db") == nil {
+				t.Errorf("%s of db has gone, too", name)
+			}
 		}
-	}
-	for _, st := range a.col.Streams() {
-		if st.ID == web.ID {
-			t.Errorf("%+v", st)
+		for _, st := range a.col.Streams() {
+			if st.ID == web.ID {
+				t.Errorf("%+v", st)
+			}
 		}
-	}
+	})
 }
 
 func TestNoSeriesOfContainers(t *testing.T) {
@@ -142,36 +133,6 @@ func TestMetricsAreClean(t *testing.T) {
 	}
 }
 
-func TestLag(t *testing.T) {
-	now := time.Unix(1000, 0)
-	before := func(s float64) time.Time { return now.Add(-time.Duration(s * float64(time.Second))) }
-	for _, test := range []struct {
-		what        string
-		moved, last float64 // seconds ago; < 0: never
-		doing       string
-		since       float64
-		want        float64
-	}{
-		{"it reads what was just written", 0.1, 0.2, streamReading, 60, 0.1},
-		{"it reads what was written an hour ago", 0.1, 3600, streamReading, 60, 3599.9},
-		{"it has come to rest", 5, 3600, streamReading, 60, 0},
-		{"it has read nothing yet", -1, -1, streamReading, 60, 0},
-		{"nothing is taken any more", 30, 30.5, streamBlocked, 30, 30.5},
-		{"nothing is taken any more, and it was quiet before", 500, 500, streamBlocked, 30, 30},
-		{"it cannot be read", 500, 500, streamRetrying, 30, 30},
-		{"the Engine is away", 500, 500, streamWaiting, 30, 30},
-		{"the clocks differ", 0.1, 0, streamReading, 60, 0},
-	} {
-		moved, last := before(test.moved), before(test.last).UnixNano()
-		if test.moved < 0 {
-			moved, last = time.Time{}, 0
-		}
-		if have := lag(now, moved, last, test.doing, before(test.since)); math.Abs(have-test.want) > 1e-6 {
-			t.Errorf("%s: %v, want %v", test.what, have, test.want)
-		}
-	}
-}
-
 // While Fluent Bit takes nothing, streams say so, and their lag grows.
 func TestBlockedStreamsLag(t *testing.T) {
 	e := dockertest.Start(t)
@@ -182,56 +143,33 @@ func TestBlockedStreamsLag(t *testing.T) {
 	c.Flood(dockertest.Stdout, 5000, func(dst []byte, _ int) []byte { return append(dst, strings.Repeat("x", 500)...) })
 	a.waitFor("a stream that is blocked and lags", func() bool {
 		s := a.col.Streams()
-		return len(s) == 1 && s[0].State == streamBlocked && s[0].Lag > 0.1 && a.series("log_capturer_lag_seconds").GetGauge().GetValue() > 0.1
+		return len(s) == 1 && s[0].State == status.Blocked && s[0].Lag > 0.1 && a.series("log_capturer_lag_seconds").GetGauge().GetValue() > 0.1
 	})
 	a.pause(false)
 	a.waitTexts(c.ID, "", 5000)
-	a.waitFor("its rest", func() bool { s := a.col.Streams(); return s[0].State == streamReading && s[0].Lag == 0 })
+	a.waitFor("its rest", func() bool { s := a.col.Streams(); return s[0].State == status.Reading && s[0].Lag == 0 })
 }
 
 // By default only containers that are a minute old have series: however many live
 // for less, Prometheus gets none for them.
 func TestSeriesOfOldContainersOnly(t *testing.T) {
-	e := dockertest.Start(t)
-	old := e.Run(dockertest.Container{Name: "old"})
-	a := startAgent(t, e.Host(), nil)
-	a.connected()
-	young := e.Run(dockertest.Container{Name: "young"})
-	old.Stdout("line")
-	young.Stdout("line")
-	a.waitRecords(2)
-	if m := a.series("log_capturer_container_lines_total"); m != nil {
-		t.Errorf("%v", m)
-	}
-	s := a.col.captured(old.ID)
-	aged := *s.container()
-	aged.Created -= int64(seriesAge)
-	s.describe(&aged)
-	if a.series("log_capturer_container_lines_total", "container_id="+old.ID, "container_name=old") == nil {
-		t.Error("no series of the old one")
-	}
-	if m := a.series("log_capturer_container_lines_total", "container_name=young"); m != nil {
-		t.Errorf("%v", m)
-	}
-}
-
-// However many containers there are, their series are bounded, and those that
-// run come first.
-func TestSeriesAreBounded(t *testing.T) {
-	var all []StreamStatus
-	for i := range maxContainerSeries + 500 {
-		all = append(all, StreamStatus{ID: fmt.Sprint(i), runs: i >= 500 && i%2 == 0})
-	}
-	kept := bounded(all)
-	running := 0
-	for _, s := range kept {
-		if s.runs {
-			running++
+	inVirtualTime(t, nil, func(t *testing.T, e *dockertest.Engine, a *agent) {
+		old := e.Run(dockertest.Container{Name: "old"})
+		old.Stdout("line")
+		a.waitRecords(1)
+		if m := a.series("log_capturer_container_lines_total"); m != nil {
+			t.Errorf("%v", m)
 		}
-	}
-	if len(kept) != maxContainerSeries || running != maxContainerSeries/2 {
-		t.Errorf("%d kept, %d of them run", len(kept), running)
-	}
+		time.Sleep(time.Minute)
+		e.Run(dockertest.Container{Name: "young"}).Stdout("line")
+		a.waitRecords(2)
+		if a.series("log_capturer_container_lines_total", "container_id="+old.ID, "container_name=old") == nil {
+			t.Error("no series of the old one")
+		}
+		if m := a.series("log_capturer_container_lines_total", "container_name=young"); m != nil {
+			t.Errorf("%v", m)
+		}
+	})
 }
 
 // The last warning or error is kept, with whose it is, also where Log_Level suppresses

@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"strings"
@@ -20,9 +20,9 @@ func TestBackPressure(t *testing.T) {
 	line := strings.Repeat("x", 500)
 	c.Flood(dockertest.Stdout, 20000, func(dst []byte, i int) []byte { return append(dst, line...) })
 	c.Stdout("last")
-	a.waitFor("a full outbox", func() bool { return a.col.out.Size() >= limit })
+	a.waitFor("a full outbox", func() bool { return a.col.View().Outbox.Bytes >= limit })
 	must(t, c.WaitFollowers(testContext(t), 0))
-	if n := a.col.out.Size(); n > limit+(decode.MaxWindow*2) {
+	if n := a.col.View().Outbox.Bytes; n > limit+(decode.MaxWindow*2) {
 		t.Errorf("%d bytes wait for Fluent Bit, Buffer_Limit is %d", n, limit)
 	}
 	other := e.Run(dockertest.Container{Name: "other"})

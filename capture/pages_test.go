@@ -1,20 +1,20 @@
-package capture
+package capture_test
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/dockertest"
 	"fluent-bit-docker-logs/capture/page"
+	"fluent-bit-docker-logs/capture/status"
 	"fluent-bit-docker-logs/capture/testkit"
 )
 
@@ -63,7 +63,7 @@ func TestPageTellsOfTrouble(t *testing.T) {
 	web.Stop()
 	a.waitFor("the container's end", func() bool {
 		for _, st := range a.col.Streams() {
-			if st.State == streamStopped && st.Since != nil && st.Since.After(a.col.began) {
+			if st.State == status.Stopped && st.Since != nil && st.Since.After(a.col.View().Began) {
 				return true
 			}
 		}
@@ -74,31 +74,11 @@ func TestPageTellsOfTrouble(t *testing.T) {
 	has("an Engine that is away", `role="status">no Engine<`, `[^§]*The Engine does not answer:`, `since`, stamp, `\(\d+ m?s\), tried again at`)
 	must(t, e.Up())
 	has("the Engine's return", `role="status">ready`)
-	res, err := asking.Get("http://" + addr + "/")
+	res, err := testkit.Asking.Get("http://" + addr + "/")
 	must(t, err)
 	must(t, res.Body.Close())
 	if p := res.Header.Get("Content-Security-Policy"); p != page.Policy || res.Header.Get("Content-Type") != "text/html; charset=utf-8" {
 		t.Errorf("the policy is %q", p)
-	}
-}
-
-// nothingIsCountedTwice looks for a container that the page shows as two: one that
-// could not be inspected may be read.
-func (a *agent) nothingIsCountedTwice() {
-	a.t.Helper()
-	e := &endpoint{}
-	e.add(&shown{name: "docker_logs.0", col: a.col})
-	shown := map[string]bool{}
-	for _, c := range e.status().Containers {
-		if shown[c.ID] {
-			a.t.Errorf("container %s is shown twice", c.Name)
-		}
-		shown[c.ID] = true
-	}
-	for _, u := range a.col.unanswered.all() {
-		if !shown[u.id] {
-			a.t.Errorf("container %s is not shown", u.name)
-		}
 	}
 }
 
@@ -108,17 +88,15 @@ func TestPageNamesWhatIsNotInspected(t *testing.T) {
 	e := dockertest.Start(t)
 	web := e.Run(dockertest.Container{Name: "web"})
 	undo := e.Override(dockertest.Inspect, web, dockertest.Answer{Status: 500, Message: "no idea"})
-	a := startAgent(t, e.Host(), nil)
+	addr := freeAddress(t)
+	a := startAgent(t, e.Host(), map[string]string{"Metrics_Listen": addr})
+	a.show("docker_logs.0")
 	a.connected()
-	p := &endpoint{busy: make(semaphore, maxRequests)}
-	p.add(&shown{name: "docker_logs.0", col: a.col})
 	body := func() string {
-		w := httptest.NewRecorder()
-		p.handler().ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
-		return w.Body.String()
+		_, body := ask(t, "GET", "http://"+addr+"/")
+		return body
 	}
-	a.waitFor("a container that is not inspected", func() bool { return len(a.col.unanswered.all()) == 1 })
-	a.nothingIsCountedTwice()
+	a.waitFor("a container that is not inspected", func() bool { return len(a.col.View().Unanswered) == 1 })
 	for _, want := range []string{`role="status">degraded<`, `<b><bdi>web</bdi></b> is not read:`, `data-state="not inspected"`, "no idea", "Containers, 1 not read"} {
 		if text := body(); !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q:\n%s", want, text[strings.Index(text, "<body>"):strings.Index(text, "<footer")])
@@ -126,33 +104,6 @@ func TestPageNamesWhatIsNotInspected(t *testing.T) {
 	}
 	undo()
 	a.waitFor("the end of the trouble", func() bool { return strings.Contains(body(), `role="status">ready<`) })
-}
-
-// How many lines a second came is counted for as long as an endpoint is there.
-func TestLinesAreCountedForThePage(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := benchStream(t)
-		s.col.streams.byID[s.id] = &streamTask{stream: s}
-		e, in := &endpoint{}, &shown{name: "docker_logs.0", col: s.col}
-		e.add(in)
-		ctx, cancel := context.WithCancel(t.Context())
-		e.ending.Go(func() { e.sample(ctx) })
-		time.Sleep(page.Every + time.Second)
-		for _, lines := range []int{50, 0, 5} {
-			s.col.out.Lock()
-			s.count.lines += lines
-			s.publish()
-			s.col.out.Unlock()
-			time.Sleep(page.Every)
-		}
-		for _, id := range []string{s.id, page.AllLines} {
-			if got := in.history.Rates(id); !slices.Equal(got, []float32{10, 0, 1}) {
-				t.Errorf("%q: %v lines a second", id, got)
-			}
-		}
-		cancel()
-		e.ending.Wait()
-	})
 }
 
 // The page shows, in a browser, what the capture does, and goes on doing so.
@@ -166,8 +117,11 @@ func TestPageInABrowser(t *testing.T) {
 	c := e.Run(dockertest.Container{Name: "web<b>"})
 	c.Stdout(sequence("stdout", 0, 1234)...)
 	a.waitTexts(c.ID, "", 1234)
-	a.waitFor("a stream in sync", func() bool { return a.col.Streams()[0].State == streamReading })
-	p := endpoints.byAddr[addr]
+	a.waitFor("a stream in sync", func() bool { return a.col.Streams()[0].State == status.Reading })
+	page, err := url.Parse("http://" + addr)
+	must(t, err)
+	through := httputil.NewSingleHostReverseProxy(page)
+	through.Transport = testkit.Asking.Transport
 	var loads atomic.Int32
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if loads.Add(1) == 2 { // of the same page
@@ -176,7 +130,7 @@ func TestPageInABrowser(t *testing.T) {
 				<-tick.C
 			}
 		}
-		p.server.Handler.ServeHTTP(w, r)
+		through.ServeHTTP(w, r)
 	}))
 	defer s.Close()
 	dom := show(s.URL+"/", "--virtual-time-budget=5000", "--dump-dom")

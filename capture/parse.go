@@ -5,12 +5,15 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/docker/go-units"
+
+	"fluent-bit-docker-logs/capture/checkpoint"
+	"fluent-bit-docker-logs/capture/container"
+	"fluent-bit-docker-logs/capture/record"
 )
 
 // The ways in which the option table reads values. Each returns errNotAllowed
@@ -43,18 +46,6 @@ func parseDB(dst *string, v string) error {
 	abs, err := filepath.Abs(v)
 	*dst = abs
 	return err
-}
-
-func parseBool(dst *bool, v string) error {
-	switch strings.ToLower(v) {
-	case "on", "true", "yes", "1":
-		*dst = true
-	case "off", "false", "no", "0":
-		*dst = false
-	default:
-		return errNotAllowed
-	}
-	return nil
 }
 
 func parseOneOf(dst *string, v string, allowed ...string) error {
@@ -141,37 +132,41 @@ func parseStreams(c *Config, v string) error {
 	return nil
 }
 
-func parseStart(dst *Start, v string) error {
+func parseStart(dst *checkpoint.Start, v string) error {
 	switch lower := strings.ToLower(v); {
 	case lower == "now":
-		*dst = Start{Kind: StartNow}
+		*dst = checkpoint.Start{Kind: checkpoint.StartNow}
 	case lower == "beginning":
-		*dst = Start{Kind: StartBeginning}
+		*dst = checkpoint.Start{Kind: checkpoint.StartBeginning}
 	case strings.HasPrefix(lower, "tail:"):
 		n, err := strconv.Atoi(lower[len("tail:"):])
 		if err != nil || n < 1 || n > 1_000_000_000 {
 			return errNotAllowed
 		}
-		*dst = Start{Kind: StartTail, Tail: n}
+		*dst = checkpoint.Start{Kind: checkpoint.StartTail, Tail: n}
 	default:
 		d, err := time.ParseDuration(lower)
 		if err != nil || d <= 0 {
 			return errNotAllowed
 		}
-		*dst = Start{Kind: StartSince, Since: d}
+		*dst = checkpoint.Start{Kind: checkpoint.StartSince, Since: d}
 	}
 	return nil
 }
 
 func parseLogKey(c *Config, v string) error {
-	if len(v) > 255 || slices.Contains(recordKeys, v) || labelOf(v) != "" {
+	if len(v) > 255 || record.Uses(v) {
 		return errNotAllowed
 	}
-	for _, kind := range []string{"label", "attr"} {
-		if v == kind+"s" || strings.HasPrefix(v, kind+"_") || strings.HasPrefix(v, kind+".") {
-			return errNotAllowed
-		}
-	}
 	c.LogKey = v
+	return nil
+}
+
+func parseBool(dst *bool, v string) error {
+	on, ok := container.BoolOf(v)
+	if !ok {
+		return errNotAllowed
+	}
+	*dst = on
 	return nil
 }

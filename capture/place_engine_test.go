@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"fmt"
@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"fluent-bit-docker-logs/docker/enginetest"
 )
@@ -49,7 +47,7 @@ func TestEngineLongLinesInRotatedFiles(t *testing.T) {
 				c.Kill("SIGUSR1")
 				c.Wait()
 				a.waitFor("the end", func() bool {
-					return len(a.texts(c.ID, ""))+int(testutil.ToFloat64(a.col.metrics.gaps)) >= 2*n
+					return len(a.texts(c.ID, ""))+int(a.col.Totals().Gaps) >= 2*n
 				})
 				if a.gaps() > 0 {
 					t.Skip("the machine was busy for a second: lines were lost, and counted")
@@ -63,7 +61,7 @@ func TestEngineLongLinesInRotatedFiles(t *testing.T) {
 						}
 					}
 				}
-				if n := testutil.ToFloat64(a.col.metrics.damaged); n > 0 {
+				if n := a.counted("damaged_records_total"); n > 0 {
 					t.Errorf("%v damaged records", n)
 				}
 			})

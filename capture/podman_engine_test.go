@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"fmt"
@@ -7,13 +7,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
-
+	"fluent-bit-docker-logs/capture"
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/docker/enginetest"
 )
 
-func podmanPace(c *Config) {
+func podmanPace(c *capture.Config) {
 	c.RotateInterval, c.PollMin, c.PollMax = time.Second, 50*time.Millisecond, 200*time.Millisecond
 }
 
@@ -60,7 +59,7 @@ func TestPodman(t *testing.T) {
 					a.stop()
 					texts[decode.Stdout] = append(texts[decode.Stdout], a.texts(c.ID, "stdout")...)
 					texts[decode.Stderr] = append(texts[decode.Stderr], a.texts(c.ID, "stderr")...)
-					gaps += int(testutil.ToFloat64(a.col.metrics.gaps))
+					gaps += int(a.col.Totals().Gaps)
 					said += a.log.String()
 				}
 				numbered(t, "stdout", lines, texts[decode.Stdout])
@@ -106,7 +105,7 @@ func TestPodmanBurst(t *testing.T) {
 					a.stop()
 					texts[decode.Stdout] = append(texts[decode.Stdout], a.texts(c.ID, "stdout")...)
 					texts[decode.Stderr] = append(texts[decode.Stderr], a.texts(c.ID, "stderr")...)
-					if n := testutil.ToFloat64(a.col.metrics.gaps); n > 0 {
+					if n := a.col.Totals().Gaps; n > 0 {
 						t.Errorf("%v gaps were reported", n)
 					}
 				}
@@ -133,11 +132,11 @@ func TestPodmanEqualLines(t *testing.T) {
 				a := startAgent(t, p.Host, opts, podmanPace)
 				a.waitTexts(c.ID, "stdout", upTo-came)
 				if upTo == lines {
-					a.waitFor("the end", func() bool { return a.col.runningCount() == 0 })
+					a.waitFor("the end", func() bool { return a.running() == 0 })
 				}
 				a.stop()
 				came += len(a.texts(c.ID, "stdout"))
-				if n := testutil.ToFloat64(a.col.metrics.gaps); n > 0 {
+				if n := a.col.Totals().Gaps; n > 0 {
 					t.Errorf("%v gaps were reported", n)
 				}
 			}
@@ -161,9 +160,9 @@ func TestPodmanLogRotation(t *testing.T) {
 			c := p.Run(t, enginetest.Options{Name: name, LogOpts: map[string]string{"max-size": "100k"},
 				Args: []string{"-lines", fmt.Sprint(lines), "-rate", "1000", "-size", "100", "-long", "20000", "-every", "100"}})
 			c.Wait()
-			a.waitFor("the end", func() bool { return a.col.runningCount() == 0 })
+			a.waitFor("the end", func() bool { return a.running() == 0 })
 			texts := a.texts(c.ID, "stdout")
-			gaps := testutil.ToFloat64(a.col.metrics.gaps)
+			gaps := a.col.Totals().Gaps
 			t.Logf("%d of %d lines came, %v gaps", len(texts), lines, gaps)
 			if reader == readerFile {
 				numbered(t, "stdout", lines, texts)
@@ -188,7 +187,7 @@ func TestPodmanShortLived(t *testing.T) {
 				p.New(t, enginetest.Options{AutoRemove: true, Labels: map[string]string{"short": label}, Args: []string{"-lines", "3", "-rate", "2"}}).Start()
 			}
 			lost := func() int {
-				return int(testutil.ToFloat64(a.col.metrics.missed) + testutil.ToFloat64(a.col.metrics.unpolled))
+				return int(a.counted("missed_containers_total") + a.counted("unpolled_containers_total"))
 			}
 			a.waitFor("every container to be accounted for", func() bool { return len(a.waitRecords(0))/3+lost() >= n })
 			t.Logf("%d of %d lines came, %d containers are counted as missed", len(a.waitRecords(0)), 3*n, lost())
@@ -207,7 +206,7 @@ func TestPodmanDrivers(t *testing.T) {
 			a.connected()
 			p.Run(t, enginetest.Options{Name: name, LogDriver: driver, Args: []string{"-lines=1", "-hold"}})
 			a.waitFor("it to be said", func() bool { return strings.Contains(a.log.String(), "left out until it is created anew") })
-			a.waitFor("its stream to end", func() bool { return a.col.runningCount() == 0 })
+			a.waitFor("its stream to end", func() bool { return a.running() == 0 })
 		})
 	}
 	for _, reader := range []string{readerAuto, readerFollow, readerPoll} {
@@ -221,7 +220,7 @@ func TestPodmanDrivers(t *testing.T) {
 			c.Start()
 			c.Wait()
 			a.waitTexts(c.ID, "stdout", 100)
-			a.waitFor("the end", func() bool { return a.col.runningCount() == 0 })
+			a.waitFor("the end", func() bool { return a.running() == 0 })
 			texts := a.texts(c.ID, "stdout")
 			numbered(t, "stdout", 50, texts[:50])
 			numbered(t, "stdout", 50, texts[50:])

@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"fmt"
@@ -8,10 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
-
+	"fluent-bit-docker-logs/capture"
 	"fluent-bit-docker-logs/capture/dockertest"
-	"fluent-bit-docker-logs/capture/position"
+	"fluent-bit-docker-logs/capture/stream"
 )
 
 // podmanCase is a way to the logs of Podman.
@@ -40,7 +39,7 @@ func onPodman(t *testing.T, f func(t *testing.T, p podmanCase)) {
 	}
 }
 
-func quickly(c *Config) {
+func quickly(c *capture.Config) {
 	c.RotateInterval, c.PollMin, c.PollMax = 200*time.Millisecond, 5*time.Millisecond, 20*time.Millisecond
 }
 
@@ -82,7 +81,7 @@ func TestPodmanLinesComeOnce(t *testing.T) {
 			a.connected()
 			a.stop()
 			out, err = append(out, a.texts(c.ID, "stdout")...), append(err, a.texts(c.ID, "stderr")...)
-			if n := testutil.ToFloat64(a.col.metrics.gaps); n > 0 {
+			if n := a.col.Totals().Gaps; n > 0 {
 				t.Errorf("%v gaps were reported", n)
 			}
 			if said := "engine=Podman version=" + p.version; !strings.Contains(a.log.String(), said) {
@@ -110,7 +109,11 @@ func TestPodmanStartFrom(t *testing.T) {
 				c.Stdout(podmanLines(0, 100)...)
 				a := startAgent(t, e.Host(), map[string]string{"Reader": p.reader, "Start_From": from}, quickly)
 				a.connected()
-				a.waitFor("the log to be read", func() bool { s := a.col.captured(c.ID); return s != nil && !s.toBegin() })
+				a.waitFor("the log to be read", func() bool {
+					s := a.stream(c.ID)
+					_, rest := a.col.Tasks().Running(stream.TaskKind) // between two polls
+					return s.Age > 0 || s.Reader == readerPoll && rest > 0
+				})
 				c.Stdout("new")
 				a.waitTexts(c.ID, "", len(want))
 				checkSequence(t, "lines", want, a.texts(c.ID, ""))
@@ -136,7 +139,7 @@ func TestPodmanLogIsReplaced(t *testing.T) {
 	if n := len(c.LogInodes()); n < 10 {
 		t.Errorf("only %d files", n)
 	}
-	if n := testutil.ToFloat64(a.col.metrics.gaps); n > 0 {
+	if n := a.col.Totals().Gaps; n > 0 {
 		t.Errorf("%v gaps were reported", n)
 	}
 	a.pauseReading()
@@ -148,7 +151,7 @@ func TestPodmanLogIsReplaced(t *testing.T) {
 	a.resumeReading()
 	c.Stdout("last")
 	a.wait("the last line", func(rs []got) bool { return ended(textsOf(rs, c.ID, "stdout"), "last") })
-	if n := testutil.ToFloat64(a.col.metrics.gaps); n == 0 {
+	if n := a.col.Totals().Gaps; n == 0 {
 		t.Error("no gap was reported")
 	}
 }
@@ -164,7 +167,7 @@ func TestPodmanRefuses(t *testing.T) {
 		a.waitFor("it to be left out", func() bool {
 			return strings.Contains(a.log.String(), "left out until it is created anew\" container="+driver)
 		})
-		a.waitFor("its stream to end", func() bool { return a.col.runningCount() == 0 })
+		a.waitFor("its stream to end", func() bool { return a.running() == 0 })
 		if n := len(c.LogQueries()); n > 2 {
 			t.Errorf("%s was asked for %d times", driver, n)
 		}
@@ -172,7 +175,7 @@ func TestPodmanRefuses(t *testing.T) {
 	c := e.Run(dockertest.Container{Name: "web", Driver: "journald"})
 	c.Stdout(sequence("out", 0, 1000)...)
 	a.waitTexts(c.ID, "", 1000)
-	a.waitFor("it to be polled", func() bool { return a.col.byReader()[readerPoll] == 1 })
+	a.waitFor("it to be polled", func() bool { return a.col.View().ByReader()[readerPoll] == 1 })
 	for range 20 {
 		c.Stdout(sequence("out", 0, 100)...)
 		a.waitTexts(c.ID, "", 1000)
@@ -192,20 +195,20 @@ func TestPodmanRefuses(t *testing.T) {
 // next list; one that is gone in the middle of an inspect is gone.
 func TestPodmanEvents(t *testing.T) {
 	e := dockertest.Start(t, dockertest.WithPodman("4.3.1"))
-	a := startAgent(t, e.Host(), nil, quickly, func(c *Config) { c.ResyncInterval = time.Hour })
+	a := startAgent(t, e.Host(), nil, quickly, func(c *capture.Config) { c.ResyncInterval = time.Hour })
 	a.connected()
 	for i := range 10 {
 		c := e.Run(dockertest.Container{Name: fmt.Sprint("web", i), AutoRemove: i%2 == 0, LogDir: t.TempDir()})
 		c.Stdout("hello")
 		a.waitTexts(c.ID, "", 1)
 		c.Die(0)
-		a.waitFor("the end", func() bool { return a.col.runningCount() == 0 })
+		a.waitFor("the end", func() bool { return a.running() == 0 })
 	}
 	c := e.Run(dockertest.Container{Name: "racing"})
 	e.Override(dockertest.Inspect, c, dockertest.Answer{Status: 500, Message: "container " + c.ID + " does not exist in database: no such container"})
 	c.Stdout("bye")
 	c.Remove()
-	a.waitFor("the end", func() bool { return a.col.runningCount() == 0 })
+	a.waitFor("the end", func() bool { return a.running() == 0 })
 	if strings.Contains(a.log.String(), "is tried again") {
 		t.Error("what is gone was tried again")
 	}
@@ -224,7 +227,7 @@ func TestPodmanClockIsSetBack(t *testing.T) {
 		c.Stdout(sequence("before", 0, 100)...)
 		a.waitTexts(c.ID, "", 100)
 		back.Store(int64(time.Hour))
-		a.col.noteClock(-time.Hour) // as the next look at it would
+		a.col.Store().NoteClock(-time.Hour) // as the next look at it would
 		c.Stdout(sequence("after", 0, 100)...)
 		a.waitTexts(c.ID, "", 200)
 		checkSequence(t, "lines", append(sequence("before", 0, 100), sequence("after", 0, 100)...), a.texts(c.ID, ""))
@@ -244,7 +247,7 @@ func TestPodmanOtherReader(t *testing.T) {
 		a.waitTexts(c.ID, "", 100)
 		a.stop()
 		texts = append(texts, a.texts(c.ID, "")...)
-		if n := testutil.ToFloat64(a.col.metrics.gaps); n > 0 {
+		if n := a.col.Totals().Gaps; n > 0 {
 			t.Errorf("%s: %v gaps were reported", reader, n)
 		}
 	}
@@ -283,22 +286,5 @@ func TestForeignFileIsTriedOnce(t *testing.T) {
 	}
 	if n := strings.Count(a.log.String(), "the log is read from its file") + strings.Count(a.log.String(), "the log is read through"); n > 2 {
 		t.Errorf("it is said %d times how the log is read", n)
-	}
-}
-
-// What was written since the log was last heard of is asked for, whatever the clock
-// has done since: it may have been set back, and have come to the position again.
-func TestPodmanIsAskedFromWhenItWasHeardOf(t *testing.T) {
-	e := dockertest.Start(t, dockertest.WithPodman("4.3.1"))
-	a := startAgent(t, e.Host(), map[string]string{"Reader": readerPoll}, func(c *Config) { c.PollMin, c.PollMax = time.Hour, time.Hour })
-	a.connected()
-	c := e.Run(dockertest.Container{Name: "web"})
-	a.waitFor("its stream", func() bool { return a.col.captured(c.ID) != nil })
-	s, f := a.col.captured(c.ID), newReaders(a.col).follow
-	p := position.Position{}
-	p.Advance(position.Mark{TS: a.col.engineNow() + int64(900*time.Millisecond), Count: 1})
-	s.heardAt(time.Now())
-	if tail, since := f.span(s, position.ByTime, &p); tail != position.ByTime || since >= p.Since() || since < p.Since()-5 {
-		t.Errorf("tail %d since %d, where the position is at %d", tail, since, p.Since())
 	}
 }

@@ -1,11 +1,11 @@
-package capture
+package capture_test
 
 import (
 	"fmt"
 	"testing"
 	"time"
 
-	"fluent-bit-docker-logs/capture/container"
+	"fluent-bit-docker-logs/capture"
 	"fluent-bit-docker-logs/capture/dockertest"
 )
 
@@ -13,7 +13,7 @@ import (
 // they are.
 func TestPollKeepsNothingOpen(t *testing.T) {
 	e := dockertest.Start(t)
-	a := startAgent(t, e.Host(), map[string]string{"Reader": "poll"}, func(c *Config) { c.PollMin, c.PollMax = 10*time.Millisecond, 160*time.Millisecond })
+	a := startAgent(t, e.Host(), map[string]string{"Reader": "poll"}, func(c *capture.Config) { c.PollMin, c.PollMax = 10*time.Millisecond, 160*time.Millisecond })
 	a.connected()
 	c := e.Run(dockertest.Container{Name: "web"})
 	c.Stdout("one")
@@ -44,8 +44,10 @@ func TestHybrid(t *testing.T) {
 	c := e.Run(dockertest.Container{Name: "web"})
 	n := 0
 	for range 8 {
-		a.waitFor("the log to be polled", func() bool { return a.col.captured(c.ID) != nil && a.col.captured(c.ID).notes.now() == readerPoll })
-		followed := func() bool { return a.col.captured(c.ID).notes.now() == readerFollow }
+		a.waitFor("the log to be polled", func() bool {
+			return a.stream(c.ID).Reader == readerPoll
+		})
+		followed := func() bool { return a.stream(c.ID).Reader == readerFollow }
 		for !followed() {
 			c.Stdout(sequence("out", n, n+5)...)
 			n += 5
@@ -60,7 +62,7 @@ func TestHybrid(t *testing.T) {
 func TestMaxStreams(t *testing.T) {
 	const most = 4
 	e := dockertest.Start(t)
-	a := startAgent(t, e.Host(), map[string]string{"Max_Streams": fmt.Sprint(most)}, fast, func(c *Config) { c.RotateInterval = time.Hour })
+	a := startAgent(t, e.Host(), map[string]string{"Max_Streams": fmt.Sprint(most)}, fast, func(c *capture.Config) { c.RotateInterval = time.Hour })
 	a.connected()
 	var cs []*dockertest.Ctr
 	for range 5 * most {
@@ -68,10 +70,7 @@ func TestMaxStreams(t *testing.T) {
 	}
 	busy := cs[len(cs)-1]
 	n := 0
-	isFollowed := func() bool {
-		s := a.col.captured(busy.ID)
-		return s != nil && s.notes.now() == readerFollow
-	}
+	isFollowed := func() bool { return a.stream(busy.ID).Reader == readerFollow }
 	for i := 0; i < 20 || !isFollowed(); i++ {
 		for _, c := range cs[:len(cs)-1] {
 			c.Stdout(fmt.Sprint("out ", i))
@@ -88,39 +87,10 @@ func TestMaxStreams(t *testing.T) {
 	checkSequence(t, "busy", sequence("out", 0, n), a.texts(busy.ID, ""))
 }
 
-// A slot goes to a stream that is much busier than the quietest, and never from
-// a container that takes its log with it when it stops.
-func TestSlots(t *testing.T) {
-	newOne := func(rm bool) *stream {
-		s := benchStream(t)
-		s.describe(&container.Container{ID: s.id, Name: "x", AutoRemove: rm})
-		return s
-	}
-	a, b, c, rm := newOne(false), newOne(false), newOne(false), newOne(true)
-	l := newSlots(3)
-	for _, s := range []*stream{a, b, rm} {
-		if !l.take(s, 1) {
-			t.Fatal("no free slot")
-		}
-	}
-	l.holds(a, 10)
-	l.holds(rm, 0)
-	if l.take(c, 1.5) {
-		t.Error("a slot was taken from a stream that is almost as busy")
-	}
-	if !l.take(c, 3) || l.holds(b, 1) || !l.holds(a, 10) || !l.holds(rm, 0) {
-		t.Error("the slot of the quietest was not taken")
-	}
-	l.give(a)
-	if !l.take(b, 0) {
-		t.Error("a slot that was given back is not free")
-	}
-}
-
 // The event that a removal by force begins with has the log read at once.
 func TestPollBeforeRemoval(t *testing.T) {
 	e := dockertest.Start(t)
-	a := startAgent(t, e.Host(), map[string]string{"Reader": "poll"}, func(c *Config) { c.PollMin, c.PollMax = time.Hour, time.Hour })
+	a := startAgent(t, e.Host(), map[string]string{"Reader": "poll"}, func(c *capture.Config) { c.PollMin, c.PollMax = time.Hour, time.Hour })
 	a.connected()
 	c := e.Run(dockertest.Container{Name: "web"})
 	a.waitFor("the first poll", func() bool { return len(c.LogQueries()) > 0 })

@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"fluent-bit-docker-logs/capture"
 	"fluent-bit-docker-logs/docker/enginetest"
 )
 
@@ -113,8 +114,9 @@ func (p *engineProxy) hangs(paths string) (release func()) {
 }
 
 // impatient is as soon, with time for an Engine that is busy.
-func impatient(c *Config) {
-	c.ResyncInterval, c.callTimeout = 100*time.Millisecond, 1500*time.Millisecond
+func impatient(c *capture.Config) {
+	c.ResyncInterval = 100 * time.Millisecond
+	c.SetCallTimeout(1500 * time.Millisecond)
 }
 
 // hold is a container that writes a hundred lines and stays.
@@ -179,7 +181,7 @@ func TestEngineAllowedPaths(t *testing.T) {
 		a.waitTexts(c.ID, "", 100)
 		numbered(t, "stdout", 100, a.texts(c.ID, ""))
 		c.Remove()
-		a.waitFor("its end", func() bool { return a.col.runningCount() == 0 })
+		a.waitFor("its end", func() bool { return a.running() == 0 })
 		if strings.Contains(a.log.String(), "refused") || !a.col.Health().Ready {
 			t.Errorf("problems: %s", a.col.Health().Problems)
 		}

@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"fmt"
@@ -7,20 +7,19 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
-
+	"fluent-bit-docker-logs/capture"
 	"fluent-bit-docker-logs/capture/dockertest"
 )
 
 // fast are intervals that make much happen in a short test.
-func fast(c *Config) {
+func fast(c *capture.Config) {
 	c.PollMin, c.PollMax = 5*time.Millisecond, 20*time.Millisecond
 	c.IdleAfter = 100 * time.Millisecond
 	c.HeartbeatInterval, c.TaskTimeout = 60*time.Millisecond, 10*time.Second
 	c.RotateInterval = 20 * time.Millisecond
 }
 
-func (a *agent) rotations() int { return int(testutil.ToFloat64(a.col.metrics.rotations)) }
+func (a *agent) rotations() int { return int(a.col.Totals().Rotations) }
 
 // While a log is rotated again and again, each line comes once, and never are
 // there more than three requests open for one log: the old one, the new one and
@@ -56,14 +55,14 @@ func TestRotationMakesBeforeItBreaks(t *testing.T) {
 	c.Stdout("one")
 	a.waitRecords(1)
 	e.Override(dockertest.Logs, c, dockertest.Answer{Status: http.StatusConflict, Message: "is being removed"})
-	a.waitFor("rotations that fail", func() bool { return testutil.ToFloat64(a.col.metrics.rotationErrors) > 2 })
+	a.waitFor("rotations that fail", func() bool { return a.counted("stream_rotation_errors_total") > 2 })
 	c.Stdout("two")
 	a.waitRecords(2)
 	c.Stdout("three")
 	c.Die(0) // and it is gone, as nothing can be opened any more
 	a.waitRecords(3)
 	checkSequence(t, "lines", []string{"one", "two", "three"}, a.texts(c.ID, ""))
-	a.waitFor("the stream to end", func() bool { return a.col.runningCount() == 0 })
+	a.waitFor("the stream to end", func() bool { return a.running() == 0 })
 	if strings.Contains(a.log.String(), "gap") {
 		t.Error("a gap was reported")
 	}
@@ -76,7 +75,7 @@ func TestRotationsAreSaid(t *testing.T) {
 	a.connected()
 	e.Run(dockertest.Container{Name: "alone"}).Stdout("line")
 	a.waitLog(`"the stream was rotated" container=alone`)
-	for i := range manyStreams {
+	for i := range 20 {
 		e.Run(dockertest.Container{Name: fmt.Sprint("many-", i)}).Stdout("line")
 	}
 	a.waitLog(`"streams were rotated" rotations=`)
@@ -86,7 +85,7 @@ func TestRotationsAreSaid(t *testing.T) {
 // once.
 func TestSilentStreamIsOpenedAgain(t *testing.T) {
 	e := dockertest.Start(t)
-	a := startAgent(t, e.Host(), map[string]string{"Reader": "follow"}, fast, func(c *Config) { c.RotateInterval = time.Hour })
+	a := startAgent(t, e.Host(), map[string]string{"Reader": "follow"}, fast, func(c *capture.Config) { c.RotateInterval = time.Hour })
 	a.connected()
 	c := e.Run(dockertest.Container{Name: "web"})
 	quiet := e.Run(dockertest.Container{Name: "quiet"})
@@ -94,13 +93,13 @@ func TestSilentStreamIsOpenedAgain(t *testing.T) {
 	quiet.Stdout("line")
 	a.waitRecords(11)
 	for i := 1; i <= 3; i++ {
-		a.waitFor("the stream to be in sync", func() bool { return a.col.captured(c.ID).age() > 0 })
+		a.waitFor("the stream to be in sync", func() bool { return a.stream(c.ID).Age > 0 })
 		c.Silence(0)
 		c.Stdout(sequence("out", i*10, i*10+10)...)
 		a.waitRecords(11 + i*10)
 	}
 	checkSequence(t, "lines", sequence("out", 0, 40), a.texts(c.ID, ""))
-	if n := testutil.ToFloat64(a.col.metrics.stalls); n != 3 {
+	if n := a.col.Totals().Stalls; n != 3 {
 		t.Errorf("%v streams were found silent, not 3", n)
 	}
 	if n := len(quiet.LogQueries()); strings.Count(a.log.String(), "container=quiet") > 1 {
@@ -112,7 +111,7 @@ func TestSilentStreamIsOpenedAgain(t *testing.T) {
 // and afterwards it goes on.
 func TestHangingEngineIsTold(t *testing.T) {
 	e := dockertest.Start(t)
-	a := startAgent(t, e.Host(), map[string]string{"Reader": "follow"}, fast, func(c *Config) { c.TaskTimeout = time.Hour })
+	a := startAgent(t, e.Host(), map[string]string{"Reader": "follow"}, fast, func(c *capture.Config) { c.TaskTimeout = time.Hour })
 	a.connected()
 	c := e.Run(dockertest.Container{Name: "web"})
 	c.Stdout("one")

@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"fmt"
@@ -6,8 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
-
+	"fluent-bit-docker-logs/capture"
 	"fluent-bit-docker-logs/docker/enginetest"
 )
 
@@ -29,7 +28,7 @@ func TestEngineReaders(t *testing.T) {
 				agents := map[string]*agent{}
 				for _, reader := range []string{readerFile, readerFollow, readerPoll, readerAuto} {
 					agents[reader] = startAgent(t, e.Host, only(name, map[string]string{"Reader": reader}),
-						func(c *Config) {
+						func(c *capture.Config) {
 							c.RotateInterval, c.PollMin, c.PollMax = time.Second, 10*time.Millisecond, 50*time.Millisecond
 						})
 					agents[reader].connected()
@@ -57,7 +56,7 @@ func TestEngineReaders(t *testing.T) {
 // Engine may lose some, they are missing and counted.
 func judgeRuns(t *testing.T, reader, std string, n int, a *agent, id string, mayLack bool) {
 	t.Helper()
-	late := testutil.ToFloat64(a.col.metrics.late) > 0
+	late := a.counted("late_records_total") > 0
 	came, before, runs := make([]int, n+1), 0, 1
 	for _, r := range a.waitRecords(0) {
 		if r.Fields["container_id"] != id || r.Fields["stream"] != std || r.Fields["partial"] != "" {
@@ -82,7 +81,7 @@ func judgeRuns(t *testing.T, reader, std string, n int, a *agent, id string, may
 	for _, times := range came[1:] {
 		missing += 2 - times
 	}
-	gaps := int(testutil.ToFloat64(a.col.metrics.gaps))
+	gaps := int(a.col.Totals().Gaps)
 	t.Logf("%s, %s: %d of %d lines missing, %d gaps", reader, std, missing, 2*n, gaps)
 	said := strings.Contains(a.log.String(), "so fast that what it leaves out cannot be found")
 	if missing > 0 && (!mayLack || gaps == 0 && !said) {

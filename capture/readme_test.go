@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"flag"
@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"fluent-bit-docker-logs/capture"
 )
 
 var update = flag.Bool("update", false, "write the generated tables into the documents")
@@ -54,7 +56,7 @@ func TestREADMETables(t *testing.T) {
 func optionTable() string {
 	var b strings.Builder
 	b.WriteString("| option | default | what it does | allowed |\n|---|---|---|---|\n")
-	for _, o := range Options() {
+	for _, o := range capture.Options() {
 		value := ""
 		if o.Default != "" {
 			value = "`" + o.Default + "`"
@@ -97,7 +99,7 @@ var descText = regexp.MustCompile(`fqName: "([^"]+)", help: "([^"]+)".*, variabl
 func metricTable(t *testing.T) string {
 	t.Helper()
 	var d described
-	c, err := New(testConfig(t, "unix:///nowhere", nil), slog.New(slog.DiscardHandler), &d, func() {})
+	c, err := capture.New(testConfig(t, "unix:///nowhere", nil), slog.New(slog.DiscardHandler), &d, func() {})
 	must(t, err)
 	must(t, c.Close())
 	var b strings.Builder

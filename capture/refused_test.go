@@ -1,9 +1,10 @@
-package capture
+package capture_test
 
 import (
 	"net/http"
 	"testing"
 
+	"fluent-bit-docker-logs/capture"
 	"fluent-bit-docker-logs/capture/dockertest"
 )
 
@@ -43,7 +44,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func testRefusal(t *testing.T, e *dockertest.Engine, says string) {
-	a := startAgent(t, e.Host(), nil, soon, func(c *Config) { c.HeartbeatInterval = c.ResyncInterval })
+	a := startAgent(t, e.Host(), nil, soon, func(c *capture.Config) { c.HeartbeatInterval = c.ResyncInterval })
 	a.connected()
 	a.waitLog(says)
 	c := e.Run(dockertest.Container{Name: "web"})

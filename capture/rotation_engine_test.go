@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"bytes"
@@ -13,8 +13,8 @@ import (
 	"time"
 
 	containertypes "github.com/docker/docker/api/types/container"
-	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"fluent-bit-docker-logs/capture"
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/docker/enginetest"
 )
@@ -62,7 +62,7 @@ func testShortLivedLog(t *testing.T, e *enginetest.Engine, driver, size string, 
 	name := fmt.Sprintf("short-%d", time.Now().UnixNano())
 	agents := map[string]*agent{}
 	for _, reader := range []string{readerFollow, readerPoll, readerAuto} {
-		agents[reader] = startAgent(t, e.Host, only(name, map[string]string{"Reader": reader}), func(c *Config) { c.RotateInterval = time.Second; c.PollMax = c.PollMin })
+		agents[reader] = startAgent(t, e.Host, only(name, map[string]string{"Reader": reader}), func(c *capture.Config) { c.RotateInterval = time.Second; c.PollMax = c.PollMin })
 		agents[reader].connected()
 	}
 	c := e.Run(t, enginetest.Options{Name: name, LogDriver: driver, LogOpts: map[string]string{"max-size": size, "max-file": "5"},
@@ -98,9 +98,9 @@ func testShortLivedLog(t *testing.T, e *enginetest.Engine, driver, size string, 
 			}
 		}
 		missing := lacking(have, lines, bytes)
-		gaps := int(testutil.ToFloat64(a.col.metrics.gaps))
+		gaps := int(a.col.Totals().Gaps)
 		row += fmt.Sprintf("; %s lacks %d (gaps %d, late %d, fragments flagged %d, not flagged %d, doubled %d)", reader, missing, gaps,
-			int(testutil.ToFloat64(a.col.metrics.late)), flagged, torn, doubled)
+			int(a.counted("late_records_total")), flagged, torn, doubled)
 		if missing > 0 && gaps == 0 && !strings.Contains(a.log.String(), "so fast that what it leaves out cannot be found") {
 			t.Errorf("%s: %d lines are missing, none is counted and nothing is said", reader, missing)
 		}

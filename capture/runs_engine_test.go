@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"fluent-bit-docker-logs/capture"
 	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/docker/enginetest"
 )
@@ -23,7 +24,7 @@ func TestEngineShortRuns(t *testing.T) {
 		agents := map[string]*agent{}
 		for _, r := range readerCases {
 			opts := map[string]string{"Include": "label.runs=" + label, "Reader": r.name}
-			agents[r.name] = startAgent(t, e.Host, opts, func(c *Config) { c.PollMin, c.PollMax = 100*time.Millisecond, time.Second })
+			agents[r.name] = startAgent(t, e.Host, opts, func(c *capture.Config) { c.PollMin, c.PollMax = 100*time.Millisecond, time.Second })
 			agents[r.name].connected()
 		}
 		want := map[*enginetest.Container]int{}

@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"fmt"
@@ -32,7 +32,7 @@ func (j *job) check(t *testing.T, a *agent) {
 // idle waits until no stream runs.
 func (a *agent) idle() {
 	a.t.Helper()
-	a.waitFor("the streams to end", func() bool { return a.col.runningCount() == 0 })
+	a.waitFor("the streams to end", func() bool { return a.running() == 0 })
 }
 
 // 1,000 runs of 20 containers, most of which are over before they are looked at.
@@ -112,6 +112,7 @@ func TestLooksAreBounded(t *testing.T) {
 	e := dockertest.Start(t)
 	a := startAgent(t, e.Host(), nil)
 	a.connected()
+	const maxLooks = 64 // at the same time
 	jobs := make([]*job, 3*maxLooks)
 	for i := range jobs {
 		jobs[i] = &job{c: e.Create(dockertest.Container{})}

@@ -1,13 +1,10 @@
-package capture
+package capture_test
 
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -16,11 +13,11 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sys/unix"
 
+	"fluent-bit-docker-logs/capture"
 	"fluent-bit-docker-logs/capture/outbox"
-	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/supervise"
+	"fluent-bit-docker-logs/capture/testkit"
 )
 
 // lateness takes what a Collector delivers and keeps how late each record
@@ -28,13 +25,16 @@ import (
 type lateness struct {
 	mu   sync.Mutex
 	late map[string][]time.Duration // by container id
+	reg  *prometheus.Registry
 }
 
 // run runs a Collector until stop is called.
-func (l *lateness) run(tb testing.TB, cfg Config) (col *Collector, stop func()) {
+func (l *lateness) run(tb testing.TB, cfg capture.Config) (col *capture.Collector, stop func()) {
 	l.late = map[string][]time.Duration{}
+	l.reg = prometheus.NewRegistry()
 	wake := make(chan struct{}, 1)
-	col, err := New(cfg, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), func() { supervise.Poke(wake) })
+	reg := prometheus.WrapRegistererWith(prometheus.Labels{"instance": "docker_logs.0"}, l.reg)
+	col, err := capture.New(cfg, slog.New(slog.DiscardHandler), reg, func() { supervise.Poke(wake) })
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -107,15 +107,6 @@ func (l *lateness) report(b *testing.B, what string, wanted func(id string) bool
 	b.ReportMetric(float64(all[len(all)-1].Microseconds())/1e3, what+"-max-ms")
 }
 
-// ownCPU is the CPU time of this process.
-func ownCPU(tb testing.TB) time.Duration {
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
-		tb.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
 // rss is the memory of this process, in MB.
 func rss(tb testing.TB) float64 {
 	b, err := os.ReadFile("/proc/self/status")
@@ -130,39 +121,6 @@ func rss(tb testing.TB) float64 {
 	return kb / 1024
 }
 
-// fakeEngine starts the program of the fake Engine, so that what it uses is not
-// counted as ours.
-func fakeEngine(b *testing.B, args ...string) (host string) {
-	dir, err := os.MkdirTemp("", "scale") //nolint:usetesting // a socket's path must be short, and b.TempDir's is not
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = os.RemoveAll(dir) })
-	program, socket := filepath.Join(dir, "fakeengine"), filepath.Join(dir, "s")
-	if out, err := exec.Command("go", "build", "-o", program, "./dockertest/cmd/fakeengine").CombinedOutput(); err != nil {
-		b.Fatalf("%v\n%s", err, out)
-	}
-	cmd := exec.Command(program, append([]string{"-socket", socket}, args...)...)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		_ = cmd.Process.Signal(unix.SIGTERM)
-		_, _ = io.Copy(io.Discard, out)
-		_ = cmd.Wait()
-	})
-	buf := make([]byte, 1)
-	if _, err := io.ReadFull(out, buf); err != nil { // it prints when its containers are there
-		b.Fatal(err)
-	}
-	return "unix://" + socket
-}
-
 // Ten thousand containers: what the agent uses, and how late lines are, with
 // one in a hundred writing and with none. Each part takes about two and a half
 // minutes: the time until quiet containers are polled, and a minute of
@@ -172,20 +130,14 @@ func BenchmarkScale(b *testing.B) {
 	debug.SetGCPercent(50) // as package plugin does
 	for _, active := range []int{containers / 100, 0} {
 		b.Run(fmt.Sprintf("%d of %d write", active, containers), func(b *testing.B) {
-			host := fakeEngine(b, "-containers", fmt.Sprint(containers), "-active", fmt.Sprint(active), "-rate", "2", "-stray", "100ms")
+			host := testkit.FakeEngine(b, "-containers", fmt.Sprint(containers), "-active", fmt.Sprint(active), "-rate", "2", "-stray", "100ms")
 			l := &lateness{}
-			col, stop := l.run(b, testConfig(b, host, nil))
+			cfg := testConfig(b, host, nil)
+			col, stop := l.run(b, cfg)
 			defer stop()
 			for end := time.Now().Add(2 * time.Minute); ; time.Sleep(time.Second) {
-				followed, polled := 0, 0
-				for _, s := range col.running() {
-					switch s.notes.now() {
-					case readerFollow:
-						followed++
-					case readerPoll:
-						polled++
-					}
-				}
+				n := col.View().ByReader()
+				followed, polled := n[readerFollow], n[readerPoll]
 				if polled == containers-active && followed == active {
 					break
 				}
@@ -193,22 +145,22 @@ func BenchmarkScale(b *testing.B) {
 					b.Fatalf("%d followed, %d polled", followed, polled)
 				}
 			}
-			time.Sleep(2 * col.cfg.PollMax) // until the polls are as rare as they get
+			time.Sleep(2 * cfg.PollMax) // until the polls are as rare as they get
 			for b.Loop() {
 				l.reset()
-				began, cpu := time.Now(), ownCPU(b)
+				began, cpu := time.Now(), testkit.OwnCPU(b)
 				fds := 0
 				for time.Since(began) < time.Minute {
 					time.Sleep(time.Second)
 					fds = max(fds, processFDs())
 				}
-				b.ReportMetric(100*float64(ownCPU(b)-cpu)/float64(time.Since(began)), "%cpu")
+				b.ReportMetric(100*float64(testkit.OwnCPU(b)-cpu)/float64(time.Since(began)), "%cpu")
 				b.ReportMetric(float64(fds), "fds")
 				b.ReportMetric(rss(b), "MB")
 			}
 			follows := map[string]bool{}
-			for _, s := range col.running() {
-				follows[s.id] = s.notes.now() == readerFollow
+			for _, s := range col.View().Streams {
+				follows[s.ID] = s.Reader == readerFollow
 			}
 			if active > 0 {
 				l.report(b, "active", func(id string) bool { return follows[id] })
@@ -216,31 +168,4 @@ func BenchmarkScale(b *testing.B) {
 			l.report(b, "quiet", func(id string) bool { return !follows[id] })
 		})
 	}
-}
-
-// What it costs to poll a log without news.
-func BenchmarkPoll(b *testing.B) {
-	host := fakeEngine(b, "-containers", "1", "-active", "0")
-	col, err := New(testConfig(b, host, nil), slog.New(slog.DiscardHandler), prometheus.NewRegistry(), func() {})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = col.Close() })
-	if _, err := col.api.Connect(b.Context()); err != nil {
-		b.Fatal(err)
-	}
-	list, err := col.api.List(b.Context())
-	if err != nil {
-		b.Fatal(err)
-	}
-	s := newStream(col, list[0], position.Position{})
-	f := newReaders(col).follow
-	b.ReportAllocs()
-	cpu := ownCPU(b)
-	for b.Loop() {
-		if err := f.catchUp(b.Context(), s, pollTail); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(float64((ownCPU(b)-cpu).Microseconds())/float64(b.N), "cpu-us/op")
 }

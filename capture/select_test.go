@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"strings"
@@ -43,7 +43,7 @@ func TestSelectorForms(t *testing.T) {
 		c, err := parse(map[string]string{"Include": include})
 		if err != nil {
 			t.Errorf("Include %s: %v", include, err)
-		} else if have := c.wanted(ctr, ""); have != want {
+		} else if have := c.Wanted(ctr, ""); have != want {
 			t.Errorf("Include %s: %v", include, have)
 		}
 	}
@@ -69,7 +69,6 @@ func TestUnmatchedSelectorsAreSaid(t *testing.T) {
 	} {
 		a := startAgent(t, e.Host(), test.opts)
 		a.connected()
-		a.waitLog("connected to the Engine")
 		log := a.log.String()
 		if strings.Contains(log, nothing) != test.nothing || strings.Contains(log, some) != test.exclude || strings.Contains(log, labels) != test.labels {
 			t.Errorf("%v: it says\n%s", test.opts, log)
@@ -79,7 +78,6 @@ func TestUnmatchedSelectorsAreSaid(t *testing.T) {
 	empty := dockertest.Start(t)
 	a := startAgent(t, empty.Host(), map[string]string{"Include": "web*"})
 	a.connected()
-	a.waitLog("connected to the Engine")
 	if strings.Contains(a.log.String(), nothing) {
 		t.Error("said without any container")
 	}

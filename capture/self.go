@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -18,6 +19,7 @@ type ownContainer struct {
 	upper string // the writable layer of /, empty if unknown
 	maybe string // by the mounts in /etc
 	id    *atomic.Pointer[string]
+	said  *atomic.Bool
 }
 
 var (
@@ -40,7 +42,7 @@ func findOwn() ownContainer {
 }
 
 func ownContainerIn(mountinfo, cgroup string) ownContainer {
-	own := ownContainer{id: new(atomic.Pointer[string])}
+	own := ownContainer{id: new(atomic.Pointer[string]), said: new(atomic.Bool)}
 	for line := range strings.Lines(mountinfo) {
 		if m := ownMount.FindStringSubmatch(line); m != nil {
 			own.maybe = m[1]
@@ -88,12 +90,12 @@ func layer(dir string) string {
 }
 
 // recognise says, once, that an inspected container is the own one.
-func (c *Collector) recognise(ctr *container.Container) {
-	if !c.own.is(ctr) {
+func (o *ownContainer) recognise(log *slog.Logger, c *container.Container) {
+	if !o.is(c) {
 		return
 	}
-	if !c.saidOwn.Swap(true) {
-		c.log.Info("the own container is left out (Exclude_Self)", "container", ctr.Name, "id", container.ShortID(ctr.ID))
+	if !o.said.Swap(true) {
+		log.Info("the own container is left out (Exclude_Self)", "container", c.Name, "id", container.ShortID(c.ID))
 	}
-	c.own.id.Store(&ctr.ID)
+	o.id.Store(&c.ID)
 }

@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"context"
@@ -15,13 +15,15 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"fluent-bit-docker-logs/capture"
 )
 
 // simAgent is a Collector with a sink that does what Fluent Bit does: it
 // acknowledges late, pauses, refuses.
 type simAgent struct {
 	no     int // of the agents of a simulation
-	col    *Collector
+	col    *capture.Collector
 	cancel context.CancelFunc
 	done   chan struct{}
 	wake   chan struct{}
@@ -80,10 +82,11 @@ const halfAck = 20 * time.Millisecond
 func (w *world) start() {
 	opts := map[string]string{
 		"Reader": w.p.Reader, "Start_From": "beginning", "DB": filepath.Join(w.dir, "db.json"), "Rotation_Log_Level": "off", "Metrics_Listen": "off",
-		"Max_Streams": strconv.Itoa(w.p.MaxStreams), "Exclude": strings.Join(w.excluded(), ","),
+		"Multiline": map[bool]string{true: "java", false: "off"}[w.p.Multiline], "Max_Streams": strconv.Itoa(w.p.MaxStreams), "Exclude": strings.Join(w.excluded(), ","),
 	}
-	cfg := testConfig(w.t, "unix:///simulated", opts, func(c *Config) {
-		c.dial, c.follows = w.e.Dial, w.follows
+	cfg := testConfig(w.t, "unix:///simulated", opts, func(c *capture.Config) {
+		c.SetDial(w.e.Dial)
+		c.SetFollows(w.follows)
 		c.RotateInterval = time.Duration(w.p.Rotate) * time.Millisecond
 		c.HeartbeatInterval = time.Duration(w.p.Heartbeat) * time.Millisecond
 		c.BatchSize, c.BufferLimit = w.p.Batch, w.p.Limit
@@ -93,7 +96,7 @@ func (w *world) start() {
 	a := &simAgent{no: w.agents, wake: make(chan struct{}, 1), done: make(chan struct{}), since: time.Now(), refusing: -1}
 	fmt.Fprintln(w.log, "---- agent starts")
 	text := slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelInfo})
-	col, err := New(cfg, slog.New(&simLog{w: w, inner: text, agent: a.no}), prometheus.NewRegistry(), a.poke)
+	col, err := capture.New(cfg, slog.New(&simLog{w: w, inner: text, agent: a.no}), prometheus.NewRegistry(), a.poke)
 	must(w.t, err)
 	a.col = col
 	ctx, cancel := context.WithCancel(context.Background())
@@ -205,9 +208,7 @@ func (w *world) take(a *simAgent) {
 			a.refusing--
 		}
 		for _, r := range entry.records {
-			if l := w.came(a, r); l != nil {
-				entry.lines = append(entry.lines, l)
-			}
+			entry.lines = append(entry.lines, w.came(a, r)...)
 		}
 		a.chunks = append(a.chunks, entry)
 	}

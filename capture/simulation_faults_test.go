@@ -1,18 +1,18 @@
-package capture
+package capture_test
 
 import (
-	"fmt"
-	"os"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"fluent-bit-docker-logs/capture/decode"
-	"fluent-bit-docker-logs/capture/dockertest"
 )
 
 // faults is what is wrong at the moment, beside the steps of the plan.
 type faults struct {
+	past   []period // in which something was wrong that is over
 	active map[string]*fault
 	over   atomic.Int64 // when the last one ended
 }
@@ -31,7 +31,7 @@ func (w *world) during(kind string, ms int64, begin func() (undo func())) {
 	if there {
 		return
 	}
-	f := &fault{since: time.Now(), undo: begin()}
+	f := &fault{since: time.Now(), undo: sync.OnceFunc(begin())} // its time may be over when all are ended
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.faults.active == nil {
@@ -58,6 +58,9 @@ func (w *world) undo(kind string, f *fault) {
 	defer w.mu.Unlock()
 	delete(w.faults.active, kind)
 	w.faults.over.Store(time.Now().UnixNano())
+	if !bearable(kind) {
+		w.faults.past = append(w.faults.past, period{f.since, time.Now()})
+	}
 }
 
 // end ends what is wrong.
@@ -90,7 +93,23 @@ func (w *world) has(kinds ...string) (since time.Time) {
 func (w *world) struck() {
 	w.mu.Lock()
 	w.faults.over.Store(time.Now().UnixNano())
+	w.faults.past = append(w.faults.past, period{time.Now(), time.Now()})
 	w.mu.Unlock()
+}
+
+// bearable says whether an agent sees what happens, and in time, while something is
+// wrong.
+func bearable(kind string) bool {
+	return strings.HasPrefix(kind, "paused") || strings.HasPrefix(kind, "leaves out")
+}
+
+// calm says that nothing was wrong from a time on, and a minute before, and that no
+// agent ended.
+func (w *world) calm(from time.Time, d time.Duration) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	within := func(p period) bool { return p.to.After(from.Add(-time.Minute)) && p.from.Before(from.Add(d)) }
+	return !w.stepped.Load() && !slices.ContainsFunc(w.faults.past, within) && !w.endsWithin(from.Add(-time.Minute), d+time.Minute)
 }
 
 // blindFor is how long after a fault the agent may not know of a container.
@@ -103,7 +122,7 @@ func (w *world) blind() bool {
 	defer w.mu.Unlock()
 	for kind := range w.faults.active {
 		switch {
-		case kind == "sink", kind == "slow", kind == "throttle", kind == "refused logs", kind == "refused inspect", strings.HasPrefix(kind, "paused"):
+		case kind == "sink", kind == "slow", kind == "throttle", kind == "refused logs", kind == "refused inspect", bearable(kind):
 		default:
 			return true
 		}
@@ -119,6 +138,8 @@ func (w *world) do(s step) {
 	switch s.Do {
 	case "lines":
 		x.write(s)
+	case "writes on":
+		w.writing.Go(func() { x.writeOn(s) })
 	case "part":
 		x.writePart(s)
 	case "odd times":
@@ -136,290 +157,12 @@ func (w *world) do(s step) {
 		w.engine(s, x, away)
 	case "events lost", "events cut", "events late", "list lacks":
 		w.events(s, x)
-	case "cut", "end", "silence", "system error", "replay", "skip", "cut after", "injected", "no record":
+	case "cut", "end", "leaves out", "silence", "system error", "replay", "skip", "cut after", "injected", "no record":
 		w.stream(s, x)
 	case "sink pauses", "sink refuses", "sink is late", "agent restarts", "agent is killed", "agent is away", "other filter":
 		w.ours(s, i, pause)
 	default:
 		w.t.Fatalf("no step %q", s.Do)
-	}
-}
-
-// live is what happens to a container.
-func (w *world) live(s step, i int, x *written, pause time.Duration) {
-	if x.gone && s.Do != "start" && s.Do != "recreate" && s.Do != "runs" {
-		return
-	}
-	switch s.Do {
-	case "stop":
-		x.end(x.c.Stop)
-	case "die":
-		x.end(func() { x.c.Die(1) })
-	case "start":
-		w.startAgain(i)
-	case "restart":
-		x.end(x.c.Stop)
-		time.Sleep(3 * time.Millisecond) // no Engine is so fast that both have one time
-		w.startAgain(i)
-	case "runs":
-		for range s.N {
-			w.startAgain(i)
-			x = w.slots[i]
-			x.write(step{Std: s.Std, N: 3, Size: 20, Kind: "numbered"})
-			x.end(func() { x.c.Die(0) })
-			time.Sleep(pause + time.Millisecond)
-		}
-	case "rename":
-		x.n++
-		if !w.hidden[x.name] && x.wanted() {
-			x.c.Rename(fmt.Sprintf("%s-%d", x.name, x.n))
-		}
-	case "out of the filter", "into the filter":
-		w.want(i, s.Do == "into the filter")
-	case "remove":
-		x.end(x.c.Remove)
-		if !x.gone { // it did not run
-			x.c.Remove()
-			x.mu.Lock()
-			x.removed()
-			x.mu.Unlock()
-		}
-	case "recreate":
-		if !x.gone {
-			w.live(step{Do: "remove"}, i, x, 0)
-		}
-		w.create(i)
-	case "pause container":
-		w.during(fmt.Sprint("paused ", i), s.For, func() func() {
-			x.c.Pause()
-			return x.c.Unpause
-		})
-	}
-}
-
-func (w *world) startAgain(i int) {
-	if w.slots[i].gone {
-		w.create(i)
-		return
-	}
-	x := w.slots[i]
-	if x.c.State() == "exited" && !x.moved.IsZero() {
-		_ = x.c.ReopenLog() // as the Engine does at each start
-	}
-	x.c.Start()
-}
-
-// handle is what somebody does to a log's files.
-func (x *written) handle(s step) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	path := x.c.LogPath()
-	switch s.Do {
-	case "rotate log":
-		if x.spec.MaxSize > 0 && !x.spec.Files { // no Engine rotates a file before its time
-			_ = x.c.RotateLog()
-			x.forget()
-		}
-		return
-	case "tear":
-		if x.c.TearLog(dockertest.Std(x.std(s.Std)), "torn", 12) == nil {
-			x.torn = true
-		}
-		return
-	case "garbage":
-		if x.c.GarbageLog([]byte("no record at all\n")) == nil {
-			x.torn = true
-		}
-		return
-	}
-	if _, err := os.Stat(path); err != nil || !x.spec.Files || x.gone {
-		return
-	}
-	x.handled = time.Now()
-	switch s.Do {
-	case "truncate log":
-		must(x.w.t, x.c.TruncateLog(x.n%2 == 0))
-	case "copytruncate":
-		if b, err := os.ReadFile(path); err == nil {
-			must(x.w.t, os.WriteFile(path+".copy", b, 0o640))
-		}
-		must(x.w.t, x.c.TruncateLog(x.n%2 == 0))
-	case "move log":
-		x.moved, x.movedBlind = time.Now(), x.movedBlind || !x.w.has("down", "hang", "refused ", "refused logs", "refused inspect", "refused list").IsZero()
-		_ = os.Rename(path, fmt.Sprint(path, ".old", x.n))
-	case "save log": // as an editor does: the Engine writes on in what nobody sees
-		x.moved, x.movedBlind = time.Now(), x.movedBlind || !x.w.has("down", "hang", "refused ", "refused logs", "refused inspect", "refused list").IsZero()
-		if b, err := os.ReadFile(path); err == nil {
-			must(x.w.t, os.WriteFile(path+"~", b, 0o640))
-			must(x.w.t, os.Rename(path+"~", path))
-		}
-	}
-}
-
-// engine is what becomes of the Engine.
-func (w *world) engine(s step, x *written, away bool) {
-	switch s.Do {
-	case "engine down", "engine crash", "machine crash", "engine upgrade":
-		if away {
-			return
-		}
-		w.during("down", s.For, func() func() { return w.goDown(s, x) })
-	case "engine hangs":
-		w.during("hang", s.For, w.e.Hang)
-	case "engine refuses":
-		ep := map[string]dockertest.Endpoint{
-			"": dockertest.Any, "logs": dockertest.Logs, "inspect": dockertest.Inspect, "list": dockertest.List, "events": dockertest.Events,
-		}[s.Kind]
-		ans := map[string]dockertest.Answer{
-			"": {Status: 500, Message: "no"}, "500": {Status: 500, Message: "no"}, "403": {Status: 403, Message: "no"}, "401": {Status: 401, Message: "no"},
-			"hang": {Hang: true}, "cut": {Cut: true}, "garbage": {Body: []byte("<html>no Engine</html>\n")}, "nothing": {Body: []byte{}},
-		}[s.How]
-		if logs := ep == dockertest.Logs || ep == dockertest.Any; logs && (s.How == "nothing" || s.How == "garbage" && w.anyTTY()) {
-			return // which is a log: an empty one, or a terminal's
-		}
-		w.during("refused "+s.Kind, s.For, func() func() { return w.e.Override(ep, nil, ans) })
-	case "slow first byte":
-		d := time.Duration(s.Size) * time.Millisecond
-		w.slowest.Store(max(w.slowest.Load(), int64(d)))
-		w.during("slow", s.For, func() func() {
-			w.e.FirstByte(d)
-			return func() { w.e.FirstByte(0) }
-		})
-	case "held": // somebody reads the log, and does not come to its end
-		w.during("held "+x.name, s.For, x.c.HoldFiles)
-	case "throttle":
-		w.during("throttle", s.For, func() func() {
-			w.e.Throttle(s.Size)
-			return func() { w.e.Throttle(0) }
-		})
-	}
-}
-
-func (w *world) anyTTY() bool {
-	for _, c := range w.p.Containers {
-		if c.TTY {
-			return true
-		}
-	}
-	return false
-}
-
-// goDown ends the Engine, and with it the containers unless they are restored
-// live. A crash of the machine damages a log, and ends them all.
-func (w *world) goDown(s step, x *written) (undo func()) {
-	live := w.p.Live && s.Do != "machine crash"
-	w.e.SetLiveRestore(live)
-	ran := make([]*written, 0, len(w.slots))
-	for _, y := range w.slots {
-		if state := y.c.State(); state == "running" || state == "paused" {
-			ran = append(ran, y)
-		}
-	}
-	down := w.e.Crash
-	if s.Do == "engine down" {
-		down = w.e.Down
-	}
-	if live {
-		down()
-	} else {
-		endAll(ran, down)
-	}
-	if s.Do == "machine crash" && !x.gone && !x.spec.TTY {
-		x.mu.Lock()
-		if x.spec.Files {
-			if x.c.GarbageLog(make([]byte, 3000)) == nil { // NULs
-				x.torn = true
-			}
-		} else {
-			if x.damagedFrom < 0 {
-				x.damagedFrom = x.c.Records()
-			}
-			x.damagedTo, x.readable = x.c.Records()+1, time.Time{}
-			if w.api == "1.41" {
-				x.damagedTo += 27 // what its decoder had buffered
-			}
-			x.c.Damage()
-		}
-		x.mu.Unlock()
-	}
-	return func() {
-		w.e.SetLiveRestore(w.p.Live)
-		if s.Do == "engine upgrade" {
-			w.api = s.Kind
-			w.e.SetAPIVersion(s.Kind, "")
-		}
-		must(w.t, w.e.Up())
-		for _, y := range ran {
-			y.c.Start()
-		}
-	}
-}
-
-// events is what happens to what the Engine tells of its containers.
-func (w *world) events(s step, x *written) {
-	w.struck()
-	switch s.Do {
-	case "events lost":
-		w.unheard = true
-		w.e.DropEvents(s.N)
-	case "events cut":
-		w.e.CutEvents()
-	case "events late":
-		w.during("events late", s.For, func() func() {
-			w.e.DelayEvents(time.Duration(s.Size) * time.Millisecond)
-			return func() { w.e.DelayEvents(0) }
-		})
-	case "list lacks":
-		x.c.Hide(min(s.N, 2))
-	}
-}
-
-// stream is what happens to the open log of a container.
-func (w *world) stream(s step, x *written) {
-	w.struck()
-	switch s.Do {
-	case "cut":
-		x.c.CutFollowers()
-	case "end":
-		x.c.EndFollowers()
-	case "silence":
-		x.c.Silence(s.N % 3)
-	case "system error":
-		if !x.spec.TTY { // to which it is a line
-			x.c.SystemErr("simulated")
-		}
-	case "replay":
-		if w.api == "1.41" && !x.undated && !x.spec.TTY { // equal ones may well be two
-			x.c.ReplayFollowers(s.N)
-		}
-	case "skip":
-		defer x.write(step{Std: s.Std, N: s.N + 3, Size: 20}) // of which the first are left out
-		x.mu.Lock()
-		defer x.mu.Unlock()
-		if came := x.last != [3]int{-1, -1, -1}; came && x.c.Followers() > 0 && !x.spec.TTY {
-			x.skips++
-			x.c.SkipFollowers(s.N)
-		}
-	case "cut after":
-		x.c.CutAfter(int64(s.Size), s.N)
-	case "injected", "no record":
-		if x.spec.TTY {
-			return
-		}
-		// A log that ends in such bytes is read when more is written.
-		defer x.write(step{Std: s.Std, N: 1})
-		x.mu.Lock()
-		defer x.mu.Unlock()
-		raw := map[string][]byte{
-			"text": []byte("<html>no frame</html>"), "empty frame": dockertest.AppendFrame(nil, dockertest.Stdout, nil),
-			"unknown frame": dockertest.AppendFrame(nil, 9, []byte("of nobody")), "huge frame": dockertest.HugeHeader(),
-		}[s.Kind]
-		if s.Do == "injected" {
-			x.odd = x.odd || x.c.Followers() > 0
-			x.c.Inject(raw)
-		} else if !strings.HasPrefix(s.Kind, "huge") && x.c.Records() > 0 && x.c.Raw(raw) {
-			x.odd = true
-		}
 	}
 }
 
@@ -450,54 +193,6 @@ func (w *world) ours(s step, i int, pause time.Duration) {
 		w.hidden[name] = !w.hidden[name]
 		w.slots[i].filtered()
 		w.start()
-	}
-}
-
-// want gives the i-th container a name that is captured, or one that is not.
-func (w *world) want(i int, on bool) {
-	x := w.slots[i]
-	if on == !strings.HasPrefix(x.c.Name(), hiddenName) || x.gone {
-		return
-	}
-	x.n++
-	if name := fmt.Sprintf("%s-%d", x.name, x.n); on {
-		x.c.Rename(name)
-	} else {
-		x.c.Rename(hiddenName + name)
-	}
-	x.filtered()
-}
-
-// hiddenName is what the names of containers begin with that are not captured.
-const hiddenName = "hidden"
-
-// excluded are the globs of Exclude.
-func (w *world) excluded() (globs []string) {
-	globs = append(globs, hiddenName+"*")
-	for _, x := range w.slots {
-		if w.hidden[x.name] {
-			globs = append(globs, x.name, x.name+"-*")
-		}
-	}
-	return globs
-}
-
-// wanted says whether the container is to be captured.
-func (x *written) wanted() bool {
-	return !x.w.hidden[x.name] && !strings.HasPrefix(x.c.Name(), hiddenName)
-}
-
-// filtered notes whether it is.
-func (x *written) filtered() {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	n := len(x.unwanted)
-	out := n > 0 && x.unwanted[n-1].to.IsZero()
-	switch wanted := x.wanted(); {
-	case wanted && out:
-		x.unwanted[n-1].to = time.Now()
-	case !wanted && !out:
-		x.unwanted = append(x.unwanted, period{from: time.Now()})
 	}
 }
 

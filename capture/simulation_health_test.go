@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"fluent-bit-docker-logs/capture/dockertest"
+	"fluent-bit-docker-logs/capture/reader/file"
 )
 
 const (
@@ -93,7 +94,7 @@ func (w *world) look() {
 			w.find("%d log requests of container %s are open", n, x.c.Name())
 		}
 	}
-	if n := int(a.col.files.Load()); n > maxHeld*len(w.slots) {
+	if n := a.col.StreamSet().OpenFiles(); n > file.MaxHeld*len(w.slots) {
 		w.find("%d log files are open", n)
 	}
 	up := time.Since(a.since)

@@ -1,23 +1,22 @@
-package capture
+package capture_test
 
 import (
 	"fmt"
 	"slices"
 	"strings"
-	"testing/synctest"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
 
+	"fluent-bit-docker-logs/capture/checkpoint"
 	"fluent-bit-docker-logs/capture/decode"
-	"fluent-bit-docker-logs/capture/position"
 )
 
 func hashText(s string) uint64 { return xxhash.Sum64String(s) }
 
 // came takes note of a record that is in Fluent Bit's chunks for good, and
-// returns the line that it is.
-func (w *world) came(a *simAgent, r got) *wline {
+// returns the lines that it is: of a stack trace, several.
+func (w *world) came(a *simAgent, r got) (all []*wline) {
 	var x *written
 	for _, y := range w.containers() {
 		if y.c.ID == r.Fields["container_id"] {
@@ -35,6 +34,51 @@ func (w *world) came(a *simAgent, r got) *wline {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	ts := int64(r.Sec)*int64(time.Second) + int64(r.Nanos)
+	first, rest, joined := strings.Cut(text, "\n")
+	if !joined {
+		if l := w.lineCame(a, x, std, text, ts, flagged); l != nil {
+			all = append(all, l)
+		}
+		return all
+	}
+	if !w.p.Multiline || flagged || !strings.Contains(first, exception) {
+		w.find("container %s, std %d: lines were joined that are no stack trace: %s", x.c.Name(), std, brief(text))
+	}
+	l := w.lineCame(a, x, std, first, ts, false)
+	for _, text := range strings.Split(rest, "\n") {
+		if l == nil {
+			return all
+		}
+		all = append(all, l)
+		next := x.behind(l, text)
+		switch {
+		case next == nil:
+			w.find("container %s, std %d: joined with line %d, which nothing like that follows: %s", x.c.Name(), std, l.i, brief(text))
+			return all
+		case next.i > l.i+1 && !x.breaks():
+			w.find("container %s, std %d: line %d was joined with line %d", x.c.Name(), std, l.i, next.i)
+		}
+		w.stats.joined++
+		l = w.lineCame(a, x, std, text, next.lo, false)
+	}
+	if l != nil {
+		all = append(all, l)
+	}
+	return all
+}
+
+// behind is the first line of a text behind another of its std stream. mu is held.
+func (x *written) behind(l *wline, text string) *wline {
+	for _, next := range x.lines[l.std][l.i+1:] {
+		if next.text == text {
+			return next
+		}
+	}
+	return nil
+}
+
+// lineCame takes note of a line that came. x.mu is held.
+func (w *world) lineCame(a *simAgent, x *written, std uint8, text string, ts int64, flagged bool) *wline {
 	l := x.find(std, text, ts, a.no)
 	where := fmt.Sprintf("container %s, std %d: ", x.c.Name(), std)
 	switch {
@@ -49,6 +93,9 @@ func (w *world) came(a *simAgent, r got) *wline {
 		if o := &x.part[std]; text != "" && isPart(o.text, text) {
 			o.fragment = true
 			return nil
+		}
+		if x.spec.TTY {
+			text = strings.TrimSuffix(text, "\r") // the terminal's, whose newline is in the next record
 		}
 		if l = x.whole(std, text, ts, func(*wline) bool { return true }); l == nil {
 			w.find("%sflagged, and no part of any line: %s of %s", where, brief(text), time.Unix(0, ts).UTC())
@@ -66,8 +113,9 @@ func (w *world) came(a *simAgent, r got) *wline {
 	}
 	// What is in another file may be taken for new within a second. And where the
 	// clock stepped back, a hole in what Engine 20.10 sends is not told by times.
-	handled := l.at.Before(x.handled) || w.stepped.Load() && x.damagedFrom >= 0 && w.p.API == "1.41"
-	if l.i < x.last[std] && !handled {
+	handled := l.at.Before(x.handled) || w.stepped.Load() && x.hidden(l) || w.stepped.Load() && x.damagedFrom >= 0 && w.p.API == "1.41"
+	// A stack trace that was begun may come behind a late line of its middle.
+	if l.i < x.last[std] && !handled && !x.hidden(l) && !w.p.Multiline {
 		a.lates++
 	}
 	x.last[std] = max(x.last[std], l.i)
@@ -133,7 +181,7 @@ func withoutMiddle(whole, part string) bool {
 func (x *written) beginning(std uint8, text string, ts int64) *wline {
 	return x.whole(std, text, ts, func(l *wline) bool {
 		switch i := x.last[std]; {
-		case !x.handled.IsZero():
+		case !x.handled.IsZero(), x.hidden(l):
 			return true
 		case l.long && x.optionalAt(l.begun) && strings.HasSuffix(l.text, text):
 			return true
@@ -202,7 +250,7 @@ func (x *written) near(std uint8, text string, ts int64) string {
 
 // killSlack is how long before a kill what was acknowledged may be forgotten, on
 // a machine whose disk needs no time.
-const killSlack = journalPace
+const killSlack = checkpoint.JournalPace
 
 // mayDouble says why a line that has come must not come again, "" if it may: it
 // was not acknowledged, or it was a moment before a kill.
@@ -224,7 +272,7 @@ func (w *world) mayDouble(a *simAgent, x *written, l *wline) string {
 }
 
 // lostBase says that an agent may have begun before a line of several records
-// that was incomplete at the end of the agent before, and was rotated away since:
+// that was incomplete at the end of the agent before, and was rotated away or damaged since:
 // what followed its beginning comes again. mu is held.
 func (w *world) lostBase(a *simAgent, x *written) bool {
 	if !x.long {
@@ -233,7 +281,7 @@ func (w *world) lostBase(a *simAgent, x *written) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.ContainsFunc(w.said, func(s said) bool {
-		return strings.HasPrefix(x.c.ID, s.id) && !s.at.Before(a.since) && strings.Contains(s.text, "no longer keeps")
+		return strings.HasPrefix(x.c.ID, s.id) && !s.at.Before(a.since) && (strings.Contains(s.text, "no longer keeps") || strings.Contains(s.text, "is damaged"))
 	})
 }
 
@@ -255,7 +303,7 @@ func (x *written) optional(l *wline) bool { return x.optionalAt(l.at) }
 // optionalAt is optional for what was written at a time.
 func (x *written) optionalAt(at time.Time) bool {
 	for _, p := range x.unwanted {
-		if x.w.unheard && p.from.Sub(x.born) < shortLife && !at.After(p.from) {
+		if (x.w.unheard && p.from.Sub(x.born) < shortLife || x.unknown) && !at.After(p.from) {
 			return true // it was not known before
 		}
 		if !at.Before(p.from) && (p.to.IsZero() || !at.After(p.to) || x.w.stepped.Load()) {
@@ -263,258 +311,6 @@ func (x *written) optionalAt(at time.Time) bool {
 		}
 	}
 	return false
-}
-
-// missing is how many lines have not come that the Engine keeps.
-func (x *written) missing() (n int) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if k := len(x.unwanted); k > 0 && x.unwanted[k-1].to.IsZero() {
-		return 0
-	}
-	for std := range x.lines {
-		for _, l := range x.lines[std][x.first[std]:] {
-			switch {
-			case x.due(l):
-				n++
-			case n == 0:
-				x.first[std]++
-			}
-		}
-	}
-	return n
-}
-
-// due says whether a line is still to come, whatever happens.
-func (x *written) due(l *wline) bool {
-	return l.came == 0 && !l.fragment && l.forgot.IsZero() && !x.gone && x.handled.IsZero() && x.skips == 0 && !x.damaged(l) && !x.optional(l)
-}
-
-func (x *written) damaged(l *wline) bool {
-	return x.damagedFrom >= 0 && l.seq >= x.damagedFrom && l.seq < x.damagedTo
-}
-
-// judge says of each line that did not come whether it may be missing.
-func (w *world) judge() {
-	for _, x := range w.all {
-		x.mu.Lock()
-		x.forget()
-		for std := range x.lines {
-			for _, l := range x.lines[std] {
-				if l.came > 0 || l.fragment || x.optional(l) {
-					continue
-				}
-				w.stats.lost++
-				may, silent := x.mayMiss(l)
-				switch {
-				case !may:
-					w.find("container %s, std %d: line %d of %d did not come, and the Engine keeps it: %s of %s, written at [%s]",
-						x.c.Name(), std, l.i, len(x.lines[std]), brief(l.text), time.Unix(0, l.lo).UTC(), l.at.Sub(w.began))
-				case !silent && !w.wasSaid(x, l):
-					w.find("container %s, std %d: line %d of %d is lost, and nothing was said of it: %s of %s, written at [%s]",
-						x.c.Name(), std, l.i, len(x.lines[std]), brief(l.text), time.Unix(0, l.lo).UTC(), l.at.Sub(w.began))
-				}
-			}
-		}
-		x.mu.Unlock()
-	}
-}
-
-// compared is how many records back a follow is compared with the log.
-const compared = 2048
-
-// mayMiss says whether a line may be missing, and whether without a word. mu is
-// held.
-func (x *written) mayMiss(l *wline) (may, silent bool) {
-	if x.damaged(l) {
-		return true, true // what is behind it is not
-	}
-	if x.movedUnseen() {
-		return true, true // what the Engine writes on in is not seen
-	}
-	if !x.handled.IsZero() && x.datedBack(l) {
-		return true, true // in a file that was handled it is taken for what was read
-	}
-	if !x.handled.IsZero() && !l.at.After(x.handled) {
-		return true, x.isFirst(l, true, x.handled) || x.leftWithin(l.at, x.handled.Sub(l.at)) // a file of which nothing was read looks as it did
-	}
-	followed := x.followed()
-	turn := time.Duration(x.w.p.Rotate)*time.Millisecond + 15*time.Second
-	far := followed && x.recordsWithin(l, turn) > compared
-	if !l.forgot.IsZero() {
-		return true, far || x.leftWithin(l.at, time.Second) || x.isFirst(l, false, l.forgot) || x.emptied(l) || followed && l.forgot.Sub(l.at) < turn || x.skips > 0 && x.w.endsWithin(l.at, turn) || x.gone && x.unseen()
-	}
-	if x.gone {
-		return true, x.unseen() || x.w.unheard && x.goneAt.Sub(l.at) < shortLife
-	}
-	if x.datedBack(l) && x.w.wasSaid(x, l) {
-		return true, true // behind a gap it is found by its time
-	}
-	return x.skips > 0 && (far || x.w.endsWithin(l.at, turn)), true
-}
-
-// endsWithin says whether an agent ended within a time.
-func (w *world) endsWithin(from time.Time, d time.Duration) bool {
-	return slices.ContainsFunc(w.ended, func(e endedAgent) bool { return !e.at.Before(from) && e.at.Sub(from) <= d })
-}
-
-// leftWithin says whether the container was not wanted any more within a time.
-func (x *written) leftWithin(from time.Time, d time.Duration) bool {
-	return slices.ContainsFunc(x.unwanted, func(p period) bool { return !p.from.Before(from) && p.from.Sub(from) <= d })
-}
-
-// datedBack says whether a line is older, by its time, than one that came of before
-// it. mu is held.
-func (x *written) datedBack(l *wline) bool {
-	for std := range x.lines {
-		for _, o := range x.lines[std] {
-			if o.seq < l.seq && o.isThere() && o.lo > l.hi+position.Inversion {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// unseen says whether nobody may have seen that the container was removed: the
-// agent ended then, or by a clock that was set it is one of long ago.
-func (x *written) unseen() bool {
-	return x.goneUnseen || x.w.stepped.Load() || slices.ContainsFunc(x.w.ended, func(e endedAgent) bool {
-		return !e.at.Before(x.goneAt) && (e.killed || e.at.Sub(x.goneAt) < 30*time.Second)
-	})
-}
-
-// isFirst says whether nothing of the log, or of the file of it, came before a
-// line, or nothing that is known of at a time: then nothing tells that it was
-// there. mu is held.
-func (x *written) isFirst(l *wline, ofFile bool, at time.Time) bool {
-	for std := range x.lines {
-		for _, o := range x.lines[std] {
-			ended := o.came > 0 || !o.at.After(l.at) // else what came of it may be what stands behind
-			if o.seq < l.seq && o.isThere() && ended && (!ofFile || o.file == l.file) && (!o.acked.IsZero() || o.agent > 0 && x.w.ended[o.agent-1].at.After(at)) {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// emptied says whether the log held nothing when a gap was said before a line, and
-// nothing came in between: then nothing tells what it began with. mu is held.
-func (x *written) emptied(l *wline) bool {
-	x.w.mu.Lock()
-	defer x.w.mu.Unlock()
-	return slices.ContainsFunc(x.w.said, func(s said) bool {
-		if !strings.HasPrefix(x.c.ID, s.id) || s.at.After(l.at) {
-			return false
-		}
-		for std := range x.lines {
-			for _, o := range x.lines[std] {
-				kept := o.at.Before(s.at) && (o.forgot.IsZero() || o.forgot.After(s.at))
-				came := o.came > 0 || o.fragment && !o.begun.Before(s.at) // else it is its beginning that came
-				if o.seq < l.seq && (kept || !o.at.Before(s.at) && came) {
-					return false
-				}
-			}
-		}
-		return true
-	})
-}
-
-// movedUnseen says that a log's file was moved away, or another put in its place,
-// and that the agent came after that, or hardly before, or could not open it then.
-func (x *written) movedUnseen() bool {
-	return x.movedBlind || !x.moved.IsZero() && x.w.started.After(x.moved.Add(-15*time.Second))
-}
-
-// recordsWithin is how many records were stored behind a line in so much time.
-func (x *written) recordsWithin(l *wline, d time.Duration) (n int) {
-	for std := range x.lines {
-		for _, o := range x.lines[std] {
-			if o.at.Sub(l.at) <= d {
-				n = max(n, o.seq-l.seq)
-			}
-		}
-	}
-	return n
-}
-
-// wasSaid says whether a loss was said of the container that may be that of the
-// line: one that was said behind it, or within a minute of one that is said no more
-// often.
-func (w *world) wasSaid(x *written, l *wline) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, s := range w.said {
-		from := l.at
-		if s.summed {
-			from = l.at.Add(-sayGapAgain)
-		}
-		if strings.HasPrefix(x.c.ID, s.id) && !s.at.Before(from) {
-			return true
-		}
-	}
-	return false
-}
-
-// tally compares the metrics of an agent that has ended with what was counted.
-func (w *world) tally(a *simAgent) {
-	var left totalOf
-	for b := a.col.Next(); b != nil; b = a.col.Next() {
-		rs, err := decodeRecords(b.Tag, b.Buf)
-		must(w.t, err)
-		left.add(rs)
-		a.col.Appended()
-	}
-	m := a.col.metrics
-	equal := func(what string, have, want float64) {
-		if have != want {
-			w.find("metrics: %v %s, there were %v", have, what, want)
-		}
-	}
-	equal("lines", valueOf(m.lines), a.took.records-a.gaveBack.records+left.records)
-	equal("bytes", valueOf(m.bytes), a.took.bytes-a.gaveBack.bytes+left.bytes)
-	equal("truncated lines", valueOf(m.truncated), a.took.partial-a.gaveBack.partial+left.partial)
-	appended, acked, refused := a.col.out.Totals()
-	equal("records appended", float64(appended), a.took.records+left.records)
-	equal("records refused", float64(refused), a.gaveBack.records)
-	equal("records outstanding", float64(appended-acked-refused), float64(recordsIn(a.ring)+recordsIn(a.chunks))+left.records)
-
-	gaps, missed, unpolled, summed := 0.0, 0.0, 0.0, false
-	w.mu.Lock()
-	for _, s := range w.said {
-		switch {
-		case s.agent != a.no:
-		case strings.Contains(s.text, "before its log could be opened"):
-			missed++
-		case strings.HasPrefix(s.text, "the container was removed while"):
-			unpolled++
-		default:
-			gaps += float64(s.times)
-			summed = summed || s.summed
-		}
-	}
-	w.mu.Unlock()
-	if have := valueOf(m.gaps); !summed || have < gaps {
-		equal("gaps", have, gaps)
-	}
-	equal("missed containers", valueOf(m.missed), missed)
-	equal("containers removed while they were polled", valueOf(m.unpolled), unpolled)
-	w.stats.late += a.lates
-	if late := valueOf(m.late); float64(a.lates) > late {
-		w.find("%d lines came behind younger ones, %v are counted as late", a.lates, late)
-	}
-}
-
-// leftBehind says what an agent that was closed holds still.
-func (w *world) leftBehind(a *simAgent) {
-	synctest.Wait()
-	if n := a.col.files.Load(); n != 0 {
-		w.find("%d log files are open after the end", n)
-	}
-	if n, m, k := a.col.api.Connections(), w.e.OpenConns(), w.e.Followers(); n+m+k != 0 {
-		w.find("after the end %d connections are open, %d at the Engine, %d log requests", n, m, k)
-	}
 }
 
 func brief(s string) string {

@@ -1,9 +1,10 @@
-package capture
+package capture_test
 
 import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +23,9 @@ type plan struct {
 	Limit      int             `json:"limit"`
 	MaxStreams int             `json:"max_streams"`
 	Live       bool            `json:"live_restore,omitempty"`
+	Multiline  bool            `json:"multiline,omitempty"`
+	Latency    int64           `json:"latency,omitempty"` // that a request has on its way, and its answer, at most
+	Pace       int             `json:"pace,omitempty"`    // bytes a second of a log's answer, 0: any
 	Containers []planContainer `json:"containers"`
 	Steps      []step          `json:"steps"`
 }
@@ -72,7 +76,7 @@ func (p *plan) words() string {
 
 func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
 
-var simAPIs = []string{"1.41", "1.41", "1.42", "1.44", "1.47", "1.51"}
+var simAPIs = []string{"1.41", "1.41", "1.42", "1.43", "1.44", "1.45", "1.47", "1.51", "1.52"}
 
 // drawPlan draws a plan. Each has only some of the kinds of steps, so that those
 // that hide each other's faults do not always come together.
@@ -98,6 +102,10 @@ func drawPlan(seed uint64) *plan {
 		}
 		p.Containers = append(p.Containers, c)
 	}
+	p.Multiline = r.IntN(4) == 0
+	if r.IntN(2) == 0 {
+		p.Latency, p.Pace = pick(r, int64(2), 20, 100, 400), pick(r, 0, 0, 200_000, 2_000_000)
+	}
 	kinds, total := map[string]bool{}, 0
 	for _, w := range weights {
 		kinds[w.do] = w.do == "lines" || (r.IntN(2) == 0 && w.do != *simNot)
@@ -105,7 +113,12 @@ func drawPlan(seed uint64) *plan {
 			total += w.n
 		}
 	}
-	for range 10 + r.IntN(50) {
+	steps := 10 + r.IntN(50)
+	if busy := r.IntN(6) == 0; busy {
+		p.leftBehind(r)
+		steps = r.IntN(10)
+	}
+	for range steps {
 		k := r.IntN(total)
 		for _, w := range weights {
 			if !kinds[w.do] {
@@ -117,7 +130,25 @@ func drawPlan(seed uint64) *plan {
 			}
 		}
 	}
+	// A file that is gone is read through the API, which ends at a time that does not parse.
+	gone := slices.ContainsFunc(p.Steps, func(s step) bool { return s.Do == "move log" || s.Do == "save log" })
+	for i := range p.Steps {
+		if s := &p.Steps[i]; gone && s.Kind == "unparsable" {
+			s.Kind = "undated"
+		}
+	}
 	return p
+}
+
+// leftBehind begins a plan with a follow that leaves records out all the time, while
+// the Engine takes its time for each look at what it holds.
+func (p *plan) leftBehind(r *rand.Rand) {
+	p.Reader, p.Rotate, p.Latency, p.Pace = readerFollow, pick(r, int64(1_000), 1_000, 5_000), pick(r, int64(100), 400, 800), 0
+	p.Containers[0] = planContainer{Driver: pick(r, "", "local")}
+	p.Steps = append(p.Steps,
+		step{After: 2_000, Do: "writes on", Std: decode.Stdout, N: 2_000 + r.IntN(4_000), Size: 20, For: pick(r, int64(5), 10), Kind: pick(r, "numbered", "trace")},
+		step{After: 2_000, Do: "leaves out", N: 1 + r.IntN(20), Size: pick(r, 50, 100, 300, 1_000), For: 60_000},
+		step{After: 15_000, Do: "lines", Std: decode.Stderr, N: 1, Size: 20, Kind: "numbered"})
 }
 
 // weights is how often each kind of step comes.
@@ -125,14 +156,14 @@ var weights = []struct {
 	do string
 	n  int
 }{
-	{"lines", 40}, {"part", 12}, {"odd times", 4},
+	{"lines", 40}, {"writes on", 10}, {"part", 12}, {"odd times", 4},
 	{"stop", 4}, {"start", 8}, {"restart", 5}, {"die", 4}, {"runs", 3}, {"rename", 2}, {"pause container", 1},
 	{"remove", 2}, {"recreate", 3}, {"out of the filter", 2}, {"into the filter", 3}, {"other filter", 3},
 	{"rotate log", 5}, {"tear", 2}, {"garbage", 2}, {"truncate log", 2}, {"copytruncate", 2}, {"move log", 1}, {"save log", 1},
 	{"engine down", 2}, {"engine crash", 2}, {"engine upgrade", 1}, {"machine crash", 2},
 	{"engine hangs", 2}, {"engine refuses", 6}, {"slow first byte", 2}, {"throttle", 2}, {"held", 2},
 	{"events lost", 3}, {"events cut", 2}, {"events late", 1}, {"list lacks", 1},
-	{"cut", 3}, {"end", 2}, {"silence", 2}, {"system error", 2}, {"replay", 2}, {"skip", 2}, {"cut after", 2}, {"injected", 2}, {"no record", 1},
+	{"cut", 3}, {"end", 2}, {"leaves out", 3}, {"silence", 2}, {"system error", 2}, {"replay", 2}, {"skip", 2}, {"cut after", 2}, {"injected", 2}, {"no record", 1},
 	{"clock", 4},
 	{"sink pauses", 5}, {"sink refuses", 3}, {"sink is late", 3},
 	{"agent restarts", 6}, {"agent is killed", 6}, {"agent is away", 4},
@@ -141,23 +172,28 @@ var weights = []struct {
 func drawStep(r *rand.Rand, do string, containers int) step {
 	s := step{Do: do, After: drawTime(r), On: r.IntN(containers), Std: pick(r, decode.Stdout, decode.Stdout, decode.Stderr)}
 	switch do {
-	case "lines":
+	case "lines", "writes on":
 		s.N, s.Size = drawCount(r), drawSize(r)
-		s.Kind = pick(r, "numbered", "numbered", "numbered", "same", "json", "utf8", "binary", "empty", "date")
+		s.Kind = pick(r, "numbered", "numbered", "numbered", "same", "json", "utf8", "binary", "empty", "date", "trace")
 		if s.Kind != "empty" && s.Size*s.N > 1<<20 {
 			s.N = max(1, 1<<20/s.Size)
 		}
 		s.For = pick(r, int64(0), 0, 1, 20, 1_000) // between two lines
+		if do == "writes on" {                     // beside what else happens
+			s.N, s.Size, s.For = 100+r.IntN(3_000), min(s.Size, 300), pick(r, int64(1), 5, 50, 300)
+		}
 	case "part":
 		if s.Size = drawSize(r); r.IntN(2) == 0 {
 			s.Size += decode.ChunkSize // the line is read in part
 		}
 	case "odd times":
-		s.N, s.Size, s.Kind = 1+r.IntN(5), min(drawSize(r), 8_192), pick(r, "undated", "back", "repeated", "future")
+		s.N, s.Size, s.Kind = 1+r.IntN(5), min(drawSize(r), 8_192), pick(r, "undated", "unparsable", "back", "repeated", "future")
 	case "runs":
 		s.N, s.For = 1+r.IntN(10), pick(r, int64(0), 1, 100)
 	case "clock":
 		s.For = pick(r, int64(-7_200_000), -3_600_000, -10_000, -500, 500, 10_000, 3_600_000)
+	case "leaves out":
+		s.For, s.N, s.Size = 10_000+drawTime(r), 1+r.IntN(20), pick(r, 20, 100, 500, 3_000) // of these each so many milliseconds
 	case "events lost", "silence", "replay", "skip", "list lacks":
 		s.N = 1 + r.IntN(20)
 	case "cut after":
@@ -196,7 +232,7 @@ func drawCount(r *rand.Rand) int { return 1 + r.IntN(pick(r, 1, 5, 5, 50, 50, 50
 
 // drawSize is a length of a line, often one at a border.
 func drawSize(r *rand.Rand) int {
-	border := pick(r, 0, 16, 100, 8_192, 16_384, 2*16_384, 5*16_384)
+	border := pick(r, 0, 16, 100, 8_192, 16_384, 2*16_384, 5*16_384, 6*16_384)
 	switch r.IntN(3) {
 	case 0:
 		return max(0, border+r.IntN(9)-4)

@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"encoding/json"
@@ -78,7 +78,7 @@ func (r *simRun) markdown() string {
 		what string
 		n    int
 	}{
-		{"plans", s.plans}, {"lines written", s.lines}, {"records that came", s.came}, {"of these again, after the end of an agent", s.doubled},
+		{"plans", s.plans}, {"lines written", s.lines}, {"records that came", s.came}, {"lines that came joined to the one before", s.joined}, {"of these again, after the end of an agent", s.doubled},
 		{"of these late", s.late}, {"lines lost, and counted or allowed for", s.lost}, {"refusals of Fluent Bit", s.refused},
 	} {
 		fmt.Fprintf(&b, "| %s | %d |\n", row.what, row.n)

@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"encoding/binary"
@@ -28,8 +28,13 @@ type world struct {
 	ids   *rand.Rand
 	clock atomic.Int64 // nanoseconds that the Engine's is ahead
 	ticks atomic.Int64
-	stats *simStats
-	began time.Time
+	asks  atomic.Uint64 // how often the latency was drawn
+
+	writing sync.WaitGroup // who write beside the steps
+	quiet   chan struct{}  // closed: they are to end
+	pen     chan struct{}  // capacity 1: of who writes beside the steps, and of what its lines must not meet
+	stats   *simStats
+	began   time.Time
 
 	all   []*written // that ever were
 	slots []*written // the one of each container of the plan that is the present one
@@ -50,15 +55,16 @@ type world struct {
 	said     []said            // guarded by mu
 	problems []error           // guarded by mu
 	finds    int               // of all kinds; guarded by mu
+	lines    atomic.Int64      // that were written
 	faults   faults            // guarded by mu
 	sink     step              // what Fluent Bit does that is wrong; guarded by mu
 }
 
 // simStats is what a report tells.
 type simStats struct {
-	plans, lines, came, doubled, lost, late, refused int
-	hours                                            float64
-	faults                                           map[string]int
+	plans, lines, came, joined, doubled, lost, late, refused int
+	hours                                                    float64
+	faults                                                   map[string]int
 }
 
 // settleAfter is how long the agent has, when all faults are over, to deliver
@@ -68,6 +74,7 @@ const settleAfter = 30 * time.Minute
 // run runs the plan and says what was wrong.
 func (w *world) run() error {
 	w.began, w.api, w.turn = time.Now(), w.p.API, make(chan struct{}, 1)
+	w.quiet, w.pen = make(chan struct{}), make(chan struct{}, 1)
 	w.ids = rand.New(rand.NewPCG(w.p.Seed, 1))
 	w.e = dockertest.New(dockertest.InMemory(), dockertest.WithAPIVersion(w.p.API, ""),
 		dockertest.WithClock(func() time.Time { return time.Unix(0, w.now()) }))
@@ -75,6 +82,12 @@ func (w *world) run() error {
 	must(w.t, w.e.Serve())
 	defer w.e.Close()
 	w.e.SetLiveRestore(w.p.Live)
+	if w.p.Latency > 0 {
+		w.slowest.Store(2 * w.p.Latency * int64(time.Millisecond))
+		w.e.Delay(func(dockertest.Endpoint) (arrives, answers time.Duration) { return w.onTheWay(), w.onTheWay() })
+		w.e.FirstByte(w.onTheWay())
+	}
+	w.e.Throttle(w.p.Pace)
 	for i := range w.p.Containers {
 		w.slots = append(w.slots, nil)
 		w.create(i)
@@ -86,6 +99,8 @@ func (w *world) run() error {
 		w.stats.faults[s.Do]++
 		w.do(s)
 	}
+	close(w.quiet)
+	w.writing.Wait()
 	w.heal()
 	w.settle()
 	for _, x := range w.slots {
@@ -100,6 +115,7 @@ func (w *world) run() error {
 	w.stop(true)
 	w.judge()
 	w.stats.hours += time.Since(w.began).Hours()
+	w.stats.lines += int(w.lines.Load())
 	if strings.Contains(w.log.String(), "panic") {
 		w.find("a panic was caught")
 	}
@@ -169,6 +185,12 @@ func (w *world) create(i int) {
 	w.slots[i] = x
 	w.mu.Unlock()
 	x.c.Start()
+}
+
+// onTheWay is how long the next request, or its answer, is on its way.
+func (w *world) onTheWay() time.Duration {
+	r := rand.New(rand.NewPCG(w.p.Seed, w.asks.Add(1)))
+	return time.Duration(r.Int64N(w.p.Latency*int64(time.Millisecond) + 1))
 }
 
 func (w *world) newID() string {

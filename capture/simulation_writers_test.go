@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"fluent-bit-docker-logs/capture/decode"
@@ -18,8 +19,8 @@ type written struct {
 	w    *world
 	c    *dockertest.Ctr
 	spec planContainer
-	name string // without what a rename adds
-	n    int    // lines begun, for their text
+	name string       // without what a rename adds
+	n    atomic.Int64 // lines begun, for their text
 	born time.Time
 
 	mu     sync.Mutex
@@ -36,6 +37,8 @@ type written struct {
 	movedBlind  bool      // when the agent may not have had it open
 	damagedFrom int       // number of the first record that may be damaged, -1: none
 	damagedTo   int
+	tears       []int     // numbers of the records that are glued to a torn one
+	buffered    bool      // with what the decoder of Engine 20.10 has buffered
 	readable    time.Time // when the first record behind that was stored
 	torn        bool
 	skips       int
@@ -46,6 +49,8 @@ type written struct {
 	goneAt      time.Time
 	goneUnseen  bool // when it was removed nobody could see it
 	unwanted    []period
+	unknown     bool      // nobody was told of it before it was not wanted
+	held        time.Time // until when somebody had it open, so that Engine 20.10 hid files of it
 }
 
 // wline is one line.
@@ -86,16 +91,36 @@ type period struct{ from, to time.Time }
 // write writes the lines of a step.
 func (x *written) write(s step) {
 	for range s.N {
-		x.n++
-		if s.Kind == "date" && x.spec.TTY {
-			s.Kind = "" // what is a date tells records from each other there
-		}
-		if !x.line(s.Std, makeLine(s, x.n)) {
+		if !x.line(s.Std, x.text(s)) {
 			return // it does not run
 		}
 		if s.For > 0 {
 			time.Sleep(time.Duration(s.For) * time.Millisecond)
 		}
+	}
+}
+
+// text is that of the next line.
+func (x *written) text(s step) string {
+	if s.Kind == "date" && x.spec.TTY {
+		s.Kind = "" // what is a date tells records from each other there
+	}
+	return makeLine(s, int(x.n.Add(1)))
+}
+
+// writeOn writes the lines of a step while others go on, whenever the container runs.
+func (x *written) writeOn(s step) {
+	tick := time.NewTicker(time.Duration(max(s.For, 1)) * time.Millisecond)
+	defer tick.Stop()
+	for range s.N {
+		select {
+		case <-tick.C:
+		case <-x.w.quiet:
+			return
+		}
+		x.w.pen <- struct{}{}
+		x.line(s.Std, x.text(s))
+		<-x.w.pen
 	}
 }
 
@@ -133,6 +158,9 @@ func (x *written) put(std uint8, text string) bool {
 		o.lo, o.seq = x.w.now(), x.c.Records()
 	}
 	if !x.c.Write(dockertest.Std(std), []byte(text)) {
+		if o.text == "" {
+			*o = openLine{}
+		}
 		return false
 	}
 	if !o.stamped && (strings.HasSuffix(text, "\n") || len(o.text)+len(text) >= decode.ChunkSize) {
@@ -154,7 +182,7 @@ func (x *written) complete(std uint8) *wline {
 	h := hashText(l.text)
 	x.byText[h] = append(x.byText[h], l)
 	*o = openLine{}
-	x.w.stats.lines++
+	x.w.lines.Add(1)
 	return l
 }
 
@@ -174,8 +202,7 @@ func (x *written) stored(line string) string {
 // writePart writes the beginning of a line.
 func (x *written) writePart(s step) {
 	std := x.std(s.Std)
-	x.n++
-	part := makeLine(step{Size: s.Size, Kind: "numbered"}, x.n)
+	part := x.text(step{Size: s.Size, Kind: "numbered"})
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	longest := 500_000 // Max_Line_Size is twice that
@@ -203,14 +230,17 @@ func (x *written) oddTimes(s step) {
 	}
 	at := x.w.now()
 	for range s.N {
-		x.n++
 		var ok bool
-		text, seq := makeLine(s, x.n), x.c.Records()
+		text, seq := x.text(s), x.c.Records()
 		x.long = x.long || len(text) >= decode.ChunkSize
 		switch s.Kind {
-		case "undated":
+		case "undated", "unparsable":
+			stamp := "0001-01-01T00:00:00Z"
+			if s.Kind == "unparsable" && x.spec.Files { // the Engine's own reader ends there
+				stamp = "some day"
+			}
 			x.undated = true
-			ok = x.c.Stamped("0001-01-01T00:00:00Z", dockertest.Std(std), text)
+			ok = x.c.Stamped(stamp, dockertest.Std(std), text)
 		case "back":
 			at -= int64(time.Minute)
 			ok = x.c.WriteAt(time.Unix(0, at), dockertest.Std(std), []byte(text+"\n"))
@@ -224,7 +254,7 @@ func (x *written) oddTimes(s step) {
 			return
 		}
 		x.part[std] = openLine{text: text, lo: at, hi: at, seq: seq}
-		x.complete(std).undated = s.Kind == "undated"
+		x.complete(std).undated = s.Kind == "undated" || s.Kind == "unparsable"
 	}
 	x.forget()
 }
@@ -235,6 +265,11 @@ func (x *written) end(how func()) { endAll([]*written{x}, how) }
 // endAll has runs end. What they have left without an end is complete before
 // that, because it may be delivered while they do.
 func endAll(all []*written, how func()) {
+	if len(all) > 0 {
+		pen := all[0].w.pen
+		pen <- struct{}{}
+		defer func() { <-pen }()
+	}
 	var last []*wline
 	for _, x := range all {
 		x.mu.Lock()
@@ -290,11 +325,18 @@ func (x *written) forget() {
 	}
 }
 
+// exception is what the first line of a stack trace ends in, or has before a colon.
+const exception = "Exception: "
+
 func makeLine(s step, n int) string {
 	head := strconv.Itoa(n) + " "
 	switch s.Kind {
 	case "empty":
 		return ""
+	case "trace":
+		if head += "at java.lang." + exception; n%6 > 0 {
+			head = "\tat frame " + strconv.Itoa(n) + " "
+		}
 	case "same":
 		head = "same "
 	case "json":

@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"fmt"
@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
-
+	"fluent-bit-docker-logs/capture"
 	"fluent-bit-docker-logs/capture/dockertest"
+	"fluent-bit-docker-logs/capture/stream"
 )
 
 // A container that is removed when it stops is followed although Max_Streams is
@@ -30,8 +30,8 @@ func TestAutoRemovedContainerTakesASlot(t *testing.T) {
 			want = readerPoll
 		}
 		a.waitFor(fmt.Sprint(c.Name(), " to be read by ", want), func() bool {
-			s := a.col.captured(c.ID)
-			return s.notes.now() == want && (want == readerPoll || s.age() > 0) // the log is open
+			s := a.stream(c.ID)
+			return s.Reader == want && (want == readerPoll || s.Age > 0) // the log is open
 		})
 	}
 	for _, c := range all[2:6] {
@@ -43,13 +43,13 @@ func TestAutoRemovedContainerTakesASlot(t *testing.T) {
 	// With these gone there is a slot for the last one.
 	last := all[6]
 	a.waitFor("the last one to be followed", func() bool {
-		s := a.col.captured(last.ID)
-		return s.notes.now() == readerFollow && s.age() > 0 // its log is open
+		s := a.stream(last.ID)
+		return s.Reader == readerFollow && s.Age > 0 // its log is open
 	})
 	last.Stdout(sequence("out", 5, 10)...)
 	last.Die(0)
 	a.waitTexts(last.ID, "", 10)
-	if n := testutil.ToFloat64(a.col.metrics.unpolled) + testutil.ToFloat64(a.col.metrics.missed); n != 0 {
+	if n := a.counted("unpolled_containers_total") + a.counted("missed_containers_total"); n != 0 {
 		t.Errorf("%v containers are counted as missed", n)
 	}
 }
@@ -58,12 +58,12 @@ func TestAutoRemovedContainerTakesASlot(t *testing.T) {
 // it; one whose log was read to its end has not.
 func TestRemovedBeforeItsLastPoll(t *testing.T) {
 	e := dockertest.Start(t)
-	a := startAgent(t, e.Host(), map[string]string{"Reader": "poll"}, func(c *Config) { c.PollMin, c.PollMax = time.Hour, time.Hour })
+	a := startAgent(t, e.Host(), map[string]string{"Reader": "poll"}, func(c *capture.Config) { c.PollMin, c.PollMax = time.Hour, time.Hour })
 	a.connected()
 	c := e.Run(dockertest.Container{Name: "job", AutoRemove: true})
 	c.Stdout("first")
 	a.waitTexts(c.ID, "", 1)
-	a.waitFor("the first poll's end", func() bool { return !a.col.captured(c.ID).lastPolled().IsZero() })
+	a.waitFor("the first poll's end", func() bool { _, rest := a.col.Tasks().Running(stream.TaskKind); return rest > 0 })
 	kept := e.Run(dockertest.Container{Name: "kept"})
 	kept.Stdout("first")
 	a.waitTexts(kept.ID, "", 1)
@@ -74,7 +74,7 @@ func TestRemovedBeforeItsLastPoll(t *testing.T) {
 	kept.Die(0)
 	a.waitTexts(kept.ID, "", 2)
 	kept.Remove()
-	a.waitFor("the count", func() bool { return testutil.ToFloat64(a.col.metrics.unpolled) == 1 })
+	a.waitFor("the count", func() bool { return a.counted("unpolled_containers_total") == 1 })
 	a.waitLog("removed while it was polled")
 	if n := strings.Count(a.log.String(), "if anything, is lost"); n != 1 {
 		t.Errorf("it is said %d times", n)
@@ -100,9 +100,11 @@ func TestRemovedWhileItsLogIsClosed(t *testing.T) {
 	open.Stdout("last")
 	open.Remove()
 	a.waitTexts(open.ID, "", 2)
-	a.waitFor("the end of the streams", func() bool { return a.col.captured(open.ID) == nil || a.col.byReader()[readerFollow] == 0 })
+	a.waitFor("the end of the streams", func() bool {
+		return a.running() == 0
+	})
 	a.stop()
-	if n := testutil.ToFloat64(a.col.metrics.unpolled); n != 1 || strings.Count(a.log.String(), "if anything, is lost") != 1 {
+	if n := a.counted("unpolled_containers_total"); n != 1 || strings.Count(a.log.String(), "if anything, is lost") != 1 {
 		t.Errorf("%v are counted:\n%s", n, a.log)
 	}
 }
@@ -111,7 +113,7 @@ func TestRemovedWhileItsLogIsClosed(t *testing.T) {
 // when the removal was told.
 func TestRemovedWhileTheEngineDoesNotAnswer(t *testing.T) {
 	e := dockertest.Start(t)
-	a := startAgent(t, e.Host(), map[string]string{"Reader": readerFile}, func(c *Config) { c.ResyncInterval = 100 * time.Millisecond })
+	a := startAgent(t, e.Host(), map[string]string{"Reader": readerFile}, func(c *capture.Config) { c.ResyncInterval = 100 * time.Millisecond })
 	a.connected()
 	c := viaFile.run(t, e, dockertest.Container{Name: "job"})
 	c.Stdout("first")
@@ -121,11 +123,5 @@ func TestRemovedWhileTheEngineDoesNotAnswer(t *testing.T) {
 	c.Remove()
 	a.waitFor("a look", func() bool { return e.Requests(dockertest.Inspect) > looks })
 	undo()
-	a.waitFor("the end of the stream", func() bool { return a.col.runningCount() == 0 })
-}
-
-func (s *stream) lastPolled() time.Time {
-	s.meta.Lock()
-	defer s.meta.Unlock()
-	return s.lastPoll
+	a.waitFor("the end of the stream", func() bool { return a.running() == 0 })
 }

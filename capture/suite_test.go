@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"maps"
@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"fluent-bit-docker-logs/capture"
 	"fluent-bit-docker-logs/capture/dockertest"
 )
 
@@ -39,6 +40,7 @@ var scenarios = []struct {
 	{"short runs", testShortRuns},
 	{"short runs that nothing announces", testShortRunsUnannounced},
 	{"records that cannot be dated", testRecordsThatCannotBeDated},
+	{"equal records that cannot be dated", testEqualRecordsThatCannotBeDated},
 	{"times of every form", testTimesOfEveryForm},
 	{"stack traces", testTraces},
 	{"stack traces over restarts", testTracesOverRestarts},
@@ -71,7 +73,7 @@ func (r readerCase) create(t *testing.T, e *dockertest.Engine, spec dockertest.C
 }
 
 // agent starts an agent that uses the reader for every container it can.
-func (r readerCase) agent(t *testing.T, e *dockertest.Engine, opts map[string]string) *agent {
+func (r readerCase) agent(t *testing.T, e *dockertest.Engine, opts map[string]string, tune ...func(*capture.Config)) *agent {
 	t.Helper()
 	opts = maps.Clone(opts)
 	if opts == nil {
@@ -81,7 +83,8 @@ func (r readerCase) agent(t *testing.T, e *dockertest.Engine, opts map[string]st
 	if r.file {
 		opts["Reader"] = readerAuto // what has no file is read through the API
 	}
-	return startAgent(t, e.Host(), opts, func(c *Config) { c.PollMin, c.PollMax = 5*time.Millisecond, 20*time.Millisecond })
+	fast := func(c *capture.Config) { c.PollMin, c.PollMax = 5*time.Millisecond, 20*time.Millisecond }
+	return startAgent(t, e.Host(), opts, append(tune, fast)...)
 }
 
 // reading waits until the log of c is being read.

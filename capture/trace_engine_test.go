@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"encoding/base64"
@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"fluent-bit-docker-logs/capture"
+	"fluent-bit-docker-logs/capture/container"
+	"fluent-bit-docker-logs/capture/testkit"
 	"fluent-bit-docker-logs/docker/enginetest"
 )
 
@@ -26,9 +29,9 @@ func TestEngineTraces(t *testing.T) {
 				const rounds = 4
 				for range rounds {
 					for std, name := range map[string]string{"stdout": "java", "stderr": "python"} {
-						want[std] = append(want[std], traceTexts[name]...)
+						want[std] = append(want[std], testkit.Traces[name]...)
 					}
-					java, python := linesOf(traceTexts["java"]), linesOf(traceTexts["python"])
+					java, python := testkit.LinesOf(testkit.Traces["java"]), testkit.LinesOf(testkit.Traces["python"])
 					for i := range max(len(java), len(python)) {
 						for std, lines := range map[string][]string{"stdout": java, "stderr": python} {
 							if i < len(lines) {
@@ -40,9 +43,9 @@ func TestEngineTraces(t *testing.T) {
 				}
 				must(t, os.WriteFile(filepath.Join(dir, "script"), []byte(script.String()), 0o644))
 				opts := dbOptions(t, map[string]string{"Reader": reader, "Multiline": "java", "Rotate_Interval": "1s"})
-				tune := func(c *Config) { c.PollMin, c.PollMax = 20*time.Millisecond, 50*time.Millisecond }
+				tune := func(c *capture.Config) { c.PollMin, c.PollMax = 20*time.Millisecond, 50*time.Millisecond }
 				c := e.New(t, enginetest.Options{Args: []string{"-script", "/in/script"}, Binds: []string{dir + ":/in:ro"},
-					Labels: map[string]string{multilineLabel: "java,python"}})
+					Labels: map[string]string{container.MultilineLabel: "java,python"}})
 				opts["Include"] = "id=" + c.ID
 				have := map[string][]string{}
 				for i := range rounds {

@@ -1,11 +1,9 @@
-package capture
+package capture_test
 
 import (
 	"fmt"
 	"testing"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"fluent-bit-docker-logs/capture/dockertest"
 	"fluent-bit-docker-logs/docker/enginetest"
@@ -37,7 +35,7 @@ func TestTTYQuickRestarts(t *testing.T) {
 			want = append(want, "end")
 			a.waitTexts(c.ID, "", len(want))
 			checkSequence(t, "lines", want, a.texts(c.ID, ""))
-			if gaps := testutil.ToFloat64(a.col.metrics.gaps); gaps != 0 {
+			if gaps := a.col.Totals().Gaps; gaps != 0 {
 				t.Errorf("%v gaps", gaps)
 			}
 		})
@@ -61,7 +59,7 @@ func TestEngineTTYQuickRestarts(t *testing.T) {
 						t.Errorf("line %d is %q", i, text)
 					}
 				}
-				if gaps := testutil.ToFloat64(a.col.metrics.gaps); gaps != 0 {
+				if gaps := a.col.Totals().Gaps; gaps != 0 {
 					t.Errorf("%v gaps", gaps)
 				}
 				if n := len(a.texts(c.ID, "")); n != runs {

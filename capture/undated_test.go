@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"fmt"
@@ -8,11 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
-
-	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
-	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/docker/enginetest"
 )
 
@@ -61,10 +57,10 @@ func testRecordsThatCannotBeDated(t *testing.T, r readerCase) {
 					t.Errorf("%q is from %v, not %v", g.Fields["log"], when, at)
 				}
 			}
-			if n := testutil.ToFloat64(a.col.metrics.undated); n != float64(3*len(stamps)+3) {
+			if n := a.counted("undated_lines_total"); n != float64(3*len(stamps)+3) {
 				t.Errorf("%v undated lines are counted", n)
 			}
-			if n := testutil.ToFloat64(a.col.metrics.gaps); n != 0 {
+			if n := a.col.Totals().Gaps; n != 0 {
 				t.Errorf("%v gaps", n)
 			}
 			if n := strings.Count(a.log.String(), "lines have no time"); n != 1 {
@@ -72,6 +68,33 @@ func testRecordsThatCannotBeDated(t *testing.T, r readerCase) {
 			}
 		})
 	}
+}
+
+// Equal lines without a time that are all that came tell nothing of a place by how
+// many of them a part of the log begins with.
+func testEqualRecordsThatCannotBeDated(t *testing.T, r readerCase) {
+	e := dockertest.Start(t)
+	a := r.agent(t, e, nil)
+	a.connected()
+	c := r.run(t, e, dockertest.Container{Name: "web"})
+	r.reading(t, a, c)
+	var want []string
+	write := func(n int) {
+		for range n {
+			c.Stamped("0001-01-01T00:00:00Z", dockertest.Stdout, "beat")
+			want = append(want, "beat")
+		}
+	}
+	write(4)
+	a.waitTexts(c.ID, "", len(want))
+	a.pauseReading()
+	write(100) // more than are looked at first
+	a.resumeReading()
+	c.Stdout("after")
+	want = append(want, "after")
+	a.waitFor("the last line", func() bool { return slices.Contains(a.texts(c.ID, ""), "after") })
+	checkSequence(t, "lines", want, a.texts(c.ID, ""))
+	a.noGap()
 }
 
 // Any form of RFC 3339 is a time.
@@ -91,7 +114,7 @@ func testTimesOfEveryForm(t *testing.T, r readerCase) {
 			t.Errorf("%q is from %v, not %v", g.Fields["log"], when, want)
 		}
 	}
-	if n := testutil.ToFloat64(a.col.metrics.undated); n != 0 {
+	if n := a.counted("undated_lines_total"); n != 0 {
 		t.Errorf("%v undated lines are counted", n)
 	}
 }
@@ -137,8 +160,8 @@ func TestWhatIsNoRecordStopsNoStream(t *testing.T) {
 				c.Stdout("after")
 				a.waitRecords(len(want) + 1)
 				checkSequence(t, "lines", append(want, "after"), a.texts(c.ID, ""))
-				counted := testutil.ToFloat64(a.col.metrics.damaged) + testutil.ToFloat64(a.col.metrics.undated)
-				if gaps := testutil.ToFloat64(a.col.metrics.gaps); counted == 0 || gaps != 0 {
+				counted := a.counted("damaged_records_total") + a.counted("undated_lines_total")
+				if gaps := a.col.Totals().Gaps; counted == 0 || gaps != 0 {
 					t.Errorf("%v counted, %v gaps", counted, gaps)
 				}
 			})
@@ -178,7 +201,7 @@ func TestEngineRecordsThatCannotBeDated(t *testing.T) {
 				a.waitRecords(2 + len(times))
 				want := slices.Insert(sequence("odd", 0, len(times)), 0, "run stdout 1 ")
 				checkSequence(t, "lines", append(want, "run stdout 1 "), a.texts(c.ID, ""))
-				if n := testutil.ToFloat64(a.col.metrics.undated); n != 4 {
+				if n := a.counted("undated_lines_total"); n != 4 {
 					t.Errorf("%v undated lines are counted", n)
 				}
 				for _, g := range a.waitRecords(0) {
@@ -189,27 +212,4 @@ func TestEngineRecordsThatCannotBeDated(t *testing.T) {
 			})
 		}
 	})
-}
-
-// A record without a time proves nothing of where a log was opened: the first
-// one with a time may have others before it that are to be read as well.
-func TestUndatedRecordDoesNotBoundAFirstLook(t *testing.T) {
-	target := position.Position{Kind: position.FromTime, TS: 100}
-	for _, c := range []struct {
-		times []int64
-		short bool
-	}{
-		{[]int64{99, 100}, false},
-		{[]int64{100}, true},
-		{[]int64{decode.Undated, 100}, true},
-		{[]int64{decode.Undated, 99, decode.Undated, 100}, false},
-	} {
-		l, short := &firstLook{target: &target}, false
-		for _, ts := range c.times {
-			short = l.feed(&decode.Entry{Std: decode.Stdout, TS: ts, Newline: true})
-		}
-		if short != c.short || l.found == c.short {
-			t.Errorf("%v: short %v, found %v", c.times, short, l.found)
-		}
-	}
 }

@@ -9,7 +9,8 @@ import (
 // version is that of a release: -ldflags "-X fluent-bit-docker-logs/capture.version=1.2.3".
 var version string
 
-// Version is the release, or the commit where none was built, or "devel".
+// Version is the release that this is. Where none was built it is the commit,
+// or "devel".
 var Version = sync.OnceValue(func() string {
 	if version != "" {
 		return version

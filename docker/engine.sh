@@ -173,6 +173,7 @@ launch() {
 	if [ "$version" = 29 ]; then echo '{"seccomp-profile": "unconfined"}'; else echo '{}'; fi >"$STATE/daemon.json"
 	printf 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n' >"$STATE/containerd.toml"
 	if ! ours containerd >/dev/null; then
+		rm -f "$CTRD" # of one that was killed: it would be taken for this one's, and Engine 29 does not wait
 		start containerd containerd --config "$STATE/containerd.toml" --log-level warn \
 			--address "$CTRD" --root "$STATE/containerd" --state "$STATE/exec/containerd"
 	fi

@@ -6,10 +6,6 @@ import (
 )
 
 const (
-	// maxInRing leaves room in a ring of ringCapacity, and stays below the 51
-	// entries from which older versions drain theirs at once: a full one blocks
-	// the thread for a second, deaf to a pause, and then logs an error.
-	maxInRing = 48
 	// probeEvery is how often Fluent Bit is tried that keeps nothing.
 	probeEvery = 2 * time.Second
 	// repeatRefusal is how often it is said again that it does.
@@ -49,31 +45,6 @@ type acker struct {
 	probeAt   time.Time
 	refusedAt time.Time // when it was said last
 }
-
-// ledger is a way to know what Fluent Bit holds.
-type ledger interface {
-	// judge returns up to where all appends are in chunks, at least f.acked.
-	judge(s *sight, f *flight) (safe mark, v verdict)
-	// restart begins anew at a moment when nothing is under way.
-	restart(c counters, at mark)
-}
-
-// verdict is what a ledger makes of a look.
-type verdict struct {
-	kind verdictKind
-	why  string // of foreign
-}
-
-type verdictKind int
-
-const (
-	agreed   verdictKind = iota
-	doubtful             // an append left the ring uncounted; more is known when the ring is empty
-	foreign              // the counter counts other records than ours
-	missing              // as foreign, and some of what is under way may be gone
-	refused              // nothing of what is under way was kept
-	calm                 // the counter has agreed for long
-)
 
 func newAcker(c counters, log *slog.Logger) acker {
 	a := acker{log: log, way: &byCounter{base: c}, flight: flight{burst: newBurst()}}

@@ -10,6 +10,10 @@ const (
 	// firstBurst is how many appends go until it is seen how quickly Fluent Bit
 	// takes them.
 	firstBurst = 4
+	// maxInRing leaves room in a ring of ringCapacity, and stays below the 51
+	// entries from which older versions drain theirs at once: a full one blocks
+	// the thread for a second, deaf to a pause, and then logs an error.
+	maxInRing = 48
 )
 
 // burst bounds what is appended until the ring is empty once, by how quickly

@@ -6,23 +6,15 @@ import "C"
 
 import (
 	"os"
-	"runtime"
 	"runtime/debug"
-	"sync"
 	"time"
 	"unsafe"
-
-	"github.com/fluent/fluent-bit-go/input"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"fluent-bit-docker-logs/capture"
 )
 
 const (
-	pluginName        = "docker_logs"
-	pluginDescription = "Logs of all containers of a Docker Engine"
-
-	// 64 appends of at most 256 KiB bound the ring's memory, and a window of
+	// 64 appends of at most Batch_Size bound the ring's memory, and a window of
 	// 1 % has it drained at once instead of on the next Flush.
 	ringCapacity = "64"
 	ringWindow   = "1"
@@ -51,7 +43,7 @@ type fluentBit struct {
 	collector C.int  // of Watch, -1 without
 	engine    engineThread
 	chunks    chunkFiles
-	metrics   [len(ownMetrics)]unsafe.Pointer
+	metrics   metricsOf
 }
 
 func newFluentBit(plugin *C.struct_flbgo_input_plugin) *fluentBit {
@@ -59,6 +51,7 @@ func newFluentBit(plugin *C.struct_flbgo_input_plugin) *fluentBit {
 	if name := C.flb_name(fb.ins); name != nil {
 		fb.name = C.GoString(name)
 	}
+	fb.metrics.name = fb.name
 	fb.chunks = chunkFiles{fds: "/proc/self/fd", input: fb.name, began: time.Now()}
 	return fb
 }
@@ -81,15 +74,15 @@ func (fb *fluentBit) Print(level int, line string) {
 }
 
 // Append implements host.
-func (fb *fluentBit) Append(tag string, buf []byte) bool {
+func (fb *fluentBit) Append(b *capture.Batch) bool {
 	var cTag *C.char
-	if tag != "" {
+	if b.Tag != "" {
 		// Some filters read the tag as a C string.
-		fb.tag = append(append(fb.tag[:0], tag...), 0)
+		fb.tag = append(append(fb.tag[:0], b.Tag...), 0)
 		cTag = (*C.char)(unsafe.Pointer(&fb.tag[0]))
 	}
-	return C.flb_append(fb.ins, cTag, C.size_t(len(tag)),
-		unsafe.Pointer(unsafe.SliceData(buf)), C.size_t(len(buf))) == 0
+	return C.flb_append(fb.ins, C.size_t(b.Records), cTag, C.size_t(len(b.Tag)),
+		unsafe.Pointer(unsafe.SliceData(b.Buf)), C.size_t(len(b.Buf))) == 0
 }
 
 // Counters implements host.
@@ -130,88 +123,12 @@ func (fb *fluentBit) Unwatch() {
 // KeepSignals implements host.
 func (fb *fluentBit) KeepSignals() { C.flb_restore_signals() }
 
+// Publish implements host.
+func (fb *fluentBit) Publish(totals func() capture.Totals) { fb.metrics.publish(totals) }
+
 func (fb *fluentBit) shortenRing() {
 	capacity, window := C.CString(ringCapacity), C.CString(ringWindow)
 	defer C.free(unsafe.Pointer(capacity))
 	defer C.free(unsafe.Pointer(window))
 	C.flb_shorten_ring(fb.ins, capacity, window)
 }
-
-// open makes the instance of the [INPUT] section that plugin stands for.
-func open(plugin *C.struct_flbgo_input_plugin) (code int) {
-	C.flb_restore_signals()
-	fb := newFluentBit(plugin)
-	in := newInstance(fb, fb.name, fb.logLevel())
-	defer func() {
-		if code != input.FLB_OK { // also after a panic
-			in.close()
-		}
-		in.lines.flush()
-	}()
-	in.log.Info("docker_logs", "version", capture.Version())
-	if err := configure(in, fb, plugin); err != nil {
-		in.log.Error(err.Error())
-		return input.FLB_ERROR
-	}
-	instances.add(threadID(), in)
-	in.log.Debug("opened", "goroutines", runtime.NumGoroutine())
-	return input.FLB_OK
-}
-
-func configure(in *instance, fb *fluentBit, plugin *C.struct_flbgo_input_plugin) error {
-	cfg, err := capture.ParseConfig(func(key string) string {
-		return input.FLBPluginConfigKey(unsafe.Pointer(plugin), key)
-	})
-	if err != nil {
-		return err
-	}
-	metrics := prometheus.NewRegistry()
-	collector, err := capture.New(cfg, in.log, prometheus.WrapRegistererWith(prometheus.Labels{"instance": fb.name}, metrics), in.wake)
-	if err != nil {
-		return err
-	}
-	if fb.StopsWithTasks() {
-		in.log.Warn("this Fluent Bit (before 4.0.3) throws away what is in memory only when it stops: unless storage.type is filesystem, lines come twice after each stop, and with a slow output may be lost")
-	}
-	fb.makeMetrics()
-	in.capture(collector)
-	in.hide = collector.Show(fb.name, metrics)
-	fb.shortenRing()
-	return in.watch()
-}
-
-func register(def *C.struct_flb_plugin_proxy_def) int {
-	C.flb_restore_signals()
-	input.FLBPluginRegister(unsafe.Pointer(def), pluginName, pluginDescription+", version "+capture.Version())
-	var m *C.struct_flb_config_map
-	if C.flb_takes_config_map(def) != 0 {
-		m = configMap()
-	}
-	C.flb_complete_def(def, m)
-	return 0
-}
-
-// unregister frees what register has given to this def and nothing else: after
-// a hot reload another registration is in use.
-func unregister(def *C.struct_flb_plugin_proxy_def) int {
-	input.FLBPluginUnregister(unsafe.Pointer(def))
-	return 0
-}
-
-// configMap is the option table in Fluent Bit's form. It is read only, so all
-// registrations share it for the life of the process.
-var configMap = sync.OnceValue(func() *C.struct_flb_config_map {
-	options := capture.Options()
-	size := C.size_t(unsafe.Sizeof(C.struct_flb_config_map{}))
-	first := (*C.struct_flb_config_map)(C.calloc(C.size_t(len(options)+1), size)) // a zero entry ends it
-	entries := unsafe.Slice(first, len(options))
-	for i, o := range options {
-		entries[i]._type = C.FLB_CONFIG_MAP_STR
-		entries[i].name = C.CString(o.Key)
-		entries[i].desc = C.CString(o.Help)
-		if o.Default != "" {
-			entries[i].def_value = C.CString(o.Default)
-		}
-	}
-	return first
-})

@@ -7,7 +7,8 @@
  *
  *   version  has
  *   2.0      Go inputs: Register, Init, InputCallback, Exit; log_print and
- *            input_get_cmt_instance in flb_api; flb_input_log_append
+ *            input_get_cmt_instance in flb_api; flb_input_log_append, and
+ *            flb_input_log_append_records in each version that was looked at
  *   2.1.9    a paused input's ring is left alone (before, it is emptied into
  *            nothing)
  *   2.2      PreRegister and the hooks Pause and Resume (before, a pause is not
@@ -26,8 +27,9 @@
  * Threads: Init, Pause, Resume, InputCallback, Exit and the collector of an
  * instance all run on that instance's own thread, `flb-in-<name>`. The engine's,
  * `flb-pipeline`, drains the rings and runs the filters: what its counters mean
- * is in ack.go. Register and Unregister run on the main thread. A hot reload registers anew before it
- * exits the old instances and unregisters the old plugin after that.
+ * is in ack.go. Register and Unregister run on the main thread. A hot reload
+ * registers anew before it exits the old instances and unregisters the old
+ * plugin after that.
  */
 #ifndef DOCKER_LOGS_FLB_H
 #define DOCKER_LOGS_FLB_H
@@ -117,7 +119,7 @@ int flb_can_read_counters(void);
 /* The instance's alias or name, NULL if it cannot be known. */
 const char *flb_name(void *ins);
 
-/* 1 if lines of this level (1 error .. 5 trace) are wanted. */
+/* 1 if lines of this level (1 error .. 5 trace) are wanted; flb_log_line writes one. */
 int flb_log_check(struct flb_api *api, void *ins, int level);
 void flb_log_line(struct flb_api *api, int level, const char *line);
 
@@ -132,8 +134,8 @@ void flb_unwatch(void *ins, int id);
 /* Asks for a short ring that is drained at once. Before the first append. */
 void flb_shorten_ring(void *ins, const char *capacity, const char *window);
 
-/* Hands records over under a tag (NULL: the instance's own): 0, or -1 if the ring is full. */
-int flb_append(void *ins, const char *tag, size_t tag_len, const void *buf, size_t size);
+/* Hands so many records over under a tag (NULL: the instance's own): 0, or -1 if the ring is full. */
+int flb_append(void *ins, size_t records, const char *tag, size_t tag_len, const void *buf, size_t size);
 
 /* The instance's counters in Prometheus' text format, NULL if unknown; release with flb_counters_free. */
 char *flb_counters(struct flb_api *api, void *ins, size_t *len);

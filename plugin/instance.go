@@ -22,16 +22,15 @@ const (
 	idleEvery   = time.Second
 	// publishEvery is a little less, so that each idle event is one.
 	publishEvery = 900 * time.Millisecond
-	exitTimeout  = 10 * time.Second
 )
 
 // host is what an instance needs of Fluent Bit. Its methods are called on the
 // instance's thread only.
 type host interface {
-	Append(tag string, buf []byte) bool // false: not now
-	Counters() counters                 // of this instance
-	EngineWaits() bool                  // its thread waits for events
-	StopsWithTasks() bool               // an orderly stop throws away what is in memory only, and our chunks may be
+	Append(b *capture.Batch) bool // false: not now
+	Counters() counters           // of this instance
+	EngineWaits() bool            // its thread waits for events
+	StopsWithTasks() bool         // an orderly stop throws away what is in memory only, and our chunks may be
 	Print(level int, line string)
 	Watch(fd int) bool // have goCollect called whenever fd is readable
 	Unwatch()
@@ -65,8 +64,7 @@ type instance struct {
 	timer *time.Timer
 	acks  acker
 
-	cancel context.CancelFunc // of Run, nil before start
-	done   chan struct{}      // closed when Run is back
+	run running // the Collector
 
 	drops bool // as of late, Fluent Bit may throw chunks away when it stops
 
@@ -124,7 +122,7 @@ func (in *instance) collect() int {
 			in.wake()
 			break
 		}
-		if !in.host.Append(batch.Tag, batch.Buf) {
+		if !in.host.Append(batch) {
 			in.retryAt = time.Now().Add(retryAfter)
 			break
 		}
@@ -147,7 +145,7 @@ func (in *instance) appended(batch *capture.Batch) {
 // chores are due on every event, whatever it was for.
 func (in *instance) chores() {
 	in.host.KeepSignals()
-	in.start()
+	in.run.begin(in.src, in.log)
 	in.src.CameBy()
 	now := time.Now()
 	if now.Sub(in.ackedAt) >= in.ackInterval(now) && in.acks.underWay() > 0 {
@@ -202,24 +200,6 @@ func (in *instance) rearm() {
 	in.timer.Reset(next)
 }
 
-// start runs the Collector from the first event on: not earlier, so that an
-// instance whose event loop never starts leaves nothing running behind.
-func (in *instance) start() {
-	if in.done != nil {
-		return
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done, src, log := make(chan struct{}), in.src, in.log
-	in.cancel, in.done = cancel, done
-	go func() {
-		defer close(done)
-		defer recovered(log)
-		if err := src.Run(ctx); err != nil || ctx.Err() == nil {
-			log.Error("capture ended", "error", err)
-		}
-	}()
-}
-
 func (in *instance) pause() int {
 	if in != nil {
 		defer in.lines.flush()
@@ -248,7 +228,7 @@ func (in *instance) close() {
 	defer in.unwatch()
 	defer in.hide()
 	in.timer.Stop()
-	if in.src != nil && !in.stop() {
+	if in.src != nil && !in.run.end(in.log) {
 		in.src.Abandon()
 	} else if in.src != nil {
 		if in.drops = in.host.StopsWithTasks(); !in.drops {
@@ -265,22 +245,5 @@ func (in *instance) unwatch() {
 	if in.bell.isOpen() {
 		in.host.Unwatch()
 		in.bell.close()
-	}
-}
-
-// stop ends Run and reports whether it is back: Fluent Bit's shutdown must
-// not hang on us.
-func (in *instance) stop() bool {
-	if in.done == nil {
-		return true
-	}
-	in.cancel()
-	select {
-	case <-in.done:
-		return true
-	case <-time.After(exitTimeout):
-		in.log.Error("capture did not stop in time: positions since the last checkpoint are not saved",
-			"waited", exitTimeout)
-		return false
 	}
 }

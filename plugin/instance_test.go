@@ -32,14 +32,14 @@ type fakeHost struct {
 	published []capture.Totals
 }
 
-func (h *fakeHost) Append(tag string, buf []byte) bool {
+func (h *fakeHost) Append(b *capture.Batch) bool {
 	if h.refuse {
 		return false
 	}
-	h.tags = append(h.tags, tag)
-	h.ring = append(h.ring, len(buf))
+	h.tags = append(h.tags, b.Tag)
+	h.ring = append(h.ring, len(b.Buf))
 	h.count.writes++
-	h.got = append(h.got, buf...)
+	h.got = append(h.got, b.Buf...)
 	return true
 }
 

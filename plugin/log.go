@@ -9,6 +9,8 @@ import (
 	"sync"
 )
 
+const pluginName = "docker_logs"
+
 // Fluent Bit's log levels, include/fluent-bit/flb_log.h.
 const (
 	levelOff = iota

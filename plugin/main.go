@@ -1,10 +1,3 @@
-// Command plugin is in_docker_logs.so, a Fluent Bit input that captures the
-// logs of all containers of a Docker Engine. It binds package capture to
-// Fluent Bit and has no other job.
-//
-// This file holds the calls that Fluent Bit makes, flb.h what is known of its
-// ABI. Each call finds its instance by the thread it comes on and must not
-// panic into Fluent Bit.
 package main
 
 // #include "flb.h"
@@ -44,9 +37,9 @@ func FLBPluginInputResume() {
 	guarded(0, func() int { return current().resume() })
 }
 
-// FLBPluginInputCallback is what Fluent Bit polls once a second, with or
-// without need: it would call NULL if it were missing. Records take the way of
-// goCollect.
+// FLBPluginInputCallback is what Fluent Bit polls once a second. It does so
+// with or without need: it would call NULL if it were missing. Records take the
+// way of goCollect.
 //
 //export FLBPluginInputCallback
 func FLBPluginInputCallback(data *unsafe.Pointer, size *C.size_t) C.int {

@@ -26,33 +26,38 @@ var ownMetrics = [...]struct {
 	{"lag_seconds", "How long the oldest line that was not read yet may have waited.", 1, func(t *capture.Totals) float64 { return t.Lag }},
 }
 
-// makeMetrics makes them, at 0, where this Fluent Bit lets plugins do so. It
-// must come before anybody reads the instance's metrics: from another thread,
-// and without a lock around the list of them.
-func (fb *fluentBit) makeMetrics() {
+// metricsOf are those of one instance of Fluent Bit.
+type metricsOf struct {
+	name string // of the instance
+	made [len(ownMetrics)]unsafe.Pointer
+}
+
+// create makes them, at 0, where this Fluent Bit lets plugins do so. It must
+// come before anybody reads the instance's metrics: from another thread, and
+// without a lock around the list of them.
+func (o *metricsOf) create(api *C.struct_flb_api, ins unsafe.Pointer) {
 	if C.flb_can_set_metrics() == 0 {
 		return
 	}
 	for i := range ownMetrics {
 		m := &ownMetrics[i]
 		name, help := C.CString(m.name), C.CString(m.help)
-		fb.metrics[i] = C.flb_metric(fb.api, fb.ins, m.gauge, name, help)
+		o.made[i] = C.flb_metric(api, ins, m.gauge, name, help)
 		C.free(unsafe.Pointer(name))
 		C.free(unsafe.Pointer(help))
 	}
-	fb.Publish(func() capture.Totals { return capture.Totals{} })
+	o.publish(func() capture.Totals { return capture.Totals{} })
 }
 
-// Publish implements host.
-func (fb *fluentBit) Publish(totals func() capture.Totals) {
-	if fb.metrics == [len(ownMetrics)]unsafe.Pointer{} {
+func (o *metricsOf) publish(totals func() capture.Totals) {
+	if o.made == [len(ownMetrics)]unsafe.Pointer{} {
 		return
 	}
 	t, now := totals(), C.uint64_t(time.Now().UnixNano())
-	name := C.CString(fb.name)
+	name := C.CString(o.name)
 	defer C.free(unsafe.Pointer(name))
 	for i := range ownMetrics {
-		if p := fb.metrics[i]; p != nil {
+		if p := o.made[i]; p != nil {
 			m := &ownMetrics[i]
 			C.flb_metric_set(p, m.gauge, now, C.double(m.value(&t)), name)
 		}

@@ -1,10 +1,7 @@
 package main
 
 import (
-	"fmt"
 	"log/slog"
-	"os"
-	"runtime/debug"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -60,18 +57,4 @@ func guarded(failed int, body func() int) (result int) {
 	result = failed //nolint:wastedassign // it is what a panic leaves
 	defer recovered(log)
 	return body()
-}
-
-// recovered, deferred, turns a panic into an error in log, or on stderr
-// without one.
-func recovered(log *slog.Logger) {
-	p := recover()
-	if p == nil {
-		return
-	}
-	if log == nil {
-		fmt.Fprintf(os.Stderr, "[input:%s] panic: %v\n%s", pluginName, p, debug.Stack())
-		return
-	}
-	log.Error("panic", "value", p, "stack", string(debug.Stack()))
 }

@@ -45,8 +45,7 @@ type Other struct {
 	// Unwanted is when it was last seen not to be wanted, by the Engine's clock, in
 	// nanoseconds since 1970; 0 if that is not why.
 	Unwanted int64 `json:"unwanted,omitempty"`
-
-	Listed time.Time `json:"-"` // when a list last showed it
+	seen     bool  // by this run of the agent, and not by one before: it may have been told to capture others
 }
 
 // Entry is one container's entry. The name is for people only.
@@ -69,8 +68,8 @@ type Position struct {
 	File  decode.Place    `json:"file,omitzero"`
 }
 
-// SavedMarks is how many marks of an anchor are saved: fewer than in memory,
-// because equal records that follow each other count as one.
+// SavedMarks is how many marks of an anchor are saved. In memory there are
+// more, because equal records that follow each other count as one.
 const SavedMarks = 4
 
 var posNames = map[position.Kind]string{position.FromBeginning: "beginning", position.FromTime: "time", position.FromTail: "tail", position.FromAnchor: "anchor"}
@@ -116,7 +115,7 @@ func (s *Position) Restore() (p position.Position, err error) {
 	return p, fmt.Errorf("position %+v makes no sense", *s)
 }
 
-// File owns the file that DB names, from openCheckpoint to close.
+// File owns the file that DB names, from Open to Close.
 type File struct {
 	path    string
 	log     *slog.Logger
@@ -137,10 +136,10 @@ const cannotSave = "option DB: positions cannot be saved, it is tried again; cap
 // errSpoiled is of a file that was read and cannot be understood.
 var errSpoiled = errors.New("it cannot be understood")
 
-// Open locks the file and reads what it holds, nil if there is
-// nothing. A file that cannot be understood is set aside with an error in the
-// log; that its place cannot be written is a warning. A file that is in use, or
-// that cannot be read, is an error: it stays as it is.
+// Open locks the file and reads it; nil: it holds nothing. A file that cannot
+// be understood is set aside with an error in the log; that its place cannot be
+// written is a warning. A file that is in use, or that cannot be read, is an
+// error: it stays as it is.
 func Open(path string, log *slog.Logger) (*File, *Content, error) {
 	path = followLinks(path) // a save would replace the link
 	f := &File{path: path, log: log, Trouble: say.Trouble{What: "saving the positions"}, journal: journal{path: path + ".journal"}}
@@ -221,7 +220,7 @@ func (f *File) read() (*Content, error) {
 	return cp, nil
 }
 
-// Peek reads what an agent would find that begins now, and takes no lock.
+// Peek reads what an agent would find, and takes no lock.
 func Peek(path string) (*Content, error) {
 	f := &File{path: path, log: slog.New(slog.DiscardHandler), journal: journal{path: path + ".journal"}}
 	cp, err := f.read()
@@ -231,7 +230,7 @@ func Peek(path string) (*Content, error) {
 	return cp, err
 }
 
-// Save replaces the file, so that at any moment it is either the old or the
+// Save replaces the file in one step. At any moment it is either the old or the
 // new one, whole and on disk.
 func (f *File) Save(cp *Content) error {
 	f.mu.Lock()
@@ -276,10 +275,12 @@ func (f *File) Write(entries []Commit) error {
 // Full says whether the journal is: the next save is due.
 func (f *File) Full() bool { return f.journal.full() }
 
-// IsAhead says whether the journal had more than the file when that was opened.
+// IsAhead says whether the journal had more than the file. That was when it was
+// opened.
 func (f *File) IsAhead() bool { return f.ahead }
 
-// Finish removes the journal, after a last save: nothing is left to be said.
+// Finish removes the journal, after a last save. Nothing is left to be said by
+// then.
 func (f *File) Finish() error { return f.journal.remove() }
 
 // Abandon gives up the lock although somebody may still come to write. It does

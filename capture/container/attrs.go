@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// AttrsOf is what a container's log options ask to be stored with each line,
-// worked out from an inspect as the Engine does at the container's start: labels
-// and variables that labels, labels-regex, env and env-regex choose, in this
-// order, and the tag.
+// AttrsOf is what a container's log options store with each line. It is worked
+// out from an inspect as the Engine does at the container's start: labels and
+// variables that labels, labels-regex, env and env-regex choose, in this order,
+// and the tag.
 func AttrsOf(c *Container, imageID string, opts map[string]string, vars []string) map[string]string {
 	attrs := map[string]string{}
 	choose(attrs, c.Labels, opts["labels"], opts["labels-regex"])

@@ -36,23 +36,23 @@ const (
 	K8sFile  = "k8s-file"  // Podman's, which its API calls by the name of the other
 )
 
-// HasFile says whether its log driver writes a file that can be read here.
+// HasFile says whether the log driver writes a readable file.
 func (c *Container) HasFile() bool { return c.Driver == JSONFile || c.Driver == K8sFile }
 
-// HasPieceTimes says whether each piece of a long line is stored with a time of its
-// own, and not with that of the line.
+// HasPieceTimes says whether each piece of a line has its own time. Else it has
+// that of the line.
 func (c *Container) HasPieceTimes() bool { return c.Driver == "journald" || c.Driver == K8sFile }
 
-// LastRun is the last run of a container, as the Engine dates it: nanoseconds
-// since 1970, 0 if there was none. Two that differ are two runs; which of them
-// is the later one, a clock that steps would tell wrong.
+// LastRun is the last run of a container, by the Engine's clock. Times are in
+// nanoseconds since 1970, 0 if there was none. Two that differ are two runs;
+// which of them is the later one, a clock that steps would tell wrong.
 type LastRun struct {
 	StartedAt  int64 `json:"started,omitempty"`
 	FinishedAt int64 `json:"finished,omitempty"`
 }
 
-// LogKeeps is how many bytes of the log the Engine keeps at most, 0 if all or
-// if that is not known.
+// LogKeeps is how many bytes of the log the Engine keeps. It is 0 if all are
+// kept, or if that is not known.
 func (c *Container) LogKeeps() int64 {
 	if c.Driver == "local" && c.MaxSize == 0 {
 		return 100e6 // its own default, about

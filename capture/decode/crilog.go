@@ -87,3 +87,14 @@ func parseZonedTime(b []byte) (int64, bool) {
 	}
 	return ts, true
 }
+
+func digits(b []byte) (n int64, bad bool) {
+	for _, c := range b {
+		d := c - '0'
+		if d > 9 {
+			return 0, true
+		}
+		n = n*10 + int64(d)
+	}
+	return n, false
+}

@@ -5,8 +5,8 @@
 // (jsonlog.go) and the timestamps before or in them (timestamp.go). Window is
 // the buffer between a reader and the frames.
 //
-// It knows nothing of containers, streams or positions: what an earlier read
-// knows of the records comes in through Known. Nothing here allocates per
-// entry, waits, or takes a lock; an entry's text is valid until the bytes that
-// it was cut from change.
+// It knows what these forms look like. It must not know containers, streams or
+// positions: what an earlier read knows of the records comes in through Known.
+// Nothing here allocates per entry, waits, or takes a lock; an entry's text is
+// valid until the bytes that it was cut from change.
 package decode

@@ -7,8 +7,8 @@ import (
 	"fmt"
 )
 
-// The std streams of a container, as the Engine numbers them in a frame
-// header (moby: pkg/stdcopy).
+// Stdout and Stderr are std streams as the Engine numbers them. It does so in
+// the header of a frame (moby: pkg/stdcopy).
 const (
 	Stdout    = 1
 	Stderr    = 2
@@ -30,9 +30,9 @@ const (
 	ChunkSize = 16 << 10
 )
 
-// Entry is one record as the Engine stores it: a line, or a partial of a
-// line longer than ChunkSize. text is valid until the buffer it was cut from
-// is read into again.
+// Entry is one record as the Engine stores it. It is a line, or a partial of a
+// line longer than ChunkSize. text is valid until the buffer it was cut from is
+// read into again.
 type Entry struct {
 	Std     uint8 // Stdout or Stderr
 	Newline bool  // the record ended in a newline, which text no longer has
@@ -49,17 +49,18 @@ func (e *Entry) GoesOn() bool { return !e.Newline && (e.Piece || len(e.Text) >= 
 // ErrBadFrame is why bytes were refused: a frame cannot begin there.
 var ErrBadFrame = errors.New("bytes that are no log frame")
 
-// SystemError is what the Engine reports in the middle of a stream, such as
-// "Error grabbing logs: ...". It is never part of a container's log.
+// SystemError is what the Engine reports in the middle of a stream. An example
+// is "Error grabbing logs: ...". It is never part of a container's log.
 type SystemError string
 
+// Error implements error.
 func (e SystemError) Error() string { return "the Engine reports: " + string(e) }
 
-// CutFrame cuts the first stdcopy frame off b (API documentation,
-// "ContainerAttach: stream format", with timestamps=1) and returns how many
-// bytes it took: 0 when b does not hold a whole frame yet. An entry without an
-// std stands for a frame that holds no record: it is to be left out, although
-// it may be larger than b.
+// CutFrame cuts the first frame off b. Frames are those of stdcopy with
+// timestamps=1 (API documentation, "ContainerAttach: stream format"). It
+// returns how many bytes it took: 0 when b does not hold a whole frame yet. An
+// entry without an std stands for a frame that holds no record: it is to be
+// left out, although it may be larger than b.
 func CutFrame(b []byte) (e Entry, n int, err error) {
 	if len(b) < frameHeaderSize {
 		return Entry{}, 0, nil

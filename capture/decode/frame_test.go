@@ -3,6 +3,7 @@ package decode
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -95,18 +96,46 @@ func FuzzParseTime(f *testing.F) {
 		if len(b) != TimeSize {
 			return
 		}
-		have, ok := parseTime(b)
-		const layout = "2006-01-02T15:04:05.000000000Z"
-		want, err := time.Parse(layout, string(b))
-		// time.Parse also takes a comma for the point and a sign for a digit.
-		valid := err == nil && want.Format(layout) == string(b) && want.Year() >= 1970 && want.Year() <= 2105
-		if ok != valid {
-			t.Fatalf("%q: valid is %v, time.Parse says %v (%v)", b, ok, valid, err)
-		}
-		if ok && have != want.UnixNano() {
-			t.Fatalf("%q is %d, not %d", b, have, want.UnixNano())
-		}
+		sameTime(t, b)
 	})
+}
+
+// TestParseTimeOfAnyByte puts each byte in each place, and all that is next to a border in two places beside each other: a
+// timestamp is read eight bytes at a time.
+func TestParseTimeOfAnyByte(t *testing.T) {
+	borders := []byte{0, 1, '/', '0', '9', ':', '-', 'S', 'T', 'U', 'Y', 'Z', '[', 0x7f, 0x80, 0xff}
+	for i := range TimeSize {
+		for c := range 256 {
+			b := []byte(testkit.Stamp)
+			b[i] = byte(c)
+			sameTime(t, b)
+		}
+		for _, c := range borders {
+			for _, d := range borders {
+				b := []byte(testkit.Stamp)
+				if b[i] = c; i > 0 {
+					b[i-1] = d
+				}
+				sameTime(t, b)
+			}
+		}
+	}
+}
+
+// sameTime holds parseTime to time.Parse.
+func sameTime(t *testing.T, b []byte) {
+	t.Helper()
+	have, ok := parseTime(b)
+	const layout = "2006-01-02T15:04:05.000000000Z"
+	want, err := time.Parse(layout, string(b))
+	// time.Parse also takes a comma for the point and a sign for a digit.
+	valid := err == nil && want.Format(layout) == string(b) && want.Year() >= 1970 && want.Year() <= 2105
+	if ok != valid {
+		t.Fatalf("%q: valid is %v, time.Parse says %v (%v)", b, ok, valid, err)
+	}
+	if ok && have != want.UnixNano() {
+		t.Fatalf("%q is %d, not %d", b, have, want.UnixNano())
+	}
 }
 
 func TestEveryDayIsParsed(t *testing.T) {
@@ -244,6 +273,18 @@ func TestGarbageIsPassedByARoughRead(t *testing.T) {
 			if n != c.records || (failed != nil) != c.fails || (failed != nil && !errors.Is(failed, ErrBadFrame)) || (c.rough && w.Damaged != 1) {
 				t.Errorf("%s by %d: %d records, %d damaged, %v", c.name, step, n, w.Damaged, failed)
 			}
+		}
+	}
+}
+
+func BenchmarkFrame(b *testing.B) {
+	text := fmt.Sprintf("%-129s\n", `{"level":"info","msg":"GET /api/v1/items/4711 200","took":"3.2ms"}`)
+	frame := append([]byte{Stdout, 0, 0, 0, 0, 0, 0, TimeSize + 1 + 130}, testkit.Stamp+" "+text...)
+	b.SetBytes(int64(len(frame)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, n, err := CutFrame(frame); n == 0 || err != nil {
+			b.Fatal(n, err)
 		}
 	}
 }

@@ -2,6 +2,9 @@ package decode
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/bits"
+	"slices"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -18,6 +21,9 @@ const (
 	recordStart = `{"log":"`
 	stdoutField = `","stream":"stdout","time":"`
 	stderrField = `","stream":"stderr","time":"`
+	stdoutAttrs = `","stream":"stdout","attrs":`
+	stderrAttrs = `","stream":"stderr","attrs":`
+	timeField   = `,"time":"`
 	recordEnd   = `"}`
 )
 
@@ -28,18 +34,22 @@ type Place struct {
 	Size  uint32 `json:"size"` // of the record with its newline
 }
 
-// JSONCutter cuts the records of a json-file, or of a k8s-file, out of its bytes,
-// which it leaves as they are.
+// JSONCutter cuts records out of the bytes of a log file. That is a json-file or
+// a k8s-file; the bytes stay as they are.
 type JSONCutter struct {
 	CRI     bool   // its lines have another form: see parseCRI
 	Entry   Entry  // the one at hand
 	Scratch []byte // its text, if escapes were replaced; lent by the caller
 	Damaged int    // places that held no record
 	Records int
+	attrs   []byte // of the last record that had others than the one before
 }
 
-// Each calls f for every whole record in b, whose first byte is at offset off
-// of the file with that inode (0: places in it are of no use later). It returns
+// maxAttrs bounds what is kept of attrs, in bytes.
+const maxAttrs = 4 << 10
+
+// Each calls f for every whole record in b. The first byte is at offset off of
+// the file with that inode (0: places in it are of no use later). It returns
 // how many bytes it is through with: up to the last newline, or to the record
 // that f refused.
 func (c *JSONCutter) Each(b []byte, inode uint64, off int64, f func(*Entry) error) (n int, err error) {
@@ -114,7 +124,7 @@ func (c *JSONCutter) Parse(line []byte) bool {
 	if c.CRI {
 		return c.parseCRI(line)
 	}
-	return c.parseInOrder(line) || c.parseAny(line)
+	return c.parseInOrder(line) || c.parseWithAttrs(line) || c.parseAny(line)
 }
 
 // parseInOrder parses a record with the usual fields from both of its ends.
@@ -130,20 +140,72 @@ func (c *JSONCutter) parseInOrder(line []byte) bool {
 			return false
 		}
 	}
-	text := line[len(recordStart) : from-len(stdoutField)]
-	switch string(line[from-len(stdoutField) : from]) {
-	case stdoutField:
-		c.Entry.Std = Stdout
-	case stderrField:
+	fields := line[len(recordStart):from]
+	text, ok := c.cutStream(fields, stdoutField, stdoutAttrs)
+	if c.Entry.Std = Stdout; !ok {
+		if text, ok = c.cutStream(fields, stderrField, stderrAttrs); !ok {
+			return false
+		}
 		c.Entry.Std = Stderr
-	default:
-		return false
 	}
-	var ok bool
 	if c.Entry.TS, ok = parseShortTime(line[from:end]); !ok {
 		return false
 	}
 	return c.setText(text)
+}
+
+// cutStream takes off the fields between text and time: only the std stream, or
+// also the attrs of the record before, which are those of all of a container's.
+func (c *JSONCutter) cutStream(b []byte, field, attrsField string) (text []byte, ok bool) {
+	if text, ok = bytes.CutSuffix(b, []byte(field)); ok || len(c.attrs) == 0 {
+		return text, ok
+	}
+	if b, ok = bytes.CutSuffix(b, []byte(timeField)); !ok {
+		return nil, false
+	}
+	if b, ok = bytes.CutSuffix(b, c.attrs); !ok {
+		return nil, false
+	}
+	return bytes.CutSuffix(b, []byte(attrsField))
+}
+
+// parseWithAttrs parses a record with the usual fields and attrs.
+func (c *JSONCutter) parseWithAttrs(line []byte) bool {
+	if !bytes.HasPrefix(line, []byte(recordStart)) {
+		return false
+	}
+	p := jsonScanner{line[len(recordStart)-1:]}
+	text, ok := p.str()
+	if !ok {
+		return false
+	}
+	switch {
+	case p.past(stdoutAttrs[1:]):
+		c.Entry.Std = Stdout
+	case p.past(stderrAttrs[1:]):
+		c.Entry.Std = Stderr
+	default:
+		return false
+	}
+	attrs := p.b
+	if !p.skip(0) {
+		return false
+	}
+	attrs = attrs[:len(attrs)-len(p.b)]
+	if !p.past(timeField) {
+		return false
+	}
+	end := len(p.b) - len(recordEnd)
+	if end < 0 || string(p.b[end:]) != recordEnd {
+		return false
+	}
+	if c.Entry.TS, ok = parseShortTime(p.b[:end]); !ok || !c.setText(text) {
+		return false
+	}
+	if len(attrs) <= maxAttrs {
+		c.attrs = append(c.attrs[:0], attrs...)
+	}
+	return true
 }
 
 // setText takes over the content of the string of the field log.
@@ -171,65 +233,60 @@ func (c *JSONCutter) setText(raw []byte) bool {
 	return true
 }
 
+// escaped is what stands for a byte behind a backslash; 0: nothing does.
+var escaped = [256]byte{'"': '"', '\\': '\\', '/': '/', 'n': '\n', 'r': '\r', 't': '\t', 'b': '\b', 'f': '\f'}
+
+// block is how many bytes are looked at together.
+const block = 8
+
 // unescape appends a JSON string's content to dst, without its escapes. It
 // refuses a quote that is not escaped.
 func unescape(dst, s []byte) ([]byte, bool) {
-	for {
-		i := plainPrefix(s)
-		dst = append(dst, s[:i]...)
-		if s = s[i:]; len(s) == 0 {
-			return dst, true
+	n := len(dst)
+	dst = slices.Grow(dst, len(s)+block) // no escape is shorter than what it stands for
+	out, d := dst[n:cap(dst)], 0
+	for len(s) > 0 {
+		switch {
+		case len(s) >= block:
+			// Escapes often stand close together, as in a log of JSON objects: what
+			// is copied beyond one is overwritten.
+			x := binary.LittleEndian.Uint64(s)
+			binary.LittleEndian.PutUint64(out[d:], x)
+			k := plainPrefix(x)
+			s, d = s[k:], d+k
+			if k == block {
+				continue
+			}
+		case s[0] != '\\' && s[0] != '"':
+			out[d] = s[0]
+			s, d = s[1:], d+1
+			continue
 		}
 		if len(s) == 1 || s[0] == '"' {
-			return dst, false
+			return dst[:n+d], false
 		}
-		n := 2
-		switch c := s[1]; c {
-		case '"', '\\', '/':
-			dst = append(dst, c)
-		case 'n':
-			dst = append(dst, '\n')
-		case 'r':
-			dst = append(dst, '\r')
-		case 't':
-			dst = append(dst, '\t')
-		case 'b':
-			dst = append(dst, '\b')
-		case 'f':
-			dst = append(dst, '\f')
-		case 'u':
-			r, size := unescapeRune(s)
-			if size == 0 {
-				return dst, false
-			}
-			dst, n = utf8.AppendRune(dst, r), size
-		default:
-			return dst, false
+		if c := escaped[s[1]]; c != 0 {
+			out[d] = c
+			s, d = s[2:], d+1
+			continue
 		}
-		s = s[n:]
+		r, size := unescapeRune(s)
+		if size == 0 {
+			return dst[:n+d], false
+		}
+		d = len(utf8.AppendRune(out[:d], r))
+		s = s[size:]
 	}
+	return dst[:n+d], true
 }
 
-// plainPrefix is how many bytes stand before the first backslash or quote.
-// Escapes often stand close together, as in a log of JSON objects: looking at
-// the first bytes one by one is faster then than bytes.IndexByte.
-func plainPrefix(s []byte) int {
-	const near = 16
-	for i, c := range s[:min(len(s), near)] {
-		if c == '\\' || c == '"' {
-			return i
-		}
-	}
-	if len(s) <= near {
-		return len(s)
-	}
-	if i := bytes.IndexByte(s[near:], '\\'); i >= 0 {
-		s = s[:near+i]
-	}
-	if i := bytes.IndexByte(s[near:], '"'); i >= 0 {
-		s = s[:near+i]
-	}
-	return len(s)
+// plainPrefix is how many of eight bytes, the first of them in the lowest ones of x,
+// stand before the first backslash or quote.
+func plainPrefix(x uint64) int {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	backslash, quote := x^ones*'\\', x^ones*'"' // a byte that is one becomes 0
+	found := (backslash-ones)&^backslash&highs | (quote-ones)&^quote&highs
+	return bits.TrailingZeros64(found) / 8
 }
 
 // unescapeRune reads \uXXXX, or two of them that are a surrogate pair. Half a

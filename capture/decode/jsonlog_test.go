@@ -130,7 +130,7 @@ func FuzzRecordAgainstEncodingJSON(f *testing.F) {
 	}
 	f.Add([]byte(`{ "time":"2023-11-14T22:13:20+02:00", "x":[1,{"y":null}], "log":"\ud83d\ude00\ud83d\t\/\b\f", "stream":"stdout" }`))
 	f.Fuzz(func(t *testing.T, line []byte) {
-		var c JSONCutter
+		c := JSONCutter{attrs: []byte(`{"a":"b"}`)}
 		if bytes.IndexByte(line, '\n') >= 0 || !c.Parse(line) {
 			return
 		}
@@ -293,8 +293,8 @@ func FuzzRecordOfTheEngine(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, line := range [][]byte{line[:len(line)-1], again} {
-			var c JSONCutter
+		var c JSONCutter
+		for _, line := range [][]byte{line[:len(line)-1], line[:len(line)-1], again} { // attrs are known at the second
 			if !c.Parse(line) {
 				t.Fatalf("%q is refused", line)
 			}
@@ -335,19 +335,22 @@ func BenchmarkRecordParser(b *testing.B) {
 		"json":  fmt.Sprintf("%-129s", `{"level":"info","msg":"GET /api/v1/items/4711 200","took":"3.2ms"}`) + "\n",
 		"html":  strings.Repeat("<a href=\"x\">&amp;</a>", 6) + "\n",
 	} {
-		b.Run(name, func(b *testing.B) {
-			line := mobyRecord(b, text, "stdout", ts, "")
-			data := bytes.Repeat(line, 64<<10/len(line))
-			var c JSONCutter
-			n := 0
-			count := func(e *Entry) error { n += len(e.Text); return nil }
-			b.SetBytes(int64(len(data)))
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := c.Each(data, 1, 0, count); err != nil || c.Damaged > 0 {
-					b.Fatal(err)
+		for with, attrs := range map[string]string{"": "", "+attrs": `{"com.docker.compose.project":"shop","com.docker.compose.service":"web","tag":"shop-web-1"}`} {
+			b.Run(name+with, func(b *testing.B) {
+				line := mobyRecord(b, text, "stdout", ts, attrs)
+				data := bytes.Repeat(line, 64<<10/len(line))
+				var c JSONCutter
+				n := 0
+				count := func(e *Entry) error { n += len(e.Text); return nil }
+				b.SetBytes(int64(len(data)))
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, err := c.Each(data, 1, 0, count); err != nil || c.Damaged > 0 {
+						b.Fatal(err)
+					}
 				}
-			}
-		})
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*(64<<10/len(line))), "ns/line")
+			})
+		}
 	}
 }

@@ -23,22 +23,38 @@ func (p *jsonScanner) token(c byte) bool {
 	return true
 }
 
+// past reads exactly what is expected.
+func (p *jsonScanner) past(expected string) bool {
+	if len(p.b) < len(expected) || string(p.b[:len(expected)]) != expected {
+		return false
+	}
+	p.b = p.b[len(expected):]
+	return true
+}
+
 // str reads a string and returns what stands between its quotes.
 func (p *jsonScanner) str() ([]byte, bool) {
 	if !p.token('"') {
 		return nil, false
 	}
-	for i := 0; i < len(p.b); i++ {
-		switch p.b[i] {
-		case '\\':
-			i++
-		case '"':
-			s := p.b[:i]
-			p.b = p.b[i+1:]
-			return s, true
+	for from := 0; ; {
+		i := bytes.IndexByte(p.b[from:], '"')
+		if i < 0 {
+			return nil, false
 		}
+		end := from + i
+		plain := end
+		for plain > from && p.b[plain-1] == '\\' {
+			plain--
+		}
+		if (end-plain)%2 != 0 { // it is escaped
+			from = end + 1
+			continue
+		}
+		s := p.b[:end]
+		p.b = p.b[end+1:]
+		return s, true
 	}
-	return nil, false
 }
 
 // objectSize is how long the JSON object is that b begins with, 0 if with none.

@@ -2,15 +2,16 @@ package decode
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strings"
 	"time"
 )
 
-// Undated is the timestamp of a record whose own cannot be read, or is none
-// that a record of Fluent Bit can have.
+// Undated is the timestamp of a record without one. That is also one that
+// cannot be read, or that no record of Fluent Bit can have.
 const Undated = -1
 
-// TimeSize is the length of the timestamp that the Engine puts before each
+// TimeSize is the length of the Engine's timestamps. It puts one before each
 // record (jsonmessage.RFC3339NanoFixed, always UTC):
 // 2006-01-02T15:04:05.000000000Z
 const TimeSize = 30
@@ -78,39 +79,37 @@ func parseShortTime(b []byte) (int64, bool) {
 	return parseTime(full[:])
 }
 
-// parseTime reads a timestamp of timeSize bytes as nanoseconds since 1970.
+// parseTime reads a timestamp of TimeSize bytes as nanoseconds since 1970.
 // Years 1970 to 2105, whose seconds fit Fluent Bit's EventTime, are valid.
 func parseTime(b []byte) (int64, bool) {
 	_ = b[TimeSize-1]
-	if b[4] != '-' || b[7] != '-' || b[10] != 'T' || b[13] != ':' || b[16] != ':' || b[19] != '.' || b[29] != 'Z' {
-		return 0, false
-	}
-	year, bad := digits(b[0:4])
-	month, bad1 := digits(b[5:7])
-	day, bad2 := digits(b[8:10])
-	hour, bad3 := digits(b[11:13])
-	minute, bad4 := digits(b[14:16])
-	second, bad5 := digits(b[17:19])
-	nanos, bad6 := digits(b[20:29])
-	if bad || bad1 || bad2 || bad3 || bad4 || bad5 || bad6 ||
+	date, bad1 := word(b[0:], 0x2d30302d30303030, 0x7f76767f76767676)  // 0000-00-
+	clock, bad2 := word(b[8:], 0x30303a3030543030, 0x76767f76767f7676) // 00T00:00
+	from, bad3 := word(b[16:], 0x303030302e30303a, 0x767676767f76767f) // :00.0000
+	to, bad4 := word(b[22:], 0x5a30303030303030, 0x7f76767676767676)   // 0000000Z
+	year, month, day := pair(date, 0)*100+pair(date, 2), pair(date, 5), pair(clock, 0)
+	hour, minute, second := pair(clock, 3), pair(clock, 6), pair(from, 1)
+	if bad1|bad2|bad3|bad4 != 0 ||
 		year < 1970 || year > 2105 || month < 1 || month > 12 || day < 1 || day > monthDays(year, month) ||
 		hour > 23 || minute > 59 || second > 59 {
 		return 0, false
 	}
 	secs := (daysSince1970(year, month, day)*24+hour)*3600 + minute*60 + second
+	nanos := pair(from, 4)*1e7 + pair(to, 0)*1e5 + pair(to, 2)*1e3 + pair(to, 4)*10 + pair(to, 6)/10
 	return secs*1e9 + nanos, true
 }
 
-func digits(b []byte) (n int64, bad bool) {
-	for _, c := range b {
-		d := c - '0'
-		if d > 9 {
-			return 0, true
-		}
-		n = n*10 + int64(d)
-	}
-	return n, false
+// word reads eight bytes, each a digit or a separator, at once: byte i of the result is
+// the number of the digits i and i+1. form has a 0 for each digit, and the separators;
+// strict is what makes a byte too large that is not as form says, and bad has its top
+// bit then: 0x76 for a digit, 0x7f for a separator.
+func word(b []byte, form, strict uint64) (pairs, bad uint64) {
+	v := binary.LittleEndian.Uint64(b) - form
+	return v*10 + v>>8, (v + strict | v) & 0x8080808080808080
 }
+
+// pair is byte i of a word: two digits.
+func pair(word uint64, i int) int64 { return int64(word >> (8 * i) & 0xff) }
 
 func monthDays(year, month int64) int64 {
 	switch {

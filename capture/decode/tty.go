@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// TTY cuts records out of the log of a container with a TTY, which has
-// no frames: "timestamp text\r\n" one after the other. Two kinds of records have
-// no newline, so that the next timestamp follows in the middle of the text: the
+// TTY cuts records out of the log of a terminal. That has no frames, but
+// "timestamp text\r\n" one after the other. Two kinds of records have no
+// newline, so that the next timestamp follows in the middle of the text: the
 // partials of a long line, each with the timestamp of the line, and what a
 // container left unterminated when it ended.
 //
@@ -35,10 +35,11 @@ type TTY struct {
 	ts              int64 // of the record before
 }
 
-// Known are records that were cut before. End is where the one that line
-// begins with ends, -1 if it is none of them; goesOn says that its line may go on
-// with that of the one before, so that it may be empty.
+// Known are records that were cut before.
 type Known interface {
+	// End is where the known record ends that line begins with. It is -1 if it is
+	// none of them; goesOn says that its line may go on with that of the one before,
+	// so that it may be empty.
 	End(line []byte, ts int64, goesOn bool) int
 }
 
@@ -136,7 +137,8 @@ func (t *TTY) end(prefix, text []byte, ts int64, eof bool) int {
 	return end
 }
 
-// ClockSlack is by how much the Engine's clock may be ahead of what is known.
+// ClockSlack is by how much the Engine's clock may differ. What is known of it
+// is a little old.
 const ClockSlack = int64(5 * time.Second)
 
 // glued is where the next record begins in line although there is no newline

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// Window is the part of a log that was read and not yet cut into records.
+// Window is the part of a log that was not cut yet. It was read.
 type Window struct {
 	buf   []byte
 	r, w  int // buf[r:w] is unconsumed
@@ -25,15 +25,15 @@ type Window struct {
 
 const (
 	minWindow = 8 << 10
-	// MaxWindow is up to where a window grows for the sake of speed.
+	// MaxWindow is up to where a window grows for speed.
 	MaxWindow = 128 << 10
 )
 
 // windows are used again, because polls come and go.
 var windows = sync.Pool{New: func() any { return &Window{buf: make([]byte, minWindow)} }}
 
-// NewWindow makes one, for a log without frames where tty is not nil. What is
-// rough leaves out bytes that are no record.
+// NewWindow makes a window; the log has frames if tty is nil. What is rough
+// leaves out bytes that are no record.
 func NewWindow(tty *TTY, rough bool) *Window {
 	w := windows.Get().(*Window)
 	*w = Window{buf: w.buf, tty: tty, rough: rough}
@@ -79,8 +79,8 @@ func (w *Window) Fill(r io.Reader) (int, error) {
 	return n, err
 }
 
-// FirstTime is the time of the first record in the window, undated if it has none
-// or is not there yet.
+// FirstTime is the time of the first record in the window. It is Undated if that
+// has none or is not there yet.
 func (w *Window) FirstTime() int64 {
 	b := w.buf[w.r:w.w]
 	if w.tty == nil {

@@ -36,13 +36,13 @@ var (
 )
 
 const (
-	// CallTimeout bounds a call that is answered at once by a healthy Engine.
+	// CallTimeout bounds a call that a healthy Engine answers at once.
 	CallTimeout = 30 * time.Second
-	// ProbeTimeout bounds the question whether a stream is behind, and the
-	// opening of the log for a rotation.
+	// ProbeTimeout bounds the question whether a stream is behind. It bounds the
+	// opening of the log for a rotation, too.
 	ProbeTimeout = 10 * time.Second
-	// MaxOpens bounds how many logs are opened at the same time, so that a
-	// restart does not fall upon the Engine with all streams at once.
+	// MaxOpens bounds how many logs are opened at the same time. Without it a
+	// restart of the Engine would bring all streams upon it at once.
 	MaxOpens = 16
 )
 
@@ -78,6 +78,8 @@ type Client struct {
 	cli   atomic.Pointer[client.Client]
 	open  atomic.Int64 // connections
 
+	gated atomic.Int64 // those of them that Go's poller does not watch
+
 	podman atomic.Bool // it is Podman that answers, as its version said last
 
 	timeout time.Duration // of a list or an inspect
@@ -102,6 +104,10 @@ type Options struct {
 	Timeout time.Duration                           // of a list or an inspect; 0: callTimeout
 }
 
+// IsLocal says whether the Engine at an address is on this machine. Then its clock is
+// ours, and so may its log files be.
+func IsLocal(host string) bool { return strings.HasPrefix(host, "unix://") }
+
 // New makes a client; it sends nothing yet.
 func New(o Options) (*Client, error) {
 	a := &Client{host: o.Host, tls: o.TLS, dial: o.Dial, attrs: o.Attrs, timeout: cmp.Or(o.Timeout, CallTimeout)}
@@ -110,7 +116,7 @@ func New(o Options) (*Client, error) {
 		return nil, fmt.Errorf("option Docker_Host: value %q: %w", o.Host, err)
 	}
 	a.cli.Store(cli)
-	if strings.HasPrefix(o.Host, "unix://") {
+	if IsLocal(o.Host) {
 		a.direct = &directConns{dial: func(ctx context.Context) (net.Conn, error) { return a.cli.Load().Dialer()(ctx) }}
 	}
 	return a, nil
@@ -177,7 +183,7 @@ func (a *Client) Connect(ctx context.Context) (Info, error) {
 	if a.IsPodman() {
 		info.Name = "Podman"
 	}
-	if strings.HasPrefix(a.host, "unix://") {
+	if IsLocal(a.host) {
 		return info, nil // its clock is ours
 	}
 	asked := time.Now()
@@ -318,10 +324,11 @@ func parseEngineTime(s string) int64 {
 	return t.UnixNano()
 }
 
-// Logs opens a container's log with timestamps, both std streams, from the
-// tail-th record from the end (everything: from the first one). Where tail is
-// position.ByTime it is opened at the first record that is newer than since, in
-// seconds since 1970. The caller closes the body, also after an error of a read.
+// Logs opens a container's log with timestamps and both std streams. It begins
+// with the tail-th record from the end; position.Everything is all of it. Where
+// tail is position.ByTime it is opened at the first record that is newer than
+// since, in seconds since 1970. The caller closes the body, also after an error
+// of a read.
 func (a *Client) Logs(ctx context.Context, id string, follow bool, tail int, since int64) (io.ReadCloser, error) {
 	opts := containertypes.LogsOptions{ShowStdout: true, ShowStderr: true, Timestamps: true, Follow: follow, Tail: "all"}
 	switch tail {
@@ -403,8 +410,8 @@ func (a *Client) Watch(ctx context.Context, since time.Time) (wait func(f func(E
 	}
 }
 
-// Classify marks an error of the client library with the decision it asks
-// for. The message stays the library's.
+// Classify marks an error of the library with what it asks for. The message
+// stays the library's.
 func Classify(err error) error {
 	mark := func(m error) error { return fmt.Errorf("%w (%w)", err, m) }
 	switch {
@@ -422,7 +429,8 @@ func Classify(err error) error {
 	return err
 }
 
-// Cause is why a request of ours failed: our own reason if we cancelled it.
+// Cause is why a request of ours failed. Where we cancelled it that is our own
+// reason.
 func Cause(ctx context.Context, err error) error {
 	if c := context.Cause(ctx); c != nil {
 		return c

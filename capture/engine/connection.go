@@ -13,7 +13,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -80,27 +79,14 @@ func (a *Client) countConnections(t *http.Transport) {
 		dial = func(ctx context.Context, _, _ string) (net.Conn, error) { return a.dial(ctx) }
 	}
 	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := dial(ctx, network, addr)
+		c, err := dial(ctx, network, addr)
 		if err != nil {
 			return nil, err
 		}
 		a.open.Add(1)
-		return &countedConn{Conn: conn, open: &a.open}, nil
+		local, _ := c.(*net.UnixConn)
+		return &conn{Conn: c, local: local, open: &a.open, gated: &a.gated}, nil
 	}
-}
-
-// countedConn is a connection that is counted in open until it is closed.
-type countedConn struct {
-	net.Conn
-	open   *atomic.Int64
-	closed atomic.Bool
-}
-
-func (c *countedConn) Close() error {
-	if !c.closed.Swap(true) {
-		c.open.Add(-1)
-	}
-	return c.Conn.Close()
 }
 
 // tlsConfig is what the options Docker_TLS_... ask for.
@@ -153,7 +139,7 @@ func (s *State) Set(up bool) {
 	s.changed = make(chan struct{})
 }
 
-// Failed notes why a try to connect failed, and when the next one comes.
+// Failed notes why a try to connect failed. The next one comes at nextTry.
 func (s *State) Failed(why error, nextTry time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -171,7 +157,7 @@ func (s *State) Since() (since, nextTry time.Time, why error) {
 	return s.since, s.nextTry, s.why
 }
 
-// Get returns the state and a channel that is closed when it changes.
+// Get returns the state, and a channel that its change closes.
 func (s *State) Get() (up bool, changed <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

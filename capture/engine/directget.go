@@ -32,8 +32,8 @@ type directConn struct {
 	usedAt time.Time
 }
 
-// IdleTimeout is how long a connection to the Engine is kept that nobody uses:
-// short, since a burst of requests opens many and a new one costs little.
+// IdleTimeout is how long a connection is kept that nobody uses. It is short,
+// since a burst of requests opens many and a new one costs little.
 const IdleTimeout = 3 * time.Second
 
 var errStatus = errors.New("the Engine answered with an error")

@@ -5,6 +5,7 @@
 // at a bound of its own. What an error asks the caller to do is told by ErrGone,
 // ErrUnreadable, ErrDown and ErrRefused.
 //
-// It knows containers and no streams. State.mu and the pool of direct connections
-// have each a lock that is never held during a request.
+// It knows containers, and what Podman does otherwise. It must not know streams.
+// State and the pool of direct connections have a lock each, which is never held
+// during a request.
 package engine

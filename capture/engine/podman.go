@@ -75,8 +75,8 @@ func isGoneByPodman(err error) bool {
 	return err != nil && (strings.Contains(err.Error(), "no such container") || strings.Contains(err.Error(), "container has already been removed"))
 }
 
-// IsNoFollow says whether an error is that of a log which Podman can give, and
-// cannot follow.
+// IsNoFollow says whether err means that a log cannot be followed. Podman can
+// give such a log, and not follow it.
 func IsNoFollow(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "using --follow with the journald --log-driver")
 }

@@ -3,6 +3,8 @@ package outbox
 import (
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/testkit"
@@ -183,5 +185,85 @@ func TestCommittedIsToldOnce(t *testing.T) {
 	o.Ack(n + more)
 	if all := o.TakeCommitted(); len(all) != 1 || all[0].Pos.Anchor.Newest().TS != 2 {
 		t.Errorf("what was committed since: %v", all)
+	}
+}
+
+// Fluent Bit's thread is woken at once after a silence, for more lines that fill no batch after calmPace, and for a
+// batch that is full after pace.
+func TestWakeUps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		var at []time.Duration
+		o := New(100, 1<<20, func() { at = append(at, time.Since(began)) })
+		defer o.Close()
+		w := newWriter(o)
+		lines := func(n int) {
+			for range n {
+				w.write("")
+			}
+			time.Sleep(time.Second)
+			synctest.Wait()
+			appendAll(o, 100)
+			appendAll(o, 100)
+		}
+		lines(1)
+		lines(1)
+		took := func(n int) { // and there is more before the next one
+			w.write("")
+			appendAll(o, 100)
+			appendAll(o, 100)
+			lines(n)
+		}
+		took(1)
+		took(11)
+		want := []time.Duration{0, time.Second, 2 * time.Second, 2*time.Second + calmPace, 3 * time.Second, 3*time.Second + pace}
+		if !slices.Equal(at, want) {
+			t.Errorf("woken at %v, not %v", at, want)
+		}
+	})
+}
+
+// In a long catch-up batches are made once, of their full size, and used again.
+func TestBatchesAreUsedAgain(t *testing.T) {
+	o := New(64<<10, 1<<20, func() {})
+	defer o.Close()
+	w := newWriter(o)
+	var acked uint64
+	round := func() {
+		for o.Size() < o.Limit {
+			w.write("")
+		}
+		_, n := appendAll(o, 1<<10)
+		acked += n
+		o.Ack(acked)
+	}
+	round()
+	small := 0 // the last one of a round may be
+	for _, b := range o.batches {
+		if cap(b.Buf) != 64<<10 {
+			small++
+		}
+	}
+	if small > 1 {
+		t.Errorf("%d batches are small", small)
+	}
+	spare := len(o.batches)
+	for range 3 {
+		round()
+	}
+	if spare < 16 || len(o.batches) != spare {
+		t.Errorf("%d batches, %d before", len(o.batches), spare)
+	}
+	// A few lines of each of many tags take little.
+	for tag := range 1000 {
+		w := newWriter(o)
+		w.write(string(rune('a' + tag)))
+	}
+	most := 0
+	for _, b := range o.order {
+		most += cap(b.Buf)
+	}
+	if most -= spare * 64 << 10; most > 1000<<10 {
+		t.Errorf("%d bytes for 1000 lines of 1000 tags", most)
 	}
 }

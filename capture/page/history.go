@@ -13,12 +13,12 @@ const (
 	points = 60
 )
 
-// AllLines is the id under which a History has the lines of all containers, also
-// of those that live for less than Every.
+// AllLines is the id of the lines of all containers. A History has them also of
+// those that live for less than Every.
 const AllLines = ""
 
-// History is how many lines a second came, of each container, in the last minutes.
-// The zero value is an empty one.
+// History is how many lines a second came in the last minutes. It has them of each
+// container. The zero value is an empty one.
 type History struct {
 	mu    sync.Mutex
 	at    time.Time           // of the last sample; guarded by mu
@@ -34,8 +34,8 @@ type history struct {
 	rates [points]float32
 }
 
-// Sample takes note of how many lines came of each id so far. What is not among
-// them is forgotten.
+// Sample notes how many lines came of each id so far. What is not among them is
+// forgotten.
 func (h *History) Sample(now time.Time, lines iter.Seq2[string, uint64]) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -69,7 +69,8 @@ func (h *History) Sample(now time.Time, lines iter.Seq2[string, uint64]) {
 	}
 }
 
-// Rates are the lines a second of an id, oldest first; nil if there are none yet.
+// Rates are the lines a second of an id, oldest first. They are nil if there are
+// none yet.
 func (h *History) Rates(id string) []float32 {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -25,8 +25,8 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"number": func(n uint64) float64 { return float64(n) },
 }).Parse(source))
 
-// Policy is the Content-Security-Policy of the page: its own style and script, and
-// nothing else.
+// Policy is the Content-Security-Policy of the page. It allows the page's own
+// style and script, and nothing else.
 var Policy = "default-src 'none'; style-src " + hash(style) + "; script-src " + hash(script) +
 	"; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 

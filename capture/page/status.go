@@ -2,7 +2,7 @@ package page
 
 import "time"
 
-// Status is all that the page shows, as it is at a moment.
+// Status is all that the page shows.
 type Status struct {
 	At         time.Time
 	Version    string // of the plugin
@@ -53,7 +53,7 @@ type Container struct {
 	Rates              []float32 // lines a second, oldest first
 }
 
-// The states of a container, worst first; those below Behind are not read.
+// The states of a container, worst first. Those below Behind are not read.
 const (
 	Retrying     = "retrying"
 	NotInspected = "not inspected" // the Engine does not tell what it is

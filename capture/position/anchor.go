@@ -13,7 +13,7 @@ import (
 // nanoseconds; the others tell apart records that are equal to the last byte.
 const AnchorDepth = 8
 
-// Mark stands for a run of equal records that follow each other in a log.
+// Mark stands for a run of equal records in a log. They follow each other.
 type Mark struct {
 	TS    int64  `json:"ts"`   // nanoseconds since 1970, or undated
 	Hash  uint64 `json:"hash"` // xxhash64 of the text without its line end
@@ -45,9 +45,9 @@ func MarkOf(e *decode.Entry) Mark {
 	return Mark{TS: e.TS, Hash: xxhash.Sum64(e.Text), Size: uint32(len(e.Text)), Std: e.Std, Count: 1}
 }
 
-// Anchor is the last records consumed of a container's log, in the order of
-// the log. Found again in the log, it says exactly where to go on, whatever
-// the timestamps do. The zero anchor is before the first record.
+// Anchor is the last records consumed of a container's log. They are in the
+// order of the log. Found again in the log, it says exactly where to go on,
+// whatever the timestamps do. The zero anchor is before the first record.
 type Anchor struct {
 	Marks [AnchorDepth]Mark // a ring
 	N     uint8             // marks in use
@@ -90,10 +90,10 @@ func (a *Anchor) At(i uint8) *Mark {
 	return &a.Marks[(a.Last+AnchorDepth-i)%AnchorDepth]
 }
 
-// Agree is the number of marks, from the newest back, in which a (what was
-// just read) ends like target: 0 if the newest differ. The oldest marks of
-// either may stand for a run that began earlier, so there only the records
-// are compared and not the length of the run.
+// Agree is how many marks, newest first, agree with those of target. a is what
+// was just read; it is 0 if the newest differ. The oldest marks of either may
+// stand for a run that began earlier, so there only the records are compared and
+// not the length of the run.
 //
 // Where timestamps are whole seconds, marks may agree at more than one place of a
 // second: then how far it is into that second tells which is meant.
@@ -111,7 +111,7 @@ func (a *Anchor) Agree(target *Anchor) uint8 {
 	return n
 }
 
-// Time is the timestamp of the newest mark that has one, 0 if none has.
+// Time is the timestamp of the newest mark that has one. It is 0 if none has.
 func (a *Anchor) Time() int64 {
 	for i := range a.N {
 		if m := a.At(i); m.TS != decode.Undated {

@@ -22,9 +22,9 @@ const (
 // snapshot.
 type Position struct {
 	Kind   Kind
-	TS     int64 // fromTime: nanoseconds since 1970
-	Tail   int   // fromTail: stored records
-	Lost   bool  // fromTime: the anchor was delivered, and could not be found again
+	TS     int64 // FromTime: nanoseconds since 1970
+	Tail   int   // FromTail: stored records
+	Lost   bool  // FromTime: the anchor was delivered, and could not be found again
 	Anchor Anchor
 	Place  decode.Place // of the anchor's newest record, if that was read from a file
 	// Skip is how many records of each std stream behind this place were
@@ -39,7 +39,7 @@ type Position struct {
 	CutTS [3]int64
 }
 
-// ToBegin says whether it is still to be found by a first look at the log.
+// ToBegin says whether a first look at the log is to come.
 func (p *Position) ToBegin() bool { return p.Kind == FromTime || p.Kind == FromTail }
 
 // Advance moves the position behind a record that was just consumed.
@@ -55,7 +55,7 @@ func (p *Position) Advance(m Mark) {
 	p.Place = decode.Place{}
 }
 
-// Before says whether a log whose last record is e has records behind p.
+// Before says whether the log has records behind p. Its last one is e.
 func (p *Position) Before(e *decode.Entry) bool {
 	switch m, newest := MarkOf(e), p.Anchor.Newest(); p.Kind {
 	case FromAnchor:
@@ -69,16 +69,16 @@ func (p *Position) Before(e *decode.Entry) bool {
 const (
 	// Everything is the tail that asks the Engine for the whole log.
 	Everything = math.MaxInt
-	// ByTime is the tail that asks for what is not older than the anchor, however
-	// many records those are.
+	// ByTime is the tail of what is as new as the anchor. It may be any number of
+	// records.
 	ByTime = math.MaxInt / 2
 )
 
-// FirstTail is how many records back a log is opened at first, further is
-// how many times more it is after that did not reach far enough. Each
-// attempt costs the Engine in proportion to its size (about 0.4 ms for 64),
-// so finding n new records back costs O(n). Beyond longestTail the whole log
-// is read.
+// FirstTail is how many records back a log is opened at first. Further is how
+// many times more it is after that did not reach far enough, Furthest the most
+// of that. Each attempt costs the Engine in proportion to its size (about 0.4
+// ms for 64), so finding n new records back costs O(n). Beyond LongestTail the
+// whole log is read.
 const (
 	FirstTail   = 64
 	Further     = 4
@@ -86,12 +86,12 @@ const (
 	LongestTail = 1 << 20
 )
 
-// Inversion is by how much a record may be older than one before it while the
-// clock does not step: std streams are stamped each on its own.
+// Inversion is by how much records may be older than others before. Std streams
+// are stamped each on its own; what is more than that is a step of the clock.
 const Inversion = int64(time.Second)
 
-// Resync finds a position in the records that an opened log begins with.
-// Records are fed to it until it is found; they are delivered from there on.
+// Resync finds a position in a log that was opened anew. Records are fed to it
+// until it is found; they are delivered from there on.
 type Resync struct {
 	Target *Position
 	Limit  int  // the tail that the log was opened with
@@ -106,15 +106,16 @@ type Resync struct {
 	Replay Anchor // what was fed
 	runs   int    // of equal records that were fed
 	Seen   int    // records fed
+	vague  bool   // the position may be where the log as it was opened begins
 	Found  bool
 	Before int // records fed before the one by which it was found
 
 	Stepped bool // the clock is known to have stepped back in this log, or the records fed show it
 
-	firstTS, lastTS int64 // of what was fed and has a time
+	times struct{ first, last int64 } // of what was fed and has a time
 }
 
-// NewResync looks for target in a log of which at most limit records are sent.
+// NewResync looks for target among at most limit records of a log.
 func NewResync(target *Position, limit int) *Resync {
 	r := &Resync{Target: target, Limit: limit, whole: limit == Everything, byTime: limit >= ByTime && limit != Everything, Depth: target.Anchor.N}
 	switch target.Kind {
@@ -126,18 +127,18 @@ func NewResync(target *Position, limit int) *Resync {
 	return r
 }
 
-// Feed takes the next record and says whether it is to be delivered, or that
+// Feed takes a record and says whether it is to be delivered. short says that
 // the log was opened too short for the position to be in view.
 func (r *Resync) Feed(e *decode.Entry) (deliver, short bool) {
 	r.Seen++
 	if r.Found {
 		return true, false
 	}
-	first := r.firstTS == 0
+	first := r.times.first == 0
 	if e.TS != decode.Undated {
-		r.Stepped = r.Stepped || !first && e.TS < r.lastTS-Inversion
-		if r.lastTS = e.TS; first {
-			r.firstTS = e.TS
+		r.Stepped = r.Stepped || !first && e.TS < r.times.last-Inversion
+		if r.times.last = e.TS; first {
+			r.times.first = e.TS
 		}
 	}
 	if r.Target.Kind == FromTime {
@@ -161,26 +162,31 @@ func (r *Resync) Feed(e *decode.Entry) (deliver, short bool) {
 	}
 	agreed := r.Replay.Agree(&r.Target.Anchor)
 	r.Best = max(r.Best, agreed)
-	if agreed >= r.Depth && !r.begunBefore(&m) {
-		r.Found, r.Before = true, r.Seen-1
-		return false, false
+	if agreed >= r.Depth {
+		// Where one place may be meant, another that is like it proves nothing.
+		r.vague = r.vague || r.begunBefore(&m)
+		if !r.vague {
+			r.Found, r.Before = true, r.Seen-1
+			return false, false
+		}
 	}
 	// A log that begins well after the anchor's time does not reach back to it,
 	// unless the clock has stepped back in between.
 	at := r.Target.Anchor.Time()
-	late := r.Seen == FirstTail/2 && !r.whole && !r.Longest && !r.Stepped && at != 0 && r.firstTS > at+Inversion
+	late := r.Seen == FirstTail/2 && !r.whole && !r.Longest && !r.Stepped && at != 0 && r.times.first > at+Inversion
 	return false, late || r.Seen >= r.Limit
 }
 
 // begunBefore says that the run of the newest record may have begun before the
 // log as it was opened: then its length proves nothing. Only the pieces of a
-// long line are equal to the last byte.
+// long line, and lines without a time, are equal to the last byte.
 func (r *Resync) begunBefore(m *Mark) bool {
-	return r.runs == 1 && !r.whole && !r.Longest && m.Size >= decode.ChunkSize
+	return r.runs == 1 && !r.whole && !r.Longest && (m.Size >= decode.ChunkSize || m.TS == decode.Undated)
 }
 
-// Since is the time in seconds since 1970, of which all that is newer is to be
-// asked for so that p is found in it; 0 if times tell nothing of its place.
+// Since is the second from which on p is surely found. All that is newer is to
+// be asked for; seconds are since 1970, and 0 says that times tell nothing of
+// its place.
 func (p *Position) Since() int64 {
 	oldest := int64(0)
 	switch p.Kind {
@@ -196,14 +202,14 @@ func (p *Position) Since() int64 {
 	return max(0, oldest/second-1) // what is exactly as old is not sent
 }
 
-// Estimate is how many records back the position is if records came at an
-// even rate, with a margin; 0 if nothing can be said.
+// Estimate is about how many records back the position is. It takes them to
+// come at an even rate, with a margin; 0 if nothing can be said.
 func (r *Resync) Estimate() int {
 	want := r.Target.TS
 	if r.Target.Kind == FromAnchor {
 		want = r.Target.Anchor.Time()
 	}
-	span, dist := r.lastTS-r.firstTS, r.lastTS-want
+	span, dist := r.times.last-r.times.first, r.times.last-want
 	if r.Seen < 2 || span <= 0 || dist <= 0 || want == 0 {
 		return 0
 	}
@@ -211,15 +217,15 @@ func (r *Resync) Estimate() int {
 	return int(min(guess, LongestTail+1))
 }
 
-// Around says that what was fed holds records that are older than the anchor, ends with
-// one that is newer, and has nothing of the anchor.
+// Around says whether the anchor should have been in what was fed. There are records
+// that are older, the last one is newer, and there is nothing of the anchor.
 func (r *Resync) Around() bool {
 	at := r.Target.Anchor.Time()
-	return !r.Found && r.Best == 0 && r.Target.Kind == FromAnchor && at != 0 && r.firstTS != 0 && r.firstTS < at && r.lastTS > at
+	return !r.Found && r.Best == 0 && r.Target.Kind == FromAnchor && at != 0 && r.times.first != 0 && r.times.first < at && r.times.last > at
 }
 
-// InView says that the position will be found in what is still to come, or
-// was found already: the log reaches back far enough.
+// InView says whether the log reaches back to the position. It was found
+// already, or will be in what is still to come.
 func (r *Resync) InView() bool {
 	return r.Found || r.whole || (r.Target.Kind == FromTime && r.Seen > 0)
 }

@@ -2,12 +2,13 @@ package position
 
 import "fluent-bit-docker-logs/capture/decode"
 
-// Trail is what a stream has consumed of late, in the order of the log: behind
-// an anchor that a read with an end has confirmed. What the Engine sends while
-// a log is followed is no copy of the log: Engine 20.10 sends records twice at
-// a log rotation and leaves out the rest of the file before, later ones skip
-// whole files when they are outrun. So a follow is only believed as far as the
-// next read with an end, and what that shows is compared with the trail.
+// Trail is what a stream has consumed of late. It is in the order of the log,
+// behind an anchor that a read with an end has confirmed. What the Engine sends
+// while a log is followed is no copy of the log: Engine 20.10 sends records
+// twice at a log rotation and leaves out the rest of the file before, later
+// ones skip whole files when they are outrun. So a follow is only believed as
+// far as the next read with an end, and what that shows is compared with the
+// trail.
 type Trail struct {
 	base     Anchor // of what lies before marks
 	Marks    []TrailMark
@@ -37,8 +38,8 @@ func (m *TrailMark) mark() Mark {
 }
 
 const (
-	// TrailLength is how many records a trail holds at least, if there are so
-	// many: what can be compared with the log, and found to be sent twice.
+	// TrailLength is how many records a trail holds at least. They can be compared
+	// with the log, and found to be sent twice.
 	TrailLength = 2048
 	trailSlack  = TrailLength / 4
 	// RecordOverhead is what a json-file record has around its text.
@@ -79,7 +80,7 @@ func (t *Trail) Push(m *Mark) {
 	t.Bytes += int(m.Size) + RecordOverhead
 }
 
-// Insert adds a record at the place i that it has in the log.
+// Insert adds a record at its place i in the log.
 func (t *Trail) Insert(i int, m *Mark) {
 	t.Marks = append(t.Marks, TrailMark{})
 	copy(t.Marks[i+1:], t.Marks[i:])
@@ -102,30 +103,30 @@ func (t *Trail) Untold() bool { return t.whole && t.Verified == 0 && len(t.Marks
 // Unconfirmed is how many records were consumed since the last confirmation.
 func (t *Trail) Unconfirmed() int { return len(t.Marks) - t.Verified }
 
-// Confirm says that the log holds what the trail does, and nothing else.
+// Confirm says that the log holds what the trail does. It holds nothing else.
 func (t *Trail) Confirm() { t.Verified, t.Bytes = len(t.Marks), 0 }
 
-// Forget keeps only the last n records, or as many as there are.
+// Forget keeps only the last n records. If there are fewer, these are kept.
 func (t *Trail) Forget(n int) {
 	n = min(n, len(t.Marks))
 	*t = Trail{Marks: t.Marks[:copy(t.Marks, t.Marks[len(t.Marks)-n:])], LastTS: t.LastTS, highTS: t.highTS}
 }
 
-// PassOver gives up what could not be confirmed; in the log there may be some
-// of it still to come.
+// PassOver gives up what could not be confirmed. Where toCome, the log may
+// still show some of it.
 func (t *Trail) PassOver(toCome bool) {
 	if !toCome {
 		t.Confirm()
 	}
 }
 
-// Leave is confirm where no record can be sent twice: only the end is kept.
+// Leave is Confirm where no record can be sent twice. Only the end is kept.
 func (t *Trail) Leave() {
 	t.base = t.End()
 	*t = Trail{base: t.base, LastTS: t.LastTS, highTS: t.highTS}
 }
 
-// Newest is the time of the newest record of each std stream that was consumed.
+// Newest is the time of each std stream's newest record.
 func (t *Trail) Newest() [3]int64 { return t.highTS }
 
 // Confirmed is the anchor behind what is confirmed.
@@ -146,7 +147,7 @@ func (t *Trail) UpTo(n int) Anchor {
 	return a
 }
 
-// Find looks for a record from place i on, -1 if it is not there.
+// Find looks for a record from place i on; -1: none.
 func (t *Trail) Find(m TrailMark, i int) int {
 	for ; i < len(t.Marks); i++ {
 		if t.Marks[i] == m {
@@ -156,9 +157,9 @@ func (t *Trail) Find(m TrailMark, i int) int {
 	return -1
 }
 
-// Place is where the trail has a record with which a log begins, the last of
-// what is confirmed or one behind it; -1 if nowhere, or if another may be equal: of
-// those without a time, and of the pieces of a line.
+// Place is where the trail has the first record of a log. It is the last of what is
+// confirmed or one behind it. It is -1 if it is nowhere, or if another may be
+// equal: of those without a time, and of the pieces of a line.
 func (t *Trail) Place(m TrailMark) int {
 	i := t.Find(m, max(0, t.Verified-1))
 	switch {
@@ -172,7 +173,7 @@ func (t *Trail) Place(m TrailMark) int {
 	return i
 }
 
-// Sighting is what is to be thought of a record that a follow sends.
+// Sighting is what a record is that a follow sends.
 type Sighting uint8
 
 // The judgements of See.
@@ -183,13 +184,13 @@ const (
 	DoubtfulRecord // only the log itself can tell
 )
 
-// See judges what the follow of an Engine sends that repeats itself: at a log
-// rotation it begins again at the beginning of a file that it has read already,
-// also between the pieces of a long line. Within one std stream timestamps
-// never run backwards but for a step of the clock, so only a record that is not
-// newer than all before is looked up. While what follows a double follows it
-// in the trail, too, it is a double. One that is not found may be older than the
-// trail, or the clock was set.
+// See judges what is sent by an Engine that repeats itself. At a log rotation
+// that begins again at the beginning of a file that it has read already, also
+// between the pieces of a long line. Within one std stream timestamps never run
+// backwards but for a step of the clock, so only a record that is not newer than
+// all before is looked up. While what follows a double follows it in the trail,
+// too, it is a double. One that is not found may be older than the trail, or the
+// clock was set.
 func (t *Trail) See(e *decode.Entry) Sighting {
 	if e.TS == decode.Undated { // equal ones may well be two
 		t.replay = 0

@@ -1,5 +1,5 @@
-// Package say keeps a log short: what goes on is said once, and summed up later.
+// Package say keeps a log short. What goes on is said once, and summed up later.
 //
-// It knows slog and the clock, and nothing of what is said. Each type has a lock
+// It knows slog and the clock. It must not know what is said. Each type has a lock
 // of its own, under which nothing waits but the logger's handler.
 package say

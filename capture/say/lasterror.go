@@ -25,9 +25,9 @@ func (l *LastError) Get() (text string, at *time.Time) {
 	return l.text, &t
 }
 
-// Remember returns a logger that logs as log does and keeps the last warning or
-// error in l, also one that Log_Level suppresses. What is logged with the attribute
-// container is kept behind that name: it is read where nothing else tells of whom it is.
+// Remember returns a logger whose last warning or error l keeps. It logs as log does; l
+// has also what Log_Level suppresses. What is logged with the attribute container is
+// kept behind that name: it is read where nothing else tells of whom it is.
 func (l *LastError) Remember(log *slog.Logger) *slog.Logger {
 	return slog.New(&rememberHandler{Handler: log.Handler(), last: l})
 }

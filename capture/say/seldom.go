@@ -12,8 +12,8 @@ type Seldom struct {
 	at time.Time // when it was said last; guarded by mu
 }
 
-// Tell calls say with how often Tell was called since it did so last, unless that
-// was within every.
+// Tell calls say, unless it did so within every. say is told how often Tell was
+// called since.
 func (s *Seldom) Tell(every time.Duration, say func(times int)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

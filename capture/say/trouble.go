@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Trouble says an error that keeps coming once, then a summary now and then,
-// and that it is over.
+// Trouble says an error that keeps coming once. Then come a summary now and
+// then, and that it is over.
 type Trouble struct {
 	What string // is being tried, e.g. "reading the log"
 

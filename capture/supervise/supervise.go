@@ -34,7 +34,7 @@ type Supervisor struct {
 	back   chan struct{}         // capacity 1: one of keep ended
 }
 
-// Counts is what a supervisor counts; the vectors by the kind of the task.
+// Counts is what a supervisor counts. The vectors are by the kind of the task.
 type Counts struct {
 	Panics           prometheus.Counter
 	Stalls, Restarts *prometheus.CounterVec
@@ -49,8 +49,8 @@ type Task struct {
 	// after a panic or a stall and will not, because its context is done.
 	Dropped func()
 
-	beatAt atomic.Int64 // when the last heartbeat was, on the clock of sinceStart; resting while none is due
-	retry  backoff.ExponentialBackOff
+	beatAt atomic.Int64 // when the last heartbeat was, on the clock of SinceStart; resting while none is due
+	retry  *backoff.ExponentialBackOff
 	left   int // runs left behind; guarded by Supervisor.mu
 }
 
@@ -63,13 +63,13 @@ type taskRun struct {
 	left    bool
 }
 
-// ErrStalled is why a run was cancelled that was silent for too long.
+// ErrStalled cancels a run that was silent for too long.
 var ErrStalled = errors.New("the task gave no sign of progress for Task_Timeout")
 
 const (
 	resting = math.MaxInt64
-	// MinRestart and maxRestart bound the pause before a task that panicked or
-	// stalled runs again.
+	// MinRestart and maxRestart bound the pause before a new run. The task has
+	// panicked or stalled.
 	MinRestart = time.Second
 	maxRestart = 5 * time.Minute
 	// looksPerTimeout is how often the supervisor looks at its tasks within
@@ -94,20 +94,16 @@ func New(timeout time.Duration, c Counts) *Supervisor {
 	return &Supervisor{timeout: timeout, counts: c, runs: make(map[*taskRun]struct{}), back: make(chan struct{}, 1)}
 }
 
-// NewTask makes a task of a kind, which metrics name, that runs do.
+// NewTask makes a task that runs do. Metrics name its kind.
 func NewTask(kind string, log *slog.Logger, do func(ctx context.Context) error) *Task {
-	t := &Task{kind: kind, log: log, Do: do, retry: backoff.ExponentialBackOff{
-		InitialInterval: MinRestart, Multiplier: 2, RandomizationFactor: 0.3, MaxInterval: maxRestart,
-	}}
-	t.retry.Reset()
-	return t
+	return &Task{kind: kind, log: log, Do: do, retry: NewRetry(MinRestart, maxRestart)}
 }
 
 // Beat is a heartbeat: the task can move.
 func (t *Task) Beat() { t.beatAt.Store(int64(SinceStart())) }
 
-// Rest says that the task waits for something of its own process, so that no
-// heartbeat is due until the next beat.
+// Rest says that no heartbeat is due until the next beat. The task waits for
+// something of its own process.
 func (t *Task) Rest() { t.beatAt.Store(resting) }
 
 // age is the time since the last heartbeat, 0 while none is due.
@@ -131,7 +127,8 @@ func (t *Task) drop() {
 	}
 }
 
-// Start keeps t running in a goroutine of its own until it is done or ctx is.
+// Start keeps t running until it is done or ctx is. It does so in a goroutine
+// of its own.
 func (v *Supervisor) Start(ctx context.Context, t *Task) {
 	v.mu.Lock()
 	v.keep++
@@ -211,8 +208,8 @@ func (v *Supervisor) cameBack(r *taskRun) (dropped bool) {
 	return dropped
 }
 
-// Watch looks after the tasks until ctx is done and all of them have returned
-// or are left behind.
+// Watch looks after the tasks until ctx is done. It returns when all of them
+// have returned or are left behind.
 func (v *Supervisor) Watch(ctx context.Context) {
 	tick := time.NewTicker(v.timeout / looksPerTimeout)
 	defer tick.Stop()
@@ -281,7 +278,7 @@ func (v *Supervisor) returned(ended time.Time) bool {
 	return v.keep == 0
 }
 
-// State counts the runs that are silent for too long and those left behind.
+// State counts the runs that are stalled and those left behind.
 func (v *Supervisor) State() (stalled, leaked int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -293,7 +290,8 @@ func (v *Supervisor) State() (stalled, leaked int) {
 	return stalled, v.leaked
 }
 
-// Ages is the greatest age of a heartbeat for each kind of task that runs.
+// Ages is the greatest age of a heartbeat, by kind. They are the kinds of which
+// a task runs.
 func (v *Supervisor) Ages() map[string]time.Duration {
 	ages := make(map[string]time.Duration)
 	v.mu.Lock()
@@ -306,7 +304,7 @@ func (v *Supervisor) Ages() map[string]time.Duration {
 	return ages
 }
 
-// Running is how many tasks of a kind run, and how many of these rest.
+// Running is how many tasks of a kind run, and rest.
 func (v *Supervisor) Running(kind string) (n, rest int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

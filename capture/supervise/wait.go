@@ -3,7 +3,18 @@ package supervise
 import (
 	"context"
 	"time"
+
+	"github.com/cenkalti/backoff/v5"
 )
+
+// NewRetry makes the pauses between tries, each twice as long.
+// They go from one to another, and differ by a third, so that what failed together is
+// not tried together.
+func NewRetry(from, to time.Duration) *backoff.ExponentialBackOff {
+	b := &backoff.ExponentialBackOff{InitialInterval: from, Multiplier: 2, RandomizationFactor: 0.3, MaxInterval: to}
+	b.Reset()
+	return b
+}
 
 // Sleep waits and says whether ctx is not done.
 func Sleep(ctx context.Context, d time.Duration) bool {

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Browser returns what shows a page in a headless Chromium, and returns its output: with --dump-dom the page as it has
-// become. Where there is no Chromium the test is skipped, and says what is unseen.
+// Browser returns what shows a page in a headless Chromium. That returns its output: with --dump-dom the page as it
+// has become. Where there is no Chromium the test is skipped, and says what is unseen.
 func Browser(t *testing.T, unseen string) (show func(url string, args ...string) string) {
 	t.Helper()
 	browser, err := exec.LookPath("chromium")

@@ -1,5 +1,5 @@
-// Check says whether the inputs docker_logs of a configuration of Fluent Bit have values that are allowed, which
-// `fluent-bit --dry-run` does not look at:
+// Check says whether a configuration has values that are allowed. It looks at the inputs docker_logs, which
+// `fluent-bit --dry-run` does not do:
 //
 //	check /etc/fluent-bit/fluent-bit.yaml
 //

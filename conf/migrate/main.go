@@ -1,5 +1,5 @@
-// Migrate writes the positions at which Fluent Bit's input tail stopped in Docker's log files into a new file for the option DB,
-// so that docker_logs goes on there:
+// Migrate has docker_logs go on where the input tail stopped. It writes the positions of tail in Docker's log files
+// into a new file for the option DB:
 //
 //	migrate -tail /var/lib/fluent-bit/tail.db -db /var/lib/fluent-bit/docker_logs.json
 //

@@ -33,8 +33,8 @@ type Agent struct {
 	plugin  string
 }
 
-// FindAgent returns this machine's Fluent Bit, or the project's host where there is none. Both, and the plugin, must have
-// been built.
+// FindAgent returns this machine's Fluent Bit. Where there is none it is the project's host. Both, and the plugin,
+// must have been built.
 func FindAgent() (Agent, error) {
 	root, err := enginetest.Root()
 	if err != nil {

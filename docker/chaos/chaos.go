@@ -1,11 +1,12 @@
-// Package chaos runs plans drawn from a seed on real Engines and a real Fluent Bit, with real faults, and compares what
-// containers wrote with what came.
+// Package chaos has real Engines and a real Fluent Bit fail. It runs plans drawn from a seed, with real faults, and
+// compares what containers wrote with what came.
 //
 //	plan.go     what happens: drawn from a seed
 //	world.go    one plan from its begin to its end; steps.go what can happen in it
 //	writer.go   the containers, with journals of what they write (docker/loggen)
 //	witness.go  all that the Engine ever had in their logs
 //	proxy.go    the way to the Engine; sink.go Fluent Bit's output; agent.go Fluent Bit
+//	shrink.go   a plan that found something, made shorter
 //	judge.go    the oracle: sequence.go compares lines, rules.go says which may be missing, health.go what /readyz said
 //	report.go   the result
 //
@@ -35,6 +36,7 @@ type Config struct {
 	Engines  []string      // versions that docker/engine.sh knows
 	Reader   string        // of all plans; empty: what is drawn
 	Plan     *Plan         // instead of what is drawn
+	Shrink   int           // how many shorter plans are tried at most for each that has found something
 	Out      string        // directory of the report and the finds
 }
 
@@ -75,6 +77,10 @@ func Run(ctx context.Context, c Config, say func(format string, args ...any)) (*
 					break
 				}
 				r.version = v
+				if len(r.Finds) > 0 && c.Shrink > 0 {
+					say("%s seed %d found something, shorter plans are tried", e.Version, p.Seed)
+					r.Short = shorten(p, r.Finds, c.Shrink, func(try *Plan) []string { return again(ctx, try, e, agent) })
+				}
 				if err := r.save(c.Out); err != nil {
 					errs[lane] = errors.Join(errs[lane], err)
 				}
@@ -91,6 +97,19 @@ func Run(ctx context.Context, c Config, say func(format string, args ...any)) (*
 	return rep, errors.Join(append(errs, rep.write(c.Out))...)
 }
 
+// again runs a plan once more, and returns what it finds.
+func again(ctx context.Context, p *Plan, e *enginetest.OwnEngine, with Agent) []string {
+	if ctx.Err() != nil {
+		return nil
+	}
+	r, err := run(ctx, p, e, with)
+	if err != nil {
+		return nil // whatever that was, it is no find
+	}
+	_ = os.RemoveAll(r.Dir)
+	return r.Finds
+}
+
 // save keeps the plan of a find, and what is needed to understand it.
 func (r *Result) save(out string) error {
 	if len(r.Finds) == 0 {
@@ -104,7 +123,11 @@ func (r *Result) save(out string) error {
 	if err != nil {
 		return err
 	}
-	errs := []error{os.WriteFile(filepath.Join(dir, "plan.json"), text, 0o600),
+	short, err := json.MarshalIndent(r.shortest(), "", " ")
+	if err != nil {
+		return err
+	}
+	errs := []error{os.WriteFile(filepath.Join(dir, "plan.json"), text, 0o600), os.WriteFile(filepath.Join(dir, "short.json"), short, 0o600),
 		os.WriteFile(filepath.Join(dir, "find.txt"), []byte(strings.Join(r.Finds, "\n")+"\n\n"+r.Plan.Words()+"\n"+strings.Join(r.log, "\n")+"\n"), 0o600)}
 	for _, name := range []string{"agent.log", "fluent-bit.conf", "lines.txt", "streams.txt", "metrics.txt"} {
 		b, err := os.ReadFile(filepath.Join(r.Dir, name))

@@ -63,6 +63,7 @@ func (w *world) sequences() (all []*sequence, strangers int, err error) {
 // Result is what a plan has shown.
 type Result struct {
 	Plan    *Plan
+	Short   *Plan  // one that finds the same with less, nil: none was looked for
 	Engine  string // as it says
 	version string // for docker/engine.sh
 	Took    time.Duration

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Plan is what happens in one run of chaos: drawn from a seed, or read from a file. Its times are milliseconds. Its words are
-// those of the simulation (capture/simulation_plan_test.go).
+// Plan is what happens in one run of chaos. It is drawn from a seed, or read from a file. Its times are milliseconds.
+// Its words are those of the simulation (capture/simulation_plan_test.go).
 type Plan struct {
 	Seed       uint64      `json:"seed,omitempty"`
 	Reader     string      `json:"reader"`
@@ -60,6 +60,7 @@ type Step struct {
 	For   int64  `json:"for,omitempty"`
 }
 
+// String implements fmt.Stringer.
 func (s Step) String() string {
 	b, _ := json.Marshal(s)
 	return strings.Trim(string(b), "{}")
@@ -86,7 +87,7 @@ func (p *Plan) Words() string {
 
 func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
 
-// Draw draws a plan; reader is that of the plan, unless it is empty.
+// Draw draws a plan. Its reader is reader, unless that is empty.
 func Draw(seed uint64, reader string) *Plan {
 	r := rand.New(rand.NewPCG(seed, 4711))
 	p := &Plan{

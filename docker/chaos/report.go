@@ -29,7 +29,7 @@ func (r *Report) Finds() (n int) {
 	return n
 }
 
-// String tells the result of a plan in a line, and its finds.
+// String tells the result in a line, and each find in another.
 func (r *Result) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s seed %d: %v, %d lines, %d missing", r.Engine, r.Plan.Seed, r.Took.Round(time.Second), r.Lines, r.Missing)
@@ -49,9 +49,17 @@ func (r *Result) String() string {
 		fmt.Fprintf(&b, "\n  FIND %s", f)
 	}
 	if len(r.Finds) > 0 {
-		fmt.Fprintf(&b, "\n  again: make chaos SEED=%d PLANS=1 ENGINE=%s, or PLAN=%s/plan.json", r.Plan.Seed, r.version, r.Dir)
+		fmt.Fprintf(&b, "\n  again: make chaos SEED=%d PLANS=1 ENGINE=%s, or PLAN=%s/short.json", r.Plan.Seed, r.version, r.Dir)
 	}
 	return b.String()
+}
+
+// shortest is the shortest plan that has found what this one has.
+func (r *Result) shortest() *Plan {
+	if r.Short != nil {
+		return r.Short
+	}
+	return r.Plan
 }
 
 // Markdown is the report.
@@ -64,7 +72,7 @@ func (r *Report) Markdown() string {
 			for _, f := range x.Finds {
 				fmt.Fprintf(&b, "* `%s`\n", strings.ReplaceAll(f, "`", "'"))
 			}
-			fmt.Fprintf(&b, "\n```\n%s```\n\nIts files are in `%s`.\n", x.Plan.Words(), x.Dir)
+			fmt.Fprintf(&b, "\n```\n%s```\n\nIts files are in `%s`.\n", x.shortest().Words(), x.Dir)
 		}
 	}
 	return b.String()

@@ -1,4 +1,4 @@
-// Package debian finds programs that tests and tools use, and installs them by apt where root may.
+// Package debian finds programs that tests and tools use. It installs them by apt where root may.
 package debian
 
 import (
@@ -12,7 +12,7 @@ import (
 	"sync"
 )
 
-// ErrAbsent says that a program is not there and cannot be installed here.
+// ErrAbsent says that a program is missing and cannot be installed.
 var ErrAbsent = errors.New("not on the PATH, and not installed")
 
 var (
@@ -24,7 +24,7 @@ var (
 
 var mu sync.Mutex // who comes second finds what the first installed
 
-// Program returns the path of a program, of which Debian's package pkg is installed where it is missing. The error wraps
+// Program returns the path of a program. Debian's package pkg is installed where it is missing. The error wraps
 // [ErrAbsent] where that cannot be; it names the program.
 func Program(ctx context.Context, name, pkg string) (string, error) {
 	mu.Lock()
@@ -43,7 +43,7 @@ func Program(ctx context.Context, name, pkg string) (string, error) {
 	return path, nil
 }
 
-// FluentBit returns the path of this machine's Fluent Bit; ok is false where there is none.
+// FluentBit returns the path of this machine's Fluent Bit. ok is false where there is none.
 func FluentBit() (path string, ok bool) {
 	out, err := exec.Command("sh", "-c", fluentBit).Output()
 	return strings.TrimSpace(string(out)), err == nil

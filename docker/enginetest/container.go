@@ -75,7 +75,7 @@ type Container struct {
 // limit bounds every request of a test to the Engine.
 const limit = 5 * time.Minute
 
-// Run creates and starts a container and removes it when the test ends.
+// Run starts a container, and removes it when the test ends.
 func (e *Engine) Run(t testing.TB, o Options) *Container {
 	t.Helper()
 	c := e.New(t, o)
@@ -83,7 +83,7 @@ func (e *Engine) Run(t testing.TB, o Options) *Container {
 	return c
 }
 
-// New creates a container without starting it and removes it when the test ends.
+// New creates a container, and removes it when the test ends. It is not started.
 func (e *Engine) New(t testing.TB, o Options) *Container {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)

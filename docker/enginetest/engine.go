@@ -1,4 +1,5 @@
-// Package enginetest runs real containers of loggen on a real Docker Engine, for tests and for the demonstration.
+// Package enginetest runs real containers on a real Docker Engine. They are of loggen, for tests and for the
+// demonstration.
 //
 // The Engines are those that docker/engine.sh finds or starts; ENGINE names their versions. Every container carries the label [Label] with the number
 // of the process that made it, and is removed when its test ends.
@@ -35,7 +36,8 @@ var ErrNoEngine = errors.New("no Docker Engine can be had here")
 // unavailable is engine.sh's exit status for that.
 const unavailable = 3
 
-// Root returns the directory of the module, found from the working directory upwards.
+// Root returns the directory of the module. It is looked for from the working
+// directory upwards.
 func Root() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -53,8 +55,8 @@ func Root() (string, error) {
 	}
 }
 
-// Up returns the Engine of `docker/engine.sh up ARGS`, whose messages go to standard error. The error is [ErrNoEngine]
-// where none can be had.
+// Up returns the Engine of `docker/engine.sh up ARGS`. Messages of that go to standard error. The error is
+// [ErrNoEngine] where none can be had.
 func Up(ctx context.Context, args ...string) (*Engine, error) {
 	root, err := Root()
 	if err != nil {
@@ -136,8 +138,9 @@ func find() (engines []*Engine, err error) {
 	return engines, err
 }
 
-// All returns the Engines to test on, one for each version that ENGINE names. By default they are the one that engine.sh
-// finds or starts, and the current one where it was built. The test is skipped only where no Engine can be had.
+// All returns the Engines to test on. There is one for each version that ENGINE names. By default they are the one
+// that engine.sh finds or starts, and the current one where it was built. The test is skipped only where no Engine
+// can be had.
 func All(t testing.TB) []*Engine {
 	t.Helper()
 	found.once.Do(func() { found.engines, found.err = find() })
@@ -156,7 +159,7 @@ func First(t testing.TB) *Engine {
 	return All(t)[0]
 }
 
-// M runs a test binary's tests and then lets go of the Engines' connections, so that goleak sees none of them:
+// M runs tests and then lets go of the Engines' connections. So goleak sees none of them:
 //
 //	goleak.VerifyTestMain(enginetest.M{M: m})
 type M struct{ *testing.M }

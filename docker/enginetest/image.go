@@ -36,8 +36,8 @@ var program = sync.OnceValues(func() ([]byte, error) {
 	return os.ReadFile(path)
 })
 
-// Image returns the reference of the loggen image and imports it where the Engine does not have it. The image holds one
-// static program and needs no registry; its tag is a digest of that program.
+// Image returns the reference of the loggen image. It is imported where the Engine does not have it. The image holds
+// one static program and needs no registry; its tag is a digest of that program.
 func (e *Engine) Image(ctx context.Context) (string, error) {
 	loggen, err := program()
 	if err != nil {

@@ -14,9 +14,9 @@ import (
 // journalSocket is where the log driver journald sends to.
 const journalSocket = "/run/systemd/journal/socket"
 
-// Journald makes sure that a journald takes what the log driver of that name sends: the one of this machine, else one that is
-// started for this test. The test is skipped where there is none, with what is missing. Tests of other packages wait meanwhile:
-// a machine has one journald.
+// Journald makes sure that a journald takes logs of containers. It is the one of this machine, else one that is
+// started for this test. The test is skipped where there is none, with what is missing. Tests of other packages wait
+// meanwhile: a machine has one journald.
 func Journald(t testing.TB) {
 	t.Helper()
 	lock, err := os.OpenFile(filepath.Join(os.TempDir(), "docker-logs-journald.lock"), os.O_CREATE|os.O_RDWR, 0o600)

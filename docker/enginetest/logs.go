@@ -20,7 +20,7 @@ type Line struct {
 	Text string    // without its LF, on a TTY without its CR LF
 }
 
-// Logs reads the whole log without following, in the Engine's order, pieces of long lines joined.
+// Logs reads the whole log without following it. It is in the Engine's order, pieces of long lines joined.
 func (c *Container) Logs() []Line {
 	c.t.Helper()
 	var lines []Line

@@ -12,14 +12,14 @@ import (
 	"testing"
 )
 
-// OwnEngine is an Engine that a test has for itself and may harm.
+// OwnEngine is a test's own Engine, which it may harm.
 type OwnEngine struct {
 	*Engine
 	state   string
 	version string // docker/engine.sh's
 }
 
-// Own starts an Engine for this test alone, and stops it when the test ends.
+// Own starts an Engine for this test alone. It is stopped when the test ends.
 // The test is skipped only where no Engine can be had.
 func Own(t testing.TB) *OwnEngine {
 	t.Helper()
@@ -36,8 +36,8 @@ func Own(t testing.TB) *OwnEngine {
 	return o
 }
 
-// StartOwn starts an Engine beside any other, of a version that docker/engine.sh knows; "" is Debian's. Whoever starts it
-// calls Down. The error is [ErrNoEngine] where none can be had.
+// StartOwn starts an Engine beside any other. Its version is one that docker/engine.sh knows; "" is Debian's. Whoever
+// starts it calls Down. The error is [ErrNoEngine] where none can be had.
 func StartOwn(ctx context.Context, version string) (*OwnEngine, error) {
 	state, err := os.MkdirTemp("", "engine") // a socket's path must be short
 	if err != nil {
@@ -64,7 +64,7 @@ func (o *OwnEngine) dir() string {
 	return filepath.Join(o.state, "docker-logs-test", version)
 }
 
-// Containers is the directory where the Engine keeps a directory of each container.
+// Containers is where the Engine keeps a directory of each container.
 func (o *OwnEngine) Containers() string { return filepath.Join(o.dir(), "data", "containers") }
 
 // Restart stops and starts dockerd, and the containers with it.
@@ -78,16 +78,21 @@ func (o *OwnEngine) Restart(t testing.TB) {
 // StopStart is Restart outside of a test.
 func (o *OwnEngine) StopStart(ctx context.Context) error { return o.script(ctx, "restart") }
 
-// Up starts dockerd where it does not run, and returns once it answers.
+// Up makes sure that dockerd runs, and answers.
 func (o *OwnEngine) Up(ctx context.Context) error { return o.script(ctx, "up") }
+
+// PID is dockerd's process id.
+func (o *OwnEngine) PID() (int, error) {
+	b, err := os.ReadFile(filepath.Join(o.dir(), "dockerd.pid"))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(b)))
+}
 
 // Signal sends dockerd a signal.
 func (o *OwnEngine) Signal(sig syscall.Signal) error {
-	b, err := os.ReadFile(filepath.Join(o.dir(), "dockerd.pid"))
-	if err != nil {
-		return err
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	pid, err := o.PID()
 	if err != nil {
 		return err
 	}
@@ -114,6 +119,8 @@ func (o *OwnEngine) script(ctx context.Context, command string) error {
 		cmd.Args = append(cmd.Args, "--version", o.version)
 	}
 	cmd.Env = append(os.Environ(), "ENGINE_OWN=1", "XDG_STATE_HOME="+o.state)
+	// Ctrl-C, pressed again because the end takes its time, must not leave half of it running.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: command == "down"}
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState != nil && cmd.ProcessState.ExitCode() == unavailable {
 		return ErrNoEngine

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// PodmanEngine is a Podman that a test has for itself, with the socket that speaks Docker's API.
+// PodmanEngine is a test's own Podman. It has the socket that speaks Docker's API.
 type PodmanEngine struct {
 	*Engine
 	dir     string
@@ -30,8 +30,8 @@ events_logger = "file"
 runtime = "%s"
 `
 
-// Podman starts one with a root of its own, and removes all of it when the test ends. The test is skipped where there is none, with what is
-// missing.
+// Podman starts one with a root of its own. All of it is removed when the test ends. The test is skipped where there
+// is none, with what is missing.
 func Podman(t testing.TB) *PodmanEngine {
 	t.Helper()
 	if _, err := exec.LookPath("podman"); err != nil {

@@ -48,7 +48,7 @@ func (e *Engine) Drop(ctx context.Context, id string) error {
 	return e.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
 }
 
-// Tail returns the last records of a container's log, at most n, pieces of long lines joined. It must not have a TTY.
+// Tail returns at most n last records of a container's log. Pieces of long lines are joined. It must not have a TTY.
 func (e *Engine) Tail(ctx context.Context, id string, n int) ([]Line, error) {
 	c := Container{ID: id, engine: e}
 	b, err := c.fetch(ctx, true, fmt.Sprint(n))

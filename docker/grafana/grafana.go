@@ -1,5 +1,5 @@
-// Package grafana asks a Prometheus what the dashboard beside it would show, and renders that as a page: to prove every
-// query of the dashboard, and to look at it where there is no Grafana.
+// Package grafana renders what the dashboard beside it would show. It asks a Prometheus: to prove every query of the
+// dashboard, and to look at it where there is no Grafana.
 package grafana
 
 import (
@@ -27,7 +27,7 @@ type Dashboard struct {
 	Panels []Panel
 }
 
-// Panel is one panel: a "stat" (one number), a "timeseries" or a "table".
+// Panel is one panel. It is a "stat" (one number), a "timeseries" or a "table".
 type Panel struct {
 	Type        string
 	Title       string

@@ -1,4 +1,4 @@
-// Healthcheck asks an HTTP server whether it is well: for images that have neither a shell nor curl.
+// Healthcheck asks an HTTP server whether it is well. It is for images that have neither a shell nor curl.
 //
 //	healthcheck                                   the plugin's endpoint, where METRICS_LISTEN says
 //	healthcheck http://127.0.0.1:8001/healthz

@@ -1,7 +1,9 @@
-// Loggen writes numbered log lines: the only program in the test image, and the producer's side of the tests' oracle.
+// Loggen writes numbered log lines. It is the only program in the test image, and the producer's side of the tests'
+// oracle.
 //
 // Each line is `<run> <std> <seq> <payload>`, with seq counted per standard stream, so that a sink can tell what is missing,
-// doubled or out of order. With -write or -script it writes exact bytes instead, with -mixed lines of all kinds and a journal.
+// doubled or out of order. With -write or -script it writes exact bytes instead, with -mixed lines of all kinds and a journal;
+// with -turns it writes when it is told to.
 package main
 
 import (
@@ -29,7 +31,7 @@ func main() {
 	flag.IntVar(&g.size, "size", 0, "bytes per line without its end; shorter only where the line's head is longer")
 	flag.StringVar(&g.run, "run", "run", "first word of each line")
 	flag.IntVar(&g.start, "start", 1, "first sequence number")
-	flag.StringVar(&g.payload, "payload", "ascii", "ascii, utf8 (CJK) or identical (every line the same, without a number)")
+	flag.StringVar(&g.payload, "payload", "ascii", "ascii, plain (nothing that the Engine escapes), json (an object), utf8 (CJK) or identical (every line the same, without a number)")
 	flag.IntVar(&g.long, "long", 0, "bytes of the long line that comes every -every lines; 0 is never")
 	flag.IntVar(&g.every, "every", 10, "see -long")
 	flag.BoolVar(&g.crlf, "crlf", false, "end lines with CR LF")
@@ -45,6 +47,7 @@ func main() {
 	journal := flag.String("journal", "", "`directory` of the journal of -mixed")
 	burst := flag.Int("burst", 1, "lines of -mixed that come at once")
 	await := flag.Bool("await", false, "wait for SIGUSR1 after the first line of each standard stream")
+	flag.BoolVar(&g.turns, "turns", false, "write one line, and then -lines at each SIGUSR1, numbered on, until SIGTERM or SIGINT")
 	hold := flag.Bool("hold", false, "stay alive afterwards, until SIGTERM or SIGINT")
 	flag.Parse()
 
@@ -102,12 +105,16 @@ func produce(g *generator, std string, writes []string, script string) error {
 		return fmt.Errorf("-std %q: want stdout, stderr or both", std)
 	}
 	if _, ok := payloads[g.payload]; !ok {
-		return fmt.Errorf("-payload %q: want ascii, utf8 or identical", g.payload)
+		return fmt.Errorf("-payload %q: want ascii, plain, json, utf8 or identical", g.payload)
 	}
 	errs := make([]error, len(outs))
 	var wg sync.WaitGroup
+	write := g.write
+	if g.turns {
+		write = g.writeTurns
+	}
 	for i, out := range outs {
-		wg.Go(func() { errs[i] = g.write(out, []string{"stdout", "stderr"}[out.Fd()-1]) })
+		wg.Go(func() { errs[i] = write(out, []string{"stdout", "stderr"}[out.Fd()-1]) })
 	}
 	wg.Wait()
 	for _, err := range errs {
@@ -123,7 +130,7 @@ type generator struct {
 	lines, size, start, long, every, crashAfter int
 	rate                                        float64
 	run, payload                                string
-	crlf, unended                               bool
+	crlf, unended, turns                        bool
 	await                                       chan struct{} // closed when the lines behind the first may come; nil: at once
 }
 
@@ -168,22 +175,49 @@ func (g *generator) write(out io.Writer, std string) error {
 	return w.Flush()
 }
 
+// writeTurns writes one line, and the next ones whenever SIGUSR1 comes. It returns for an error only.
+func (g *generator) writeTurns(out io.Writer, std string) error {
+	usr1 := make(chan os.Signal, 1)
+	signal.Notify(usr1, syscall.SIGUSR1)
+	turn := *g
+	turn.lines = 1
+	for {
+		if err := turn.write(out, std); err != nil {
+			return err
+		}
+		turn.start += turn.lines
+		turn.lines = g.lines
+		<-usr1
+	}
+}
+
 // payloads gives the text that is repeated to fill a line.
 var payloads = map[string]string{
 	"ascii":     "The quick brown fox jumps over the lazy dog 0123456789 <&> \\ \" ",
+	"plain":     "GET /api/v1/items/4711 200 took 3.2ms ",
+	"json":      "GET /api/v1/items/4711 200 took 3.2ms ",
 	"utf8":      "日志採集한국어ログ🐳",
 	"identical": "The same line again. ",
 }
 
 // appendLine appends line seq of std, size bytes long where its head allows, without its end.
 func (g *generator) appendLine(dst []byte, std string, seq, size int) []byte {
-	if g.payload == "identical" {
+	switch g.payload {
+	case "json":
+		dst = fmt.Appendf(dst, `{"level":"info","msg":"%s %s %d `, g.run, std, seq)
+		return append(fill(dst, payloads[g.payload], size-2), `"}`...)
+	case "identical":
 		dst = fmt.Appendf(dst, "%s %s identical ", g.run, std)
-	} else {
+	default:
 		dst = fmt.Appendf(dst, "%s %s %d ", g.run, std, seq)
 	}
-	for fill := payloads[g.payload]; len(dst) < size; {
-		for _, r := range fill {
+	return fill(dst, payloads[g.payload], size)
+}
+
+// fill repeats a text until dst is of that size.
+func fill(dst []byte, text string, size int) []byte {
+	for len(dst) < size {
+		for _, r := range text {
 			c := string(r)
 			if len(dst)+len(c) > size {
 				// A rune that does not fit is replaced, so that the line is valid and of the exact size.

@@ -55,7 +55,8 @@ func number(v float64) string {
 	return strconv.FormatFloat(v, 'g', 3, 64)
 }
 
-// Step is a round distance that divides limit into at most n or so parts.
+// Step is a round distance between marks of an axis. It divides limit into at
+// most n or so parts.
 func Step(limit float64, n int, unit string) float64 {
 	base := 1.0
 	if unit == "B" {

@@ -17,7 +17,7 @@ import (
 //go:embed style.css
 var Style template.CSS
 
-// Colors is how many colours there are for the series of a chart; further ones share the last.
+// Colors is how many colours the series of a chart have. Further ones share the last.
 const Colors = 8
 
 // Series is one line of a chart. A Y of NaN interrupts it.
@@ -109,7 +109,8 @@ func (c Chart) values(s scale) (all []float64) {
 	return all
 }
 
-// SVG is the chart as a figure with its title and, of more than one series, a legend.
+// SVG is the chart as a figure with its title. One of more than one series has a
+// legend.
 func (c Chart) SVG() template.HTML {
 	s := c.scale()
 	var b strings.Builder

@@ -35,8 +35,9 @@ func TestFaults(t *testing.T) {
 	if err := os.Mkdir(db, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	// A rotation would open the silent stream again before the heartbeat does, and nothing would have stalled.
 	stop := runCapture(t, map[string]string{
-		"Docker_Host": e.Host(), "Reader": "follow", "Heartbeat_Interval": "1s", "Task_Timeout": "1m", "Resync_Interval": "1s",
+		"Rotate_Interval": "24h", "Docker_Host": e.Host(), "Reader": "follow", "Heartbeat_Interval": "1s", "Task_Timeout": "1m", "Resync_Interval": "1s",
 		"Metrics_Listen": addr, "DB": filepath.Join(db, "positions"), "Start_From": "beginning", "FD_Warn": "500", "FD_Limit": "800",
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)

@@ -1,5 +1,5 @@
-// Package prometheus runs a real Prometheus with the scrape jobs and alert rules beside it: for the soak test, and to prove the alert
-// rules and the dashboard's queries.
+// Package prometheus runs a real Prometheus. It has the scrape jobs and alert rules beside it: for the soak test, and
+// to prove the alert rules and the dashboard's queries.
 package prometheus
 
 import (
@@ -49,7 +49,7 @@ type Server struct {
 	done chan struct{} // closed when the process has ended and its output was read
 }
 
-// Start starts a Prometheus that keeps its data and configuration in dir, and returns when it answers. The error wraps
+// Start starts a Prometheus, and returns when it answers. Its data and configuration are in dir. The error wraps
 // [debian.ErrAbsent] where none can be had. The caller stops it.
 func Start(ctx context.Context, dir string, c Config) (*Server, error) {
 	path, err := debian.Program(ctx, "prometheus", Package)
@@ -109,7 +109,7 @@ func (s *Server) Stop() {
 	<-s.done
 }
 
-// Fired returns the names of the alerts that were firing at any time within the past d.
+// Fired returns the names of alerts that fired within the past d.
 func (s *Server) Fired(ctx context.Context, d time.Duration) (map[string]bool, error) {
 	query := fmt.Sprintf(`max by (alertname) (max_over_time(ALERTS{alertstate="firing"}[%dms]))`, d.Milliseconds())
 	v, _, _, err := s.Query(ctx, query, time.Now())

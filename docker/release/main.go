@@ -1,4 +1,4 @@
-// Command release prints the licenses of all that is linked into the plugin: of Go, of each module, and of zig's C runtime.
+// Command release prints the licenses of what the plugin is made of. That is Go, each module, and zig's C runtime.
 package main
 
 import (

@@ -11,7 +11,7 @@ import (
 	"fluent-bit-docker-logs/docker/plot"
 )
 
-// Progress tells a person how a run goes: a line for each checkpoint, and on a terminal one below that moves.
+// Progress tells a person how a run goes. Each checkpoint is a line, and on a terminal there is one below that moves.
 type Progress struct {
 	w    io.Writer
 	live bool
@@ -46,7 +46,7 @@ var columns = []struct {
 	width int
 }{{"time", 6}, {"goroutines", 13}, {"FDs", 11}, {"threads", 8}, {"RSS", 10}, {"rotations", 11}, {"stream age", 11}, {"heartbeat", 10}, {"stalls", 7}, {"lines", 11}, {"missing", 8}, {"doubled", 8}}
 
-// Checkpoint writes a line of the table; base is nil until there is a baseline.
+// Checkpoint writes a line of the table. base is nil until there is a baseline.
 func (p *Progress) Checkpoint(c, base *Checkpoint) {
 	p.erase()
 	if !p.head {

@@ -18,7 +18,8 @@ var pageSource string
 
 var page = template.Must(template.New("").Parse(pageSource))
 
-// Write puts the report into dir: report.md, report.html and, where a Prometheus ran, dashboard.html. It returns their paths.
+// Write puts the report into dir. That is report.md, report.html and, where a Prometheus ran, dashboard.html. It
+// returns their paths.
 func (r *Result) Write(dir string) (paths []string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err

@@ -38,7 +38,7 @@ type Checkpoint struct {
 	ByContainer map[string]float64 // rotations since the start, by the container's name
 }
 
-// Growth is how much of something there is more than at the baseline, and that per minute.
+// Growth is how much more there is than at the baseline. It is that of something, in all and per minute.
 type Growth struct{ Total, PerMinute float64 }
 
 func (c *Checkpoint) growth(base *Checkpoint, of func(*Sample) float64) Growth {

@@ -79,7 +79,7 @@ func (s Scraped) each(name string) (points []point) {
 	return points
 }
 
-// Sum adds up a metric's series; it is 0 where there is none.
+// Sum adds up a metric's series. It is 0 where there is none.
 func (s Scraped) Sum(name string) (v float64) {
 	for _, p := range s.each(name) {
 		v += p.value
@@ -104,8 +104,9 @@ func (s Scraped) By(name, label string) map[string]float64 {
 	return m
 }
 
-// Process is what the kernel says of one: open file descriptors, threads, bytes in memory.
-type Process struct{ FDs, Threads, RSS float64 }
+// Process is what the kernel says of a process. That is open file descriptors, threads, bytes in memory and the most
+// of them, seconds of CPU.
+type Process struct{ FDs, Threads, RSS, Peak, CPU float64 }
 
 // Inspect asks the kernel about a process.
 func Inspect(pid int) (p Process, err error) {
@@ -118,7 +119,11 @@ func Inspect(pid int) (p Process, err error) {
 	if err != nil {
 		return p, err
 	}
-	p.FDs = float64(len(fds))
+	stat, err := os.ReadFile(filepath.Join(dir, "stat"))
+	if err != nil {
+		return p, err
+	}
+	p.FDs, p.CPU = float64(len(fds)), cpu(string(stat))
 	for line := range strings.Lines(string(status)) {
 		words := strings.Fields(line)
 		if len(words) < 2 {
@@ -130,7 +135,23 @@ func Inspect(pid int) (p Process, err error) {
 			p.Threads = n
 		case "VmRSS:":
 			p.RSS = n * 1024
+		case "VmHWM:":
+			p.Peak = n * 1024
 		}
 	}
 	return p, nil
+}
+
+// tick is the kernel's unit of CPU time for programs.
+const tick = 0.01
+
+// cpu is a process's CPU time so far, of user and system, by its stat.
+func cpu(stat string) float64 {
+	words := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:]) // what is before may be anything
+	if len(words) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseFloat(words[11], 64)
+	system, _ := strconv.ParseFloat(words[12], 64)
+	return (user + system) * tick
 }

@@ -18,8 +18,8 @@ const pageWidth = 1240
 
 var measured = regexp.MustCompile(`data-height="(\d+)"`)
 
-// Screenshot renders a page that stands alone in a headless Chromium and writes it as a PNG beside it, whose path it
-// returns. The error wraps [debian.ErrAbsent] where there is no Chromium.
+// Screenshot writes a page as a PNG beside it. It returns the path. The page stands alone, and is rendered in a
+// headless Chromium. The error wraps [debian.ErrAbsent] where there is no Chromium.
 func Screenshot(ctx context.Context, html string) (png string, err error) {
 	chromium, err := debian.Program(ctx, "chromium", "chromium")
 	if err != nil {

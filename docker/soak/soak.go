@@ -1,5 +1,5 @@
-// Package soak is the validation: it lets containers write numbered lines for a while, has them captured, and watches what
-// leaks, stalls or goes missing.
+// Package soak is the validation. It lets containers write numbered lines for a while, has them captured, and watches
+// what leaks, stalls or goes missing.
 //
 //	producer.go  the Engine and the containers that write
 //	agent.go     Fluent Bit (or flbhost) with the plugin
@@ -33,7 +33,8 @@ type Config struct {
 	Fake        bool          // use the fake Engine even where there is a real one
 }
 
-// Critical is when the system that this one grew from had died: there is a checkpoint then.
+// Critical is a time for which a capture must have run. The system that this one grew from died by then: there is a
+// checkpoint.
 const Critical = 7 * time.Minute
 
 func (c *Config) setDefaults() {

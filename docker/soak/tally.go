@@ -10,7 +10,8 @@ import (
 // Key names one sequence of numbered lines.
 type Key struct{ Container, Std string }
 
-// Count is what was wrong with the lines that arrived, of one sequence or of all.
+// Count is what was wrong with the lines that arrived. They are of one sequence
+// or of all.
 type Count struct {
 	Lines   int // that arrived
 	Missing int // that did not, up to the last one that must have

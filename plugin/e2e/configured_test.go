@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -45,6 +46,13 @@ func (b *lockedBuffer) String() string {
 	return b.text.String()
 }
 
+// isCrash says whether a line begins what a program says when it crashes: a dump of all goroutines follows, longer than
+// what is shown of the end.
+func isCrash(line string) bool {
+	return strings.Contains(line, "caught signal (SIGSEGV)") || strings.HasPrefix(line, "fatal error:") ||
+		strings.HasPrefix(line, "SIG") || strings.Contains(line, "unexpected signal") || strings.Contains(line, "runtime: ")
+}
+
 // newConfigured writes the configuration, in which ${RUN} is the number of the start, and a Lua filter slow.lua that takes so many seconds for each record.
 func newConfigured(t *testing.T, bin fluentBit, yaml string, slow string) *configured {
 	t.Helper()
@@ -56,7 +64,11 @@ func newConfigured(t *testing.T, bin fluentBit, yaml string, slow string) *confi
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("%s said:\n%s", bin, strings.Join(tail(strings.Split(r.log.String(), "\n"), 60), "\n"))
+			lines := strings.Split(r.log.String(), "\n")
+			if i := slices.IndexFunc(lines, isCrash); i >= 0 {
+				t.Logf("%s crashed:\n%s", bin, strings.Join(lines[max(0, i-20):min(len(lines), i+60)], "\n"))
+			}
+			t.Logf("%s said:\n%s", bin, strings.Join(tail(lines, 60), "\n"))
 		}
 	})
 	return r

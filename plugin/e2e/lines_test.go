@@ -67,6 +67,16 @@ func exact(t testing.TB, want, got []Line) {
 	}
 }
 
+// complete waits until all has come that the containers have written, ends the agent and fails the test unless that is exact. It
+// returns how many lines those are.
+func complete(t testing.TB, p *process, containers ...*enginetest.Container) int {
+	t.Helper()
+	want, counts := wanted(containers...)
+	p.awaitRecords(counts)
+	exact(t, want, arrived(p.stop(), "docker"))
+	return len(want)
+}
+
 // kinds are the containers of TestLines.
 var kinds = []struct {
 	name    string

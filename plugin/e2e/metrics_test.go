@@ -138,9 +138,7 @@ func TestMetricsAddressTaken(t *testing.T) {
 		c := e.Run(t, enginetest.Options{Name: name, Args: []string{"-std=both", "-lines=50", "-size=100"}})
 		c.Wait()
 		p.awaitLog(regexp.MustCompile(`(?i)warn.*option Metrics_Listen: .*`+regexp.QuoteMeta(l.Addr().String())), 1)
-		want, counts := wanted(c)
-		p.awaitRecords(counts)
-		exact(t, want, arrived(p.stop(), "docker"))
+		complete(t, p, c)
 	})
 }
 
@@ -190,18 +188,23 @@ func (p *process) ownMetrics(address string) string {
 	return strings.Join(tail(p.lines, 60), "\n")
 }
 
-// TestNoOwnMetrics: an agent without the calls for metrics captures as any other.
-func TestNoOwnMetrics(t *testing.T) {
-	t.Parallel()
+// TestOptionalCalls: an agent without the calls for metrics, or for an append of a known number of records, captures as
+// any other.
+func TestOptionalCalls(t *testing.T) {
 	e := enginetest.All(t)[0]
-	name := unique("without")
-	p := start(t, host{}, setup{inputs: []options{input(e, name)}, faults: []string{"--no-counter"}})
-	c := e.Run(t, enginetest.Options{Name: name, Args: []string{"-std=both", "-lines=50", "-size=100"}})
-	c.Wait()
-	want, counts := wanted(c)
-	p.awaitRecords(counts)
-	if text := p.ownMetrics(""); strings.Contains(text, "log_capturer_") {
-		t.Errorf("metrics without the calls for them:\n%s", text)
+	for without, fault := range map[string][]string{"metrics": {"--no-counter"}, "count": {"--hide", "flb_input_log_append_records"}} {
+		t.Run(without, func(t *testing.T) {
+			t.Parallel()
+			name := unique("without")
+			p := start(t, host{}, setup{inputs: []options{input(e, name)}, faults: fault})
+			c := e.Run(t, enginetest.Options{Name: name, Args: []string{"-std=both", "-lines=50", "-size=100"}})
+			c.Wait()
+			want, counts := wanted(c)
+			p.awaitRecords(counts)
+			if text := p.ownMetrics(""); strings.Contains(text, "log_capturer_") != (without != "metrics") {
+				t.Errorf("metrics:\n%s", text)
+			}
+			exact(t, want, arrived(p.stop(), "docker"))
+		})
 	}
-	exact(t, want, arrived(p.stop(), "docker"))
 }

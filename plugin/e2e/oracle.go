@@ -1,5 +1,5 @@
-// Package e2e runs the built plugin against real containers, end to end: through Fluent Bit where it is on the PATH, and
-// through the project's own host.
+// Package e2e runs the built plugin against real containers. It goes through Fluent Bit where that is on the PATH,
+// and through the project's own host.
 //
 // What a test asserts is always the same: of every (container, std) each line stands at the sink exactly once, in order
 // and with the Engine's timestamp, compared with what `docker logs` gives, so that what the Engine itself lost or changed
@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// Line is one log line of one container, as the Engine has it or as it arrived.
+// Line is one line of one container. It is as the Engine has it, or as it
+// arrived.
 type Line struct {
 	Container string
 	Std       string // stdout or stderr
@@ -24,9 +25,10 @@ type Line struct {
 // Key names one sequence of lines.
 type Key struct{ Container, Std string }
 
+// String implements fmt.Stringer.
 func (k Key) String() string { return k.Container + "/" + k.Std }
 
-// Fault counts the lines that were wrong in one way and keeps the first of them.
+// Fault counts the lines that were wrong in one way. It keeps the first of them.
 type Fault struct {
 	Count    int
 	Examples []string
@@ -49,11 +51,12 @@ type Verdict struct {
 	Missing, Doubled, Foreign, Misplaced, Mistimed Fault
 }
 
-// OK tells whether every line stood exactly once, in order and with its time.
+// OK says whether every line stood once, in order, with its time.
 func (v Verdict) OK() bool {
 	return v.Missing.Count+v.Doubled.Count+v.Foreign.Count+v.Misplaced.Count+v.Mistimed.Count == 0
 }
 
+// String implements fmt.Stringer.
 func (v Verdict) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %d lines wanted, %d got", v.Key, v.Want, v.Got)
@@ -74,8 +77,8 @@ func (v Verdict) String() string {
 	return b.String()
 }
 
-// Compare judges got against want, one Verdict per (container, std) that occurs in either, sorted by key. Equal lines of a
-// sequence are matched in order, so that a run of identical lines is counted and not merged.
+// Compare judges got against want. There is one Verdict for each (container, std) that occurs in either, sorted by
+// key. Equal lines of a sequence are matched in order, so that a run of identical lines is counted and not merged.
 func Compare(want, got []Line) []Verdict {
 	wants, gots := split(want), split(got)
 	var keys []Key

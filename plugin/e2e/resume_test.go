@@ -52,10 +52,7 @@ func TestTerminated(t *testing.T) {
 			p = p.again(syscall.SIGTERM, s)
 		}
 		c.Stop()
-		want, counts := wanted(c)
-		p.awaitRecords(counts)
-		exact(t, want, arrived(p.stop(), "docker"))
-		t.Logf("%s: %d restarts, %d lines", a, n, len(want))
+		t.Logf("%s: %d restarts, %d lines", a, n, complete(t, p, c))
 	})
 }
 
@@ -139,10 +136,7 @@ func TestContainerRestarts(t *testing.T) {
 			c.Start()
 		}
 		c.Stop()
-		want, counts := wanted(c)
-		p.awaitRecords(counts)
-		exact(t, want, arrived(p.stop(), "docker"))
-		t.Logf("%s: %d restarts of the container, %d lines", a, n, len(want))
+		t.Logf("%s: %d restarts of the container, %d lines", a, n, complete(t, p, c))
 	})
 }
 
@@ -162,9 +156,6 @@ func TestEngineRestarts(t *testing.T) {
 		}
 		p.awaitMore(c.ID)
 		c.Stop()
-		want, counts := wanted(c)
-		p.awaitRecords(counts)
-		exact(t, want, arrived(p.stop(), "docker"))
-		t.Logf("%s: %d restarts of the Engine, %d lines", a, n, len(want))
+		t.Logf("%s: %d restarts of the Engine, %d lines", a, n, complete(t, p, c))
 	})
 }

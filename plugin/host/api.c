@@ -5,55 +5,14 @@
  * fluent-bit binary exports (here by -rdynamic) and a plugin finds by dlsym.
  */
 #define _GNU_SOURCE
-#include "host.h"
+#include "api.h"
+#include "options.h"
+#include "ring.h"
+#include "say.h"
 
 #include <dlfcn.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <time.h>
-#include <unistd.h>
-
-/* --- log lines, src/flb_log.c --- */
-
-static const char *level_name[] = {"off", "error", "warn", "info", "debug", "trace", "help"};
-
-int log_level_parse(const char *s) {
-    for (int i = FLB_LOG_OFF; i <= FLB_LOG_TRACE; i++)
-        if (!strcasecmp(s, level_name[i]))
-            return i;
-    return -1;
-}
-
-void log_print(int level, const char *file, int line, const char *fmt, ...) {
-    char buf[4096], body[4000]; /* Fluent Bit cuts at the same length */
-    struct timespec now;
-    struct tm tm;
-    va_list ap;
-    (void)file;
-    (void)line;
-    va_start(ap, fmt);
-    vsnprintf(body, sizeof body, fmt, ap);
-    va_end(ap);
-    clock_gettime(CLOCK_REALTIME, &now);
-    localtime_r(&now.tv_sec, &tm);
-    int n = (int)strftime(buf, sizeof buf, "[%Y/%m/%d %H:%M:%S", &tm);
-    bool known = level >= FLB_LOG_ERROR && level <= FLB_LOG_HELP;
-    n += snprintf(buf + n, sizeof buf - n, ".%03ld] [%5s] %s\n", now.tv_nsec / 1000000,
-                  known ? level_name[level] : "?", body);
-    if (write(2, buf, n) < 0) /* one write: lines of several threads stay whole */
-        return;
-}
-
-/* trace says which callback runs on which thread, with --trace. */
-void trace(const char *call, struct flb_input_instance *ins) {
-    char thread[32] = "";
-    if (!opt.trace)
-        return;
-    prctl(PR_GET_NAME, thread);
-    host_answer("call %s %s thread=%s", call, ins ? ins->name : "-", thread);
-}
 
 /* --- struct flb_api, src/flb_api.c --- */
 

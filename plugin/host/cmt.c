@@ -7,9 +7,12 @@
  * per metric, counters before gauges, values as %.17g, a timestamp in
  * milliseconds only on request.
  */
-#include "host.h"
+#include "cmt.h"
+#include "text.h"
 
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>

@@ -1,48 +1,32 @@
 //go:build ignore
 
 /* command.c - the commands on stdin. */
-#include "host.h"
+#include "command.h"
+#include "api.h"
+#include "cmt.h"
+#include "message.h"
+#include "options.h"
+#include "output.h"
+#include "proxy.h"
+#include "ring.h"
+#include "say.h"
+#include "text.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* Answers that wait for instances to carry out a message. */
-static struct {
-    _Atomic int left;
-    char what[32];
-} answers[64];
-
-/* answer_begin returns a number to send along with messages; the answer is given
- * when every message was carried out and answer_done was called once more. */
-int answer_begin(const char *what) {
-    static int last;
-    int n = last = last % 63 + 1;
-    snprintf(answers[n].what, sizeof answers[n].what, "%s", what);
-    atomic_store(&answers[n].left, 1);
-    return n;
-}
-
-void answer_send(struct flb_input_instance *ins, int msg, int answer) {
-    atomic_fetch_add(&answers[answer].left, 1);
-    input_send(ins, msg | answer << 8);
-}
-
-void answer_done(int answer) {
-    if (answer && atomic_fetch_sub(&answers[answer].left, 1) == 1)
-        host_answer("ok %s", answers[answer].what);
-}
-
-static void pause_resume(bool pause, const char *arg) {
+static void pause_resume(struct engine *e, bool pause, const char *arg) {
     char what[32];
     int id = 0, only = arg ? atoi(arg) : -1;
     snprintf(what, sizeof what, "%s%s%s", pause ? "pause" : "resume", arg ? " " : "", arg ? arg : "");
     int answer = answer_begin(what);
-    for (struct flb_input_instance *ins = current->first; ins; ins = ins->next, id++) {
+    for (struct flb_input_instance *ins = e->first; ins; ins = ins->next, id++) {
         if (only >= 0 && only != id)
             continue;
         if (pause) {
@@ -99,8 +83,8 @@ static void stats(struct engine *e) {
     free(t.p);
 }
 
-static void metrics(void) {
-    for (struct flb_input_instance *ins = current->first; ins; ins = ins->next) {
+static void metrics(struct engine *e) {
+    for (struct flb_input_instance *ins = e->first; ins; ins = ins->next) {
         char *s = cmt_encode_prometheus_create(ins->cmt, 1);
         fputs(s, stderr);
         cmt_encode_prometheus_destroy(s);
@@ -117,12 +101,12 @@ void command_check(void) {
     wanted = 0;
 }
 
-static enum request run(char *line) {
+static enum request run(struct engine *e, char *line) {
     char *save, *word = strtok_r(line, " \t\r", &save), *arg = strtok_r(NULL, " \t\r", &save);
     if (!word)
         return REQ_NONE;
     if (!strcmp(word, "pause") || !strcmp(word, "resume")) {
-        pause_resume(*word == 'p', arg);
+        pause_resume(e, *word == 'p', arg);
     } else if (!strcmp(word, "reload")) {
         return REQ_RELOAD;
     } else if (!strcmp(word, "exit")) {
@@ -132,11 +116,11 @@ static enum request run(char *line) {
         host_answer("ok kill");
         raise(SIGKILL);
     } else if (!strcmp(word, "stats")) {
-        stats(current);
+        stats(e);
     } else if (!strcmp(word, "metrics")) {
-        metrics();
+        metrics(e);
     } else if (!strcmp(word, "help")) {
-        proxy_help(current->proxy);
+        proxy_help(e->proxy);
         host_answer("ok help");
     } else if (!strcmp(word, "refuse") && arg && !parse_refuse(arg)) {
         host_answer("ok refuse %s", arg);
@@ -165,7 +149,7 @@ bool command_pending(void) {
 }
 
 /* command_read runs the whole lines stdin has, up to one that asks for more. */
-bool command_read(enum request *want) {
+bool command_read(struct engine *e, enum request *want) {
     char buf[4096];
     *want = REQ_NONE;
     if (!command_pending()) {
@@ -180,7 +164,7 @@ bool command_read(enum request *want) {
         char *end = memchr(in.p, '\n', in.len);
         size_t n = end + 1 - in.p;
         *end = 0;
-        *want = run(in.p);
+        *want = run(e, in.p);
         memmove(in.p, in.p + n, in.len - n);
         in.len -= n;
     }

@@ -5,69 +5,36 @@
  * life, reload and main loop, as in src/flb_engine.c and src/flb_reload.c.
  */
 #define _GNU_SOURCE
-#include "host.h"
+#include "api.h"
+#include "append.h"
+#include "command.h"
+#include "engine.h"
+#include "input.h"
+#include "message.h"
+#include "options.h"
+#include "output.h"
+#include "proxy.h"
+#include "ring.h"
+#include "say.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define PUMP_MS 10  /* how often a slowed output takes its share */
 
-struct engine *current;
+static struct engine *current;
 
-static int wake_fd = -1;   /* rings, signals */
+static int woken_fd = -1;   /* readable after host_wake: rings, signals */
 static bool commands = true; /* stdin may still have some */
 static volatile sig_atomic_t got_stop, got_reload, got_cont;
-
-int64_t now_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-void host_wake(void) {
-    uint64_t one = 1;
-    if (write(wake_fd, &one, sizeof one) < 0)
-        return; /* full: it is awake */
-}
-
-static void answer(const char *kind, const char *fmt, va_list ap) {
-    struct text t = {0};
-    char *s = NULL;
-    if (vasprintf(&s, fmt, ap) < 0)
-        abort();
-    text_printf(&t, "[host] %s%s\n", kind, s);
-    if (write(2, t.p, t.len) < 0)
-        commands = false;
-    free(t.p);
-    free(s);
-}
-
-/* host_answer writes one "[host] ..." line to stderr, whole. */
-void host_answer(const char *fmt, ...) {
-    va_list ap;
-    va_start(ap, fmt);
-    answer("", fmt, ap);
-    va_end(ap);
-}
-
-/* violation ends the process where Fluent Bit would be damaged silently. */
-void violation(const char *fmt, ...) {
-    va_list ap;
-    va_start(ap, fmt);
-    answer("violation: ", fmt, ap);
-    va_end(ap);
-    _exit(3);
-}
 
 /* --- signals, src/fluent-bit.c --- */
 
@@ -135,7 +102,7 @@ static int wait_for(struct source *s, int n, int timeout_ms) {
  * it. Commands wait while take_commands is false. */
 static enum request step(int64_t until, bool take_commands) {
     static int64_t next_ring, next_flush;
-    struct source p[2 + 32] = {{.fd = wake_fd}};
+    struct source p[2 + 32] = {{.fd = woken_fd}};
     struct flb_input_instance *own[32];
     enum request want = REQ_NONE;
     int n = 1, owned = 0;
@@ -157,7 +124,7 @@ static enum request step(int64_t until, bool take_commands) {
         own[owned++] = ins;
         p[n++] = (struct source){.fd = ins->epoll};
     }
-    bool in = take_commands && commands;
+    bool in = take_commands && commands && !say_failed;
     if (in)
         p[n] = (struct source){.fd = 0};
     bool pending = in && command_pending();
@@ -165,7 +132,7 @@ static enum request step(int64_t until, bool take_commands) {
         return REQ_NONE;
 
     now = now_ms();
-    bool woken = p[0].ready && read(wake_fd, &count, sizeof count) > 0;
+    bool woken = p[0].ready && read(woken_fd, &count, sizeof count) > 0;
     if (woken || now >= next_ring)
         ring_collect(current);
     if (now >= next_ring)
@@ -182,7 +149,7 @@ static enum request step(int64_t until, bool take_commands) {
         crash_handlers();
     }
     if (in && (pending || p[n].ready))
-        commands = command_read(&want);
+        commands = command_read(current, &want);
     return want;
 }
 
@@ -319,7 +286,7 @@ static void daemonize(void) {
 
 int main(int argc, char **argv) {
     options_parse(argc, argv);
-    wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    woken_fd = wake_open();
     signals();
     api_global_map(opt.layout);
     if (output_open(opt.output))

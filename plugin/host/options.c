@@ -1,16 +1,18 @@
 //go:build ignore
 
 /* options.c - the command line. */
-#include "host.h"
+#include "options.h"
+#include "say.h"
+#include "text.h"
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct options opt = {
     .output = "stdout",
-    .log_level = FLB_LOG_INFO,
     .flush_ms = 1000,
     .tick_ms = 1000,
     .grace = 5,
@@ -152,6 +154,13 @@ char *expand_env(const char *s) {
     return t.p;
 }
 
+const char *property_get(struct property *list, const char *key) {
+    for (; list; list = list->next)
+        if (!strcasecmp(list->key, key))
+            return list->value;
+    return NULL;
+}
+
 static void hide(const char *name) {
     if (opt.hidden == sizeof opt.hide / sizeof *opt.hide)
         bad("--hide", name);
@@ -220,7 +229,7 @@ static void option(const char *o, const char *v) {
     } else if (!strcmp(o, "--hide")) {
         hide(v);
     } else if (!strcmp(o, "--log-level")) {
-        if ((opt.log_level = log_level_parse(v)) < 0)
+        if ((host_log_level = log_level_parse(v)) < 0)
             bad(o, v);
     } else if (!strcmp(o, "--duration")) {
         if ((opt.duration_ms = parse_duration(v)) < 0)

@@ -5,10 +5,18 @@
  * output at the allowed rate. What is written no longer counts against its
  * instance's Mem_Buf_Limit. Main thread only.
  */
-#include "host.h"
+#include "output.h"
+#include "api.h"
+#include "engine.h"
+#include "message.h"
+#include "options.h"
+#include "records.h"
+#include "say.h"
+#include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

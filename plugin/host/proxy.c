@@ -5,12 +5,20 @@
  * order of src/flb_plugin_proxy.c and src/proxy/go/go.c, and its config_map.
  */
 #define _GNU_SOURCE
-#include "host.h"
+#include "proxy.h"
+#include "api.h"
+#include "append.h"
+#include "collector.h"
+#include "options.h"
+#include "say.h"
+#include "text.h"
 
 #include <dlfcn.h>
 #include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #define GARBAGE 0xa5 /* what malloc may leave behind */
 
@@ -26,6 +34,15 @@ struct proxy {
     void (*pre_exit)(int);
     int (*unregister)(void *);
 };
+
+/* trace says which callback runs on which thread, with --trace. */
+static void trace(const char *call, struct flb_input_instance *ins) {
+    char thread[32] = "";
+    if (!opt.trace)
+        return;
+    prctl(PR_GET_NAME, thread);
+    host_answer("call %s %s thread=%s", call, ins ? ins->name : "-", thread);
+}
 
 /* A callback by its name; NULL if the plugin or the layout has none such. */
 static void *symbol(struct proxy *p, const char *name, bool known) {
@@ -169,6 +186,29 @@ static void *remote_context(struct flb_input_instance *ins) {
     return opt.layout->remote_context ? ((struct flb_plugin_input_proxy_context *)ins->context)->remote_context : NULL;
 }
 
+/* The stock path: once a second, one buffer. What the append says is lost. */
+static int collect_stock(struct flb_input_instance *ins, struct flb_config *config, void *context) {
+    struct flbgo_input_plugin *d = &ins->engine->proxy->data;
+    void *buf = NULL, *remote = remote_context(ins);
+    size_t size = 0;
+    int ret;
+    (void)config;
+    (void)context;
+    if (!d->cb_collect_ctx && !d->cb_collect)
+        violation("no FLBPluginInputCallback: Fluent Bit calls NULL every second");
+    ret = d->cb_collect_ctx ? d->cb_collect_ctx(remote, &buf, &size) : d->cb_collect(&buf, &size);
+    if (!size || ret == -1)
+        return -1;
+    flb_input_log_append(ins, NULL, 0, buf, size);
+    if (d->cb_cleanup_ctx)
+        d->cb_cleanup_ctx(remote, buf);
+    else if (d->cb_cleanup)
+        d->cb_cleanup(buf);
+    else
+        free(buf);
+    return 0;
+}
+
 int proxy_init(struct proxy *p, struct flb_input_instance *ins) {
     struct flbgo_input_plugin *d = &p->data;
     p->instance = ins;
@@ -186,36 +226,12 @@ int proxy_init(struct proxy *p, struct flb_input_instance *ins) {
                                              : ((struct flb_plugin_input_proxy_context_2_0 *)c)->proxy;
     if (*(uint64_t *)c || owner != p)
         violation("FLBPluginInit overwrote Fluent Bit's part of the input context (layout %s)", opt.layout->name);
-    c->coll_fd = collector_timer(ins);
+    c->coll_fd = collector_timer(ins, collect_stock);
     return 0;
 }
 
 static int coll_fd(struct flb_input_instance *ins) {
     return *(int *)ins->context; /* the first member in every layout */
-}
-
-/* The stock path: once a second, one buffer. What the append says is lost. */
-int proxy_collect(struct flb_input_instance *ins, struct flb_config *config, void *context) {
-    struct flbgo_input_plugin *d = &ins->engine->proxy->data;
-    void *buf = NULL, *remote = remote_context(ins);
-    size_t size = 0;
-    int ret;
-    (void)config;
-    (void)context;
-    if (!d->cb_collect_ctx && !d->cb_collect)
-        violation("no FLBPluginInputCallback: Fluent Bit calls NULL every second");
-    ret = d->cb_collect_ctx ? d->cb_collect_ctx(remote, &buf, &size) : d->cb_collect(&buf, &size);
-    if (!size || ret == -1)
-        return -1;
-    int flb_input_log_append(struct flb_input_instance *, const char *, size_t, const void *, size_t);
-    flb_input_log_append(ins, NULL, 0, buf, size);
-    if (d->cb_cleanup_ctx)
-        d->cb_cleanup_ctx(remote, buf);
-    else if (d->cb_cleanup)
-        d->cb_cleanup(buf);
-    else
-        free(buf);
-    return 0;
 }
 
 void proxy_pre_run(struct flb_input_instance *ins) {

@@ -15,94 +15,13 @@
  *   float                     always with a '.' or an exponent; NaN and the
  *                             infinities as {"__float":"nan"}
  */
-#include "host.h"
+#include "records.h"
 
 #include <endian.h>
 #include <math.h>
-#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-void text_add(struct text *t, const void *p, size_t n) {
-    if (t->len + n + 1 > t->cap) {
-        t->cap = (t->len + n + 1) * 2;
-        t->p = realloc(t->p, t->cap);
-        if (!t->p)
-            abort();
-    }
-    if (n)
-        memcpy(t->p + t->len, p, n);
-    t->len += n;
-    t->p[t->len] = 0;
-}
-
-void text_printf(struct text *t, const char *fmt, ...) {
-    char small[512];
-    va_list ap;
-    va_start(ap, fmt);
-    int n = vsnprintf(small, sizeof small, fmt, ap);
-    va_end(ap);
-    if (n < (int)sizeof small) {
-        text_add(t, small, n);
-        return;
-    }
-    char *big = malloc(n + 1);
-    va_start(ap, fmt);
-    vsnprintf(big, n + 1, fmt, ap);
-    va_end(ap);
-    text_add(t, big, n);
-    free(big);
-}
-
-/* The number of bytes of the UTF-8 sequence at p, 0 when it is none. */
-static size_t utf8_len(const uint8_t *p, const uint8_t *end) {
-    if (p[0] < 0x80)
-        return 1;
-    size_t n = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-    if (p[0] < 0xc2 || p[0] > 0xf4 || (size_t)(end - p) < n)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-        (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-        return 0;
-    return n;
-}
-
-static bool is_utf8(const uint8_t *p, size_t n) {
-    const uint8_t *end = p + n;
-    while (p < end) {
-        size_t k = utf8_len(p, end);
-        if (!k)
-            return false;
-        p += k;
-    }
-    return true;
-}
-
-/* escape writes bytes inside a JSON string; with raw, those >= 0x80 as \u00XX. */
-static void escape(struct text *t, const uint8_t *p, size_t n, bool raw) {
-    const uint8_t *end = p + n, *from = p;
-    for (; p < end; p++) {
-        if (*p >= 0x20 && *p != '"' && *p != '\\' && (*p < 0x80 || !raw))
-            continue;
-        text_add(t, from, p - from);
-        from = p + 1;
-        const char *at = strchr("\"\"\\\\\nn\rr\tt\bb\ff", *p);
-        if (*p && at)
-            text_add(t, (char[]){'\\', at[1]}, 2);
-        else
-            text_printf(t, "\\u%04x", *p);
-    }
-    text_add(t, from, end - from);
-}
-
-void text_json(struct text *t, const char *s, size_t n) {
-    text_add(t, "\"", 1);
-    escape(t, (const uint8_t *)s, n, !is_utf8((const uint8_t *)s, n));
-    text_add(t, "\"", 1);
-}
 
 enum kind { NIL, BOOL, UINT, INT, FLOAT, STR, BIN, EXT, ARRAY, MAP, BAD };
 
@@ -240,7 +159,7 @@ uint8_t *records_drop(const uint8_t *p, size_t n, long every, uint64_t *seen, si
 
 static void quoted(struct text *t, const char *before, struct token *k) {
     text_add(t, before, strlen(before));
-    escape(t, k->data, k->n, true);
+    text_escape(t, k->data, k->n, true);
     text_add(t, "\"}", 2);
 }
 
@@ -252,9 +171,9 @@ static const uint8_t *key(struct text *t, const uint8_t *p, const uint8_t *end, 
     if (!q)
         return NULL;
     if (k.kind == STR) {
-        bool raw = !is_utf8(k.data, k.n);
+        bool raw = !text_is_utf8(k.data, k.n);
         text_printf(t, raw ? "\"__raw:" : "\"");
-        escape(t, k.data, k.n, raw);
+        text_escape(t, k.data, k.n, raw);
         text_add(t, "\"", 1);
         return q;
     }
@@ -293,7 +212,7 @@ static const uint8_t *value(struct text *t, const uint8_t *p, const uint8_t *end
         return p;
     }
     case STR:
-        if (is_utf8(k.data, k.n))
+        if (text_is_utf8(k.data, k.n))
             text_json(t, (const char *)k.data, k.n);
         else
             quoted(t, "{\"__raw\":\"", &k);

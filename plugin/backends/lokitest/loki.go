@@ -1,4 +1,5 @@
-// Package lokitest is a small Loki for tests: it takes pushes, refuses what Loki refuses, and gives back what it took.
+// Package lokitest is a small Loki for tests. It takes pushes, refuses what Loki refuses, and gives back what it
+// took.
 //
 // It speaks from Loki's documentation (HTTP API; request validation and rate limits; limits_config), not from its code. A
 // push is JSON, plain or gzip, as Fluent Bit sends it; protobuf is not understood. A query is as small as the tests need.
@@ -65,15 +66,15 @@ func Start(t testing.TB, limits Limits) *Loki {
 	return l
 }
 
-// Decide asks f for the answer to each push from here on; nothing is taken of one whose answer is not 0, which leaves it to
-// the limits. It is called for one push at a time, and must not call this Loki.
+// Decide has f answer each push from here on. Nothing is taken of one whose answer is not 0, which leaves it to the
+// limits. It is called for one push at a time, and must not call this Loki.
 func (l *Loki) Decide(f func(push []Entry) (status int)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.decide = f
 }
 
-// InTurn gives these answers to pushes, one each, and leaves the later ones to the limits.
+// InTurn gives these answers to pushes, one each. The later ones are left to the limits.
 func InTurn(statuses ...int) func([]Entry) int {
 	return func([]Entry) (status int) {
 		if len(statuses) > 0 {
@@ -93,7 +94,8 @@ func (l *Loki) Limit(limits Limits) {
 	l.limits = limits
 }
 
-// Entries returns what was taken, each as often as it was, in the order in which it came.
+// Entries returns what was taken, in the order in which it came. Each is there as often
+// as it was taken.
 func (l *Loki) Entries() []Entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -107,7 +109,8 @@ func (l *Loki) Pushes() []Push {
 	return slices.Clone(l.pushes)
 }
 
-// Await waits until ok is true of what was taken and of the pushes, and returns the context's error when it is not in time.
+// Await waits until ok is true of what was taken. It is told of the pushes, too. The error is the context's when that
+// is not in time.
 func (l *Loki) Await(ctx context.Context, ok func(entries []Entry, pushes []Push) bool) error {
 	for {
 		l.mu.Lock()

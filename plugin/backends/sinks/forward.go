@@ -14,8 +14,8 @@ import (
 	"github.com/tinylib/msgp/msgp"
 )
 
-// Forward runs a server of Fluentd's forward protocol without a shared key: messages of a tag, packed entries and options, of which
-// each asks for an answer with its chunk.
+// Forward runs a server of Fluentd's forward protocol without a shared key. It takes messages of a tag, packed
+// entries and options, of which each asks for an answer with its chunk.
 func Forward(t testing.TB) *Sink {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// HTTP runs a server that takes JSON lines at /logs, with their time at the key time.
+// HTTP runs a server that takes JSON lines at /logs. Their time is at the key time.
 func HTTP(t testing.TB) *Sink {
 	return serve(t, func(_ *Sink, r *http.Request, body []byte) ([]Record, any, error) {
 		if r.Method != http.MethodPost || r.URL.Path != "/logs" {

@@ -11,8 +11,8 @@ import (
 
 var dayIndex = regexp.MustCompile(`^docker-logs-\d{4}\.\d\d\.\d\d$`)
 
-// OpenSearch runs a server of the bulk API, which is Elasticsearch's too: pairs of lines, an action and a document. A document takes
-// the place of one with its id.
+// OpenSearch runs a server of the bulk API. That is Elasticsearch's too: pairs of lines, an action and a document. A
+// document takes the place of one with its id.
 func OpenSearch(t testing.TB) *Sink {
 	return serve(t, func(s *Sink, r *http.Request, body []byte) (records []Record, answer any, err error) {
 		if r.Method != http.MethodPost || r.URL.Path != "/_bulk" {

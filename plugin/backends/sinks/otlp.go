@@ -10,7 +10,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// OTLP runs a server that takes logs of OpenTelemetry, as protobuf over HTTP: the line is the body, all else are attributes.
+// OTLP runs a server that takes logs of OpenTelemetry. They are protobuf over HTTP: the line is the body, all else
+// are attributes.
 func OTLP(t testing.TB) *Sink {
 	return serve(t, func(_ *Sink, r *http.Request, body []byte) (records []Record, answer any, err error) {
 		if r.Method != http.MethodPost || r.URL.Path != "/v1/logs" || r.Header.Get("Content-Type") != "application/x-protobuf" {

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// S3 runs a server of the part of S3's API by which objects are written, whole or in parts, to the bucket logs. It looks at no
-// signature. An object is JSON lines, gzip, with their time at the key time.
+// S3 runs a server that stores objects as S3 does. They are written, whole or in parts, to the bucket logs. It looks
+// at no signature. An object is JSON lines, gzip, with their time at the key time.
 func S3(t testing.TB) *Sink {
 	uploads := map[string]map[int][]byte{} // the parts of each; the tests write one object at a time
 	return serve(t, func(_ *Sink, r *http.Request, body []byte) (records []Record, answer any, err error) {

@@ -1,4 +1,4 @@
-// Package sinks has a small server for each protocol that Fluent Bit's outputs in conf/ speak, a file each: it keeps every record
+// Package sinks has servers for what the outputs in conf/ speak. Each protocol is a file. A server keeps every record
 // that it takes, or refuses as it is told.
 //
 // They speak from the protocols' documentation, and understand of each what conf/ uses: JSON or msgpack, plain or gzip.
@@ -59,8 +59,8 @@ func (s *Sink) Set(m Mode) {
 	s.mode = m
 }
 
-// Decide asks f, in the mode [Takes], for the status that each request of records is refused with; 0 takes it. It is called for one
-// request at a time, and must not call this sink.
+// Decide has f, in the mode [Takes], refuse requests of records. f returns the status of the answer; 0 takes the
+// records. It is called for one request at a time, and must not call this sink.
 func (s *Sink) Decide(f func(records []Record) (status int)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

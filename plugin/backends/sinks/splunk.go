@@ -15,7 +15,7 @@ import (
 // SplunkToken is what Splunk wants to hear.
 const SplunkToken = "f00d"
 
-// Splunk runs an HTTP Event Collector: JSON objects behind each other, each with a record as its event.
+// Splunk runs an HTTP Event Collector. It takes JSON objects behind each other, each with a record as its event.
 func Splunk(t testing.TB) *Sink {
 	return serve(t, func(_ *Sink, r *http.Request, body []byte) (records []Record, answer any, err error) {
 		if r.Method != http.MethodPost || r.URL.Path != "/services/collector/event" || r.Header.Get("Authorization") != "Splunk "+SplunkToken {

@@ -38,7 +38,7 @@ var actors = []actor{
 	}},
 }
 
-// cast is the running containers; those beyond the actors repeat them under other names.
+// cast is the running containers. Those beyond the actors repeat them under other names.
 type cast struct {
 	ctrs  []*dockertest.Ctr
 	lines []func(int) string

@@ -1,4 +1,6 @@
-// Command fakeengine serves a fake Docker Engine with a few chatty containers, to try a log collector where there is no Docker.
+// Command fakeengine serves a fake Docker Engine with a few chatty containers.
+//
+// It is there to try a log collector where there is no Docker.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Chaos runs plans drawn from a seed on real Engines and a real Fluent Bit, and says what is missing, doubled, out of order or
-// untrue. Its exit status is 1 when something was found.
+// Chaos has real Engines and a real Fluent Bit fail. It runs plans drawn from a seed, and says what is missing,
+// doubled, out of order or untrue. Its exit status is 1 when something was found.
 package main
 
 import (
@@ -24,6 +24,7 @@ func main() {
 	engines := flag.String("engine", "20.10", "`versions` that docker/engine.sh knows, separated by commas; they run beside each other")
 	flag.StringVar(&c.Reader, "reader", "", "of all plans, instead of what is drawn")
 	file := flag.String("plan", "", "a `file` with a plan, instead of what is drawn")
+	flag.IntVar(&c.Shrink, "shrink", 8, "`number` of shorter plans that are tried for each that has found something")
 	flag.StringVar(&c.Out, "out", "build/chaos", "`directory` of the report, and of the finds")
 	flag.Parse()
 	c.Engines = strings.Split(*engines, ",")

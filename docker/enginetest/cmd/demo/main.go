@@ -1,6 +1,6 @@
-// Demo gives a newcomer something to see: where no container runs on an Engine, it starts one that writes a few lines a
-// second, and removes it when it is told to end by SIGTERM or SIGINT. Once containers run it prints whose they are: theirs or
-// ours.
+// Demo gives a newcomer something to see. Where no container runs on an Engine, it starts one that writes a few lines
+// a second, and removes it when it is told to end by SIGTERM or SIGINT. Once containers run it prints whose they are:
+// theirs or ours.
 package main
 
 import (

@@ -1,6 +1,6 @@
-// Testtable reads what `go test -json` prints, shows it as go test would, and ends with tables: of the tests by Engine,
-// where a test counts for the Engine whose version is a part of its name; and, in Markdown, of what tests say of
-// themselves by the attributes row, column and cell (testing.T.Attr).
+// Testtable makes tables of what `go test -json` prints. It shows that as go test would, and ends with the tables: of
+// the tests by Engine, where a test counts for the Engine whose version is a part of its name; and, in Markdown, of
+// what tests say of themselves by the attributes row, column and cell (testing.T.Attr).
 package main
 
 import (

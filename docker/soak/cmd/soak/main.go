@@ -1,5 +1,5 @@
-// Soak lets containers write numbered lines, has them captured for a while, and says whether anything leaked, stalled or
-// went missing. It writes a report; its exit status is 1 when a criterion does not hold.
+// Soak has numbered lines of containers captured for a while. It says whether anything leaked, stalled or went
+// missing. It writes a report; its exit status is 1 when a criterion does not hold.
 package main
 
 import (

@@ -1,0 +1,176 @@
+package api
+
+import (
+	"context"
+	"sync"
+
+	"fluent-bit-docker-logs/capture/position"
+)
+
+// A log may have places that hold no record: a crash or a full disk leaves half
+// of one, or NULs. What the Engine reads forward ends there, in a way that
+// depends on its version: 20.10 loses what its decoder has buffered and goes
+// on, 23 to 26 send an error, later ones end the file and go on with the next,
+// or with what is written from then on. Only the last of these can be seen in
+// the answer. But it finds the beginning of a tail by line ends, from the end
+// back: a tail that begins behind the damage is whole.
+
+// soundness knows how much of a damaged log can be read.
+type soundness struct {
+	*asker
+	checked bool               // the first read of this run was looked at for damage
+	from    position.TrailMark // the first record that can be read
+
+	mu sync.Mutex // who opens the log anew asks, too
+	n  int        // records at the end of the log that can be read, 0: all; guarded by mu
+	at uint64     // records consumed when that was found; guarded by mu
+}
+
+// known is how many records at the end of a damaged log can be read, 0 if all can, or
+// if that is not known.
+func (s *soundness) known() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.n
+}
+
+// found notes that so many can, of a log of which so much was consumed.
+func (s *soundness) found(n int, consumed uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.n, s.at = n, consumed
+}
+
+// broken says whether a read that has come to its end was broken off or has a
+// hole; doubted says that there must be more than it has shown, stepped
+// that the clock has stepped back in the log.
+func (s *soundness) broken(ctx context.Context, a *audit, doubted, stepped bool) (bool, error) {
+	switch {
+	case !a.complete():
+		return true, nil
+	case doubted && a.Found && (a.Target.Kind == position.FromAnchor || a.Target.Kind == position.FromBeginning):
+		return s.behind(ctx)
+	}
+	look := !s.checked && s.api.OlderThan(followDoublesBelow) && a.Target.Kind == position.FromAnchor
+	s.checked = true
+	if !look {
+		return false, nil
+	}
+	return s.hasHole(ctx, a.Seen, a.Limit, a.first, stepped)
+}
+
+// hasHole says whether a log that has shown n records, fewer than limit, from
+// first on, has a hole. That leaves no trace. But for it the log begins with
+// first: a tail of n records does so too, and a longer one does not begin
+// earlier, unless the log has grown or was rotated in between. That may be asked
+// again.
+func (s *soundness) hasHole(ctx context.Context, n, limit int, first position.TrailMark, stepped bool) (bool, error) {
+	shorter := 0
+	for range 3 {
+		if n == 0 || n >= limit {
+			return false, nil
+		}
+		got, from, err := s.count(ctx, n)
+		if err != nil || got >= n && from == first {
+			return false, err
+		}
+		if got < n {
+			shorter++
+		}
+		if limit <= maxTurnTail {
+			limit *= position.Further
+		}
+		again, begins, err := s.count(ctx, limit)
+		switch {
+		case err != nil:
+			return false, err
+		case begins.TS < first.TS && !stepped:
+			return true, nil
+		case begins == first:
+			return got < n || again == n, nil
+		case again == n && got < n:
+			return true, nil
+		}
+		n, first = again, begins
+	}
+	return shorter == 3, nil
+}
+
+// whole says whether the Engine can read the last n records of the log, and notes
+// where they begin.
+func (s *soundness) whole(ctx context.Context, n int) (bool, error) {
+	seen, first, err := s.count(ctx, n)
+	if err != nil || seen < n {
+		return false, err
+	}
+	s.from = first
+	return true, nil
+}
+
+// find finds how many records at the end of the log can be read if good can
+// and bad cannot, 0 if not even one.
+func (s *soundness) find(ctx context.Context, good, bad int) error {
+	s.found(0, 0)
+	if s.api.IsPodman() { // whose tails are not to be believed
+		return nil
+	}
+	for n, step := good+1, 1; n < bad && n <= position.LongestTail; n += step {
+		whole, err := s.whole(ctx, n)
+		if err != nil {
+			return err
+		}
+		if !whole {
+			bad = n
+			break
+		}
+		good, step = n, step*position.Further
+	}
+	for range maxTries {
+		if bad-good <= 1 {
+			break
+		}
+		n := good + (bad-good)/2
+		whole, err := s.whole(ctx, n)
+		switch {
+		case err != nil:
+			return err
+		case whole:
+			good = n
+		default:
+			bad = n
+		}
+	}
+	s.found(good, s.Consumed())
+	return nil
+}
+
+// readable is the tail to ask for instead of limit, less where the log is known
+// to be damaged further back.
+func (s *soundness) readable(limit int) (tail int, capped bool) {
+	if s.api.IsPodman() {
+		if limit != position.Everything {
+			limit = position.ByTime
+		}
+		return limit, false
+	}
+	consumed := s.Consumed()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.n == 0 {
+		return limit, false
+	}
+	since := int(consumed - s.at)
+	if since > maxTurnTail { // no tail that is asked for without need is longer
+		s.n = 0
+		return limit, false
+	}
+	reach := s.n + since
+	return min(limit, reach), limit >= reach
+}
+
+// grew says that a read which went to the end of the log has shown so many records.
+func (s *soundness) grew(seen int) {
+	if n := s.known(); n > 0 {
+		s.found(max(n, seen), s.Consumed())
+	}
+}

@@ -1,0 +1,65 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"fluent-bit-docker-logs/capture/dockertest"
+	"fluent-bit-docker-logs/capture/engine"
+	"fluent-bit-docker-logs/capture/reader"
+	"fluent-bit-docker-logs/capture/reader/readertest"
+	"fluent-bit-docker-logs/capture/testkit"
+)
+
+// A container that is removed between two requests for its log may have written in
+// between; one whose log was sent to its end has not.
+func TestRemovedBetweenTwoRequests(t *testing.T) {
+	for _, c := range []struct {
+		what    string
+		written int // so much that a look at the log is needed before it can be followed
+		removed int // before which request
+		cutOff  bool
+	}{
+		{"when it was to be followed", 100, 3, true},
+		{"when it was to be looked at", 100, 2, true},
+		{"at the first request", 100, 1, false}, // the one before says what is lost
+		{"behind its end", 10, 2, false},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			var fake *dockertest.Ctr
+			x := sourceOf(t, &fake, func(f *Follow) reader.Reader { return f })
+			s := readertest.New(t, x.Container)
+			r := x.Open(s)
+			x.Stdout("first")
+			testkit.Must(t, r.Read(t.Context(), false))
+			s.WaitTexts(1)
+			for i := range c.written {
+				x.Stdout(fmt.Sprint("line ", i))
+			}
+			asked := 0
+			if c.removed == 1 {
+				fake.Stop()
+				fake.Remove()
+			}
+			fake.BeforeLog(func(dockertest.LogQuery) {
+				// It is gone for the request behind this one, which is served still.
+				if asked++; asked == c.removed-1 {
+					fake.Stop()
+					fake.Remove()
+				}
+			})
+			err := r.Read(t.Context(), true)
+			if err == nil {
+				err = r.Read(t.Context(), true)
+			}
+			if !errors.Is(err, engine.ErrGone) {
+				t.Fatalf("it ends with %v", err)
+			}
+			if have := slices.Contains(s.Notes(), "cut off"); have != c.cutOff {
+				t.Errorf("that it may have written unseen is said: %v", have)
+			}
+		})
+	}
+}
