@@ -92,7 +92,9 @@ func (r readerCase) reading(t *testing.T, a *agent, c *dockertest.Ctr) {
 	t.Helper()
 	switch r.name {
 	case readerFollow:
+		// A request may be the look where the capture begins; Age is that of a follow.
 		must(t, c.WaitFollowers(testContext(t), 1))
+		a.waitFor("the follow of "+c.Name(), func() bool { return a.stream(c.ID).Age > 0 })
 		return
 	case readerPoll:
 		polls := len(c.LogQueries())
