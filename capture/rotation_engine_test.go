@@ -101,10 +101,10 @@ func testShortLivedLog(t *testing.T, e *enginetest.Engine, driver, size string, 
 		gaps := int(a.col.Totals().Gaps)
 		row += fmt.Sprintf("; %s lacks %d (gaps %d, late %d, fragments flagged %d, not flagged %d, doubled %d)", reader, missing, gaps,
 			int(a.counted("late_records_total")), flagged, torn, doubled)
-		if missing > 0 && gaps == 0 && !strings.Contains(a.log.String(), "so fast that what it leaves out cannot be found") {
+		if missing > 0 && gaps == 0 && !strings.Contains(a.log.String(), "so fast that what it leaves out may not be found") {
 			t.Errorf("%s: %d lines are missing, none is counted and nothing is said", reader, missing)
 		}
-		if missing > lacking(theirs, lines, bytes) && gaps == 0 || doubled > 0 || torn > lines/100 {
+		if missing > lacking(theirs, lines, bytes) && gaps == 0 || doubled > 0 || torn > lines/100+gaps { // the first piece that comes of a line looks like its beginning
 			t.Errorf("%s: %d missing, %d doubled, %d fragments not flagged", reader, missing, doubled, torn)
 		}
 	}

@@ -104,7 +104,7 @@ func readings(o Options) (all []reading) {
 			set(float64(n[reader]), reader)
 		}
 	}, "reader")
-	value("outrun_streams", "Streams that follow a log which the Engine replaced within 5 seconds in the past minute: what it leaves out of it cannot be found nor counted.", func(v *View) (n float64) {
+	value("outrun_streams", "Streams that follow a log which the Engine replaced within 5 seconds in the past minute: what it leaves out of it may not be found, nor counted.", func(v *View) (n float64) {
 		for i := range v.Streams {
 			n += number(v.Streams[i].Outrun)
 		}

@@ -68,7 +68,7 @@ log_capturer_container_stream_age_seconds_count{container_id="3",container_name=
 # HELP log_capturer_degraded 1 while something is wrong that /readyz names.
 # TYPE log_capturer_degraded gauge
 log_capturer_degraded{instance="docker_logs.0"} 0
-# HELP log_capturer_outrun_streams Streams that follow a log which the Engine replaced within 5 seconds in the past minute: what it leaves out of it cannot be found nor counted.
+# HELP log_capturer_outrun_streams Streams that follow a log which the Engine replaced within 5 seconds in the past minute: what it leaves out of it may not be found, nor counted.
 # TYPE log_capturer_outrun_streams gauge
 log_capturer_outrun_streams{instance="docker_logs.0"} 1
 # HELP log_capturer_streams Streams that run at the moment, by reader.

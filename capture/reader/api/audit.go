@@ -36,6 +36,8 @@ type audit struct {
 	// be asked for that begins with it.
 	sound position.TrailMark
 
+	beside *beside // what is behind the trail is left to a follow that is open
+
 	first position.TrailMark
 	begun [3]bool  // records of the std stream were seen
 	open  [3]int64 // the time of a line, by std, whose beginning was delivered
@@ -230,4 +232,27 @@ func before(longer, shorter []position.TrailMark) []position.TrailMark {
 		}
 	}
 	return append(longer, shorter...)
+}
+
+// beginsWithAHole says whether a log that does not hold the confirmed place any more
+// begins with what was left out: behind that comes what was sent.
+func (a *audit) beginsWithAHole() bool {
+	return !a.Found && a.met && a.Best == 0 && a.first.TS != decode.Undated && a.trail.Find(a.first, 0) < 0
+}
+
+// beside is what a look at a log shows behind all that was delivered of it.
+type beside struct {
+	next   position.TrailMark // what the follow delivers next, the zero mark where that is not known
+	shown  bool               // the log holds it
+	before int                // records before it
+}
+
+// passes takes the next of these records.
+func (b *beside) passes(e *decode.Entry) error {
+	m := position.MarkOf(e)
+	if b.shown = m.Single() == b.next; b.shown || b.next == (position.TrailMark{}) {
+		return errEnough
+	}
+	b.before++
+	return nil
 }

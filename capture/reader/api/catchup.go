@@ -347,6 +347,9 @@ func (f *Follow) compare(ctx context.Context, a *audit) error {
 			case newLate:
 				f.AcceptLate(e, a.headless(f.Writer, e))
 			case newInTurn:
+				if a.beside != nil {
+					return a.beside.passes(e)
+				}
 				if a.taken++; a.byTime && a.taken == 1 {
 					f.Broke()
 				}

@@ -12,6 +12,7 @@ var (
 	errGoesBack = errors.New("the log shows behind the position what is older")
 	errDoubtful = errors.New("only the log can tell what was sent twice or left out")
 	errTorn     = errors.New("only the log can tell whether a part of a line was left out")
+	errHeadless = errors.New("only the log can tell whether the beginning of a line was left out")
 	errCompare  = errors.New("what was sent is to be compared with the log")
 )
 

@@ -12,6 +12,7 @@ import (
 	"fluent-bit-docker-logs/capture/engine"
 	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/reader"
+	"fluent-bit-docker-logs/capture/supervise"
 )
 
 // Follow reads a log by one API request that stays open. It finds the stream's
@@ -238,6 +239,8 @@ func (f *Follow) attempt(ctx context.Context, limit int) (err error) {
 			f.Lost(slog.LevelError, leftOut)
 		case torn, !f.alone && f.LooksHeadless(e) && f.turnover.mayDoubt(f.memory.keeps.Load()):
 			return errTorn
+		case !f.alone && f.turnover.mayLook() && f.LooksHeadless(e):
+			return errHeadless
 		}
 		f.alone = false
 		f.take(e)
@@ -288,6 +291,12 @@ func (f *Follow) records(ctx context.Context, log *openLog, r *position.Resync, 
 			f.memory.hears()
 			before := f.Consumed()
 			err := f.DeliverWindow(log.ctx, log.w, eof, each)
+			for errors.Is(err, errHeadless) {
+				if err = f.lookBefore(ctx, &log.w.Entry); err == nil {
+					f.alone = true
+					err = f.DeliverWindow(log.ctx, log.w, eof, each)
+				}
+			}
 			for errors.Is(err, errTorn) || errors.Is(err, errDoubtful) {
 				no := f.openAnother(ctx) // what is open is closed behind it
 				if f.alone = errors.Is(no, errLags) || no != nil && errors.Is(err, errTorn); !f.alone {
@@ -318,6 +327,10 @@ func (f *Follow) records(ctx context.Context, log *openLog, r *position.Resync, 
 			silence.Reset(patience)
 		case f.compareDue() && f.openAnother(ctx) == nil:
 			return errCompare
+		case f.turnover.lookDue() && f.trail.Unconfirmed() > 0:
+			if _, err := f.look(ctx, position.TrailMark{}); err != nil {
+				return err
+			}
 		}
 	}
 }
@@ -335,11 +348,75 @@ func (f *Follow) compareDue() bool {
 	return f.turnover.compareDue(keeps, &f.trail)
 }
 
-// sayOutrun says, once, that what the Engine leaves out of the log cannot be
-// found, because it is not in the log any more when that is read.
+// sayOutrun says, once, that what the Engine leaves out of the log may not be
+// found, because it may not be in the log any more when that is read.
 func (f *Follow) sayOutrun() {
 	f.Said.Do("outrun", func() {
-		f.Say.Warn("the Engine replaces this log so fast that what it leaves out cannot be found", "bytes", f.memory.keeps.Load())
+		f.Say.Warn("the Engine replaces this log so fast that what it leaves out may not be found", "bytes", f.memory.keeps.Load())
+	})
+}
+
+// look compares what was sent of a log that is replaced too fast to be compared
+// between two openings: it reads the log's end beside the follow, which goes on
+// behind it. What the Engine has left out between two records that it has sent comes
+// late. next is the record that is about to be delivered, the zero mark if none
+// is: hole says that something was left out right before that.
+func (f *Follow) look(ctx context.Context, next position.TrailMark) (hole bool, err error) {
+	defer f.turnover.hasLooked(time.Now())
+	c, from := &catchingUp{f: f, limit: position.FirstTail}, position.TrailMark{}
+	var a *audit
+	for again := true; again; c.late = a.late {
+		a = c.aim()
+		a.beside, a.from = &beside{next: next}, from
+		err = f.compare(ctx, a)
+		switch {
+		case c.blind:
+			again = false
+		case errors.Is(err, errTooShort):
+			c.limit, again = a.Limit*position.Further, a.Limit <= maxTurnTail
+		default:
+			// What the log holds still of that comes late, if it begins there still.
+			c.blind, from = a.beginsWithAHole(), a.first
+			again = c.blind
+		}
+	}
+	var panicked *supervise.PanicError
+	switch done := err == nil || errors.Is(err, errEnough) || errors.Is(err, reader.ErrNotInView); {
+	case ctx.Err() != nil:
+		return false, context.Cause(ctx)
+	case errors.As(err, &panicked) || errors.Is(err, reader.ErrBackpressure):
+		return false, err
+	case !done && a.late == 0 && !c.blind: // the follow will meet the same, or the log was replaced meanwhile
+		return false, nil
+	}
+	if a.late > 0 {
+		if err := f.endLate(ctx, a.late); err != nil {
+			return false, err
+		}
+	}
+	if c.blind {
+		if err := f.Deliver(ctx, nil, func() error { f.Lost(slog.LevelError, leftOut); return nil }); err != nil {
+			return false, err
+		}
+	}
+	if a.live || c.blind || a.Found && a.next == len(f.trail.Marks) || !a.Found && a.met {
+		f.trail.Confirm()
+	}
+	return a.beside.shown && a.beside.before > 0, nil
+}
+
+// lookBefore looks whether something was left out before a record that may be a line's
+// end alone. Then that is one, and counted.
+func (f *Follow) lookBefore(ctx context.Context, e *decode.Entry) error {
+	m := position.MarkOf(e)
+	hole, err := f.look(ctx, m.Single())
+	if err != nil || !hole {
+		return err
+	}
+	return f.Deliver(ctx, nil, func() error {
+		f.Broke()
+		f.Lost(slog.LevelError, leftOut)
+		return nil
 	})
 }
 

@@ -17,17 +17,22 @@ type turnover struct {
 	measured  time.Time            // when it was last seen how fast the log is replaced
 	measuredC int64                // of came, then
 	outruns   bool                 // it was replaced within minTurnover then
+	looked    time.Time            // when it was last looked at beside the follow
+	look      time.Duration        // how long that took
 }
 
 // A log that the Engine replaces within longTurnover is compared with what was sent
 // of it whenever a quarter of it was, or three quarters of a trail, but not more
-// often than every compareEvery. One that it replaces within minTurnover is only
-// followed: to compare it would be to lag behind it, and to lose what would have
-// been sent.
+// often than every compareEvery. One that it replaces within minTurnover is looked at
+// as often while the follow goes on: to open it anew would be to lag behind it, and to
+// lose what would have been sent. Looks take a lookShare-th of the time at most, and
+// where lines without their beginnings are sent a doubtShare-th.
 const (
 	longTurnover = 30 * time.Second
 	minTurnover  = 5 * time.Second
 	compareEvery = 100 * time.Millisecond
+	lookShare    = 10
+	doubtShare   = 2
 )
 
 // passedInLog is of how many records, of those that the Engine keeps, it is known that
@@ -93,6 +98,19 @@ func (t *turnover) measure(keeps int64) (outruns bool) {
 
 // outrun says whether the log is replaced within minTurnover at present.
 func (t *turnover) outrun() bool { return t.outruns && time.Since(t.measured) < minTurnover }
+
+// lookDue says whether a log that is outrun is to be looked at now.
+func (t *turnover) lookDue() bool {
+	return t.outrun() && time.Since(t.looked) >= max(compareEvery, lookShare*t.look)
+}
+
+// mayLook says whether a log that is outrun may be looked at before a record.
+func (t *turnover) mayLook() bool {
+	return t.outrun() && time.Since(t.looked) >= doubtShare*t.look
+}
+
+// hasLooked notes a look at the log that began then.
+func (t *turnover) hasLooked(at time.Time) { t.looked, t.look = time.Now(), time.Since(at) }
 
 // mayDoubt says whether the log is to be asked what it holds before a record:
 // where the Engine rotates it, and not too often.
