@@ -108,10 +108,10 @@ func (x *written) handle(s step) {
 		}
 		must(x.w.t, x.c.TruncateLog(x.n.Load()%2 == 0))
 	case "move log":
-		x.moved, x.movedBlind = time.Now(), x.movedBlind || !x.wanted() || !x.w.has("down", "hang", "refused ", "refused logs", "refused inspect", "refused list").IsZero()
+		x.moved, x.movedBlind = time.Now(), x.movedUnseen() || !x.wanted() || !x.w.has("down", "hang", "refused ", "refused logs", "refused inspect", "refused list").IsZero()
 		_ = os.Rename(path, fmt.Sprint(path, ".old", x.n.Load()))
 	case "save log": // as an editor does: the Engine writes on in what nobody sees
-		x.moved, x.movedBlind = time.Now(), x.movedBlind || !x.wanted() || !x.w.has("down", "hang", "refused ", "refused logs", "refused inspect", "refused list").IsZero()
+		x.moved, x.movedBlind = time.Now(), x.movedUnseen() || !x.wanted() || !x.w.has("down", "hang", "refused ", "refused logs", "refused inspect", "refused list").IsZero()
 		if b, err := os.ReadFile(path); err == nil {
 			must(x.w.t, os.WriteFile(path+"~", b, 0o640))
 			must(x.w.t, os.Rename(path+"~", path))
