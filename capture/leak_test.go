@@ -53,20 +53,17 @@ func (a *agent) sameUse(before resources, engine int) {
 	a.t.Logf("before %+v, after %+v", before, low)
 }
 
-// settled is what the agent uses when its streams are in place.
+// settled is the least that the agent uses when its streams are in place: it asks
+// the Engine now and then.
 func (a *agent) settled(engine int) resources {
 	a.t.Helper()
-	last := use(a.t, engine)
-	for stable := 0; stable < 5; {
+	low := use(a.t, engine)
+	for range 25 {
 		time.Sleep(20 * time.Millisecond) // for idle connections and goroutines to end
 		a.col.API().CloseIdle()
-		now := use(a.t, engine)
-		if stable++; now != last {
-			stable = 0
-		}
-		last = now
+		low = low.least(use(a.t, engine))
 	}
-	return last
+	return low
 }
 
 // least is the least that is used while streams are rotated all the time: what
