@@ -363,6 +363,7 @@ func (f *Follow) sayOutrun() {
 // is: hole says that something was left out right before that.
 func (f *Follow) look(ctx context.Context, next position.TrailMark) (hole bool, err error) {
 	defer f.turnover.hasLooked(time.Now())
+	held := f.mayBeHeld() // then it may hide some, and only what it shows is believed
 	c, from := &catchingUp{f: f, limit: position.FirstTail}, position.TrailMark{}
 	var a *audit
 	for again := true; again; c.late = a.late {
@@ -376,7 +377,7 @@ func (f *Follow) look(ctx context.Context, next position.TrailMark) (hole bool, 
 			c.limit, again = a.Limit*position.Further, a.Limit <= maxTurnTail
 		default:
 			// What the log holds still of that comes late, if it begins there still.
-			c.blind, from = a.beginsWithAHole(), a.first
+			c.blind, from = !held && a.beginsWithAHole(), a.first
 			again = c.blind
 		}
 	}
@@ -399,7 +400,7 @@ func (f *Follow) look(ctx context.Context, next position.TrailMark) (hole bool, 
 			return false, err
 		}
 	}
-	if a.live || c.blind || a.Found && a.next == len(f.trail.Marks) || !a.Found && a.met {
+	if !held && (a.live || c.blind || a.Found && a.next == len(f.trail.Marks) || !a.Found && a.met) {
 		f.trail.Confirm()
 	}
 	return a.beside.shown && a.beside.before > 0, nil
