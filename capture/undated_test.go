@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"fluent-bit-docker-logs/capture/dockertest"
+	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/docker/enginetest"
 )
 
@@ -26,6 +27,10 @@ func testRecordsThatCannotBeDated(t *testing.T, r readerCase) {
 			a.connected()
 			c := r.run(t, e, dockertest.Container{Name: "web"})
 			at := time.Now().Add(-time.Minute).UTC()
+			away := 1
+			if name == "many equal" {
+				away = position.FirstTail // further back than the second look goes
+			}
 			var want []string
 			say := func(lines ...string) {
 				want = append(want, lines...)
@@ -44,8 +49,11 @@ func testRecordsThatCannotBeDated(t *testing.T, r readerCase) {
 				}
 				say()
 				a.pauseReading()
-				c.Stamped(stamps[0], dockertest.Stdout, "while paused")
-				want = append(want, "while paused")
+				for i := range away {
+					text := fmt.Sprint("while paused ", i/2)
+					c.Stamped(stamps[0], dockertest.Stdout, text)
+					want = append(want, text)
+				}
 			}
 			a.resumeReading()
 			c.Stdout("after")
@@ -57,7 +65,7 @@ func testRecordsThatCannotBeDated(t *testing.T, r readerCase) {
 					t.Errorf("%q is from %v, not %v", g.Fields["log"], when, at)
 				}
 			}
-			if n := a.counted("undated_lines_total"); n != float64(3*len(stamps)+3) {
+			if n := a.counted("undated_lines_total"); n != float64(3*(len(stamps)+away)) {
 				t.Errorf("%v undated lines are counted", n)
 			}
 			if n := a.col.Totals().Gaps; n != 0 {

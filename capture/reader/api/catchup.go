@@ -268,7 +268,8 @@ func (c *catchingUp) lengthen(ctx context.Context, a *audit) error {
 			c.limit = longer(c.limit, a.Resync)
 		}
 	default:
-		whole := c.first.TS != 0 && a.first.TS >= c.first.TS // a longer tail does not begin earlier
+		// A longer tail does not begin earlier, as far as times tell.
+		whole := c.first.TS != 0 && a.first.TS >= c.first.TS && c.first.TS != decode.Undated
 		c.shown, c.first = before(a.shown, c.shown), a.first
 		if c.limit = longer(c.limit, a.Resync); whole {
 			c.limit = position.Everything
