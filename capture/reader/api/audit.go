@@ -22,6 +22,7 @@ type audit struct {
 	next   int  // index of the record of the trail that comes next in the log
 	live   bool // all records of the trail have been passed
 	met    bool // records of the trail came before the confirmed place
+	byMark bool // the confirmed place is among records without a time, like which others are: what came behind it tells
 	within bool // it begins behind the confirmed place, within what was delivered
 	taken  int  // records delivered in their turn
 	late   int  // records delivered late
@@ -62,7 +63,9 @@ const (
 )
 
 func newAudit(target *position.Position, t *position.Trail, limit int, blind bool) *audit {
-	return &audit{Resync: position.NewResync(target, limit), trail: t, blind: blind, next: t.Verified}
+	a := &audit{Resync: position.NewResync(target, limit), trail: t, blind: blind, next: t.Verified}
+	a.byMark = target.Kind == position.FromAnchor && target.Anchor.Time() == 0 && slices.ContainsFunc(t.Marks[t.Verified:], func(m position.TrailMark) bool { return m.TS != decode.Undated })
+	return a
 }
 
 // judge says what is to be done with the next record of the log.
@@ -98,6 +101,17 @@ func (a *audit) judge(e *decode.Entry) verdict {
 	switch {
 	case a.Found || a.blind:
 		a.Seen++
+	case a.byMark:
+		a.Seen++
+		m := position.MarkOf(e)
+		if i := a.trail.Find(m.Single(), a.trail.Verified); i >= 0 && e.TS != decode.Undated {
+			a.Found, a.next = true, i+1
+			return skipRecord
+		}
+		if a.show(e); a.Seen >= a.Limit {
+			return tooShort
+		}
+		return skipRecord
 	default:
 		switch deliver, short := a.Feed(e); {
 		case short && a.Seen < a.Limit && a.trail.Unconfirmed() > 0:

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/position"
 )
 
@@ -42,4 +43,60 @@ func hashes(ms []position.TrailMark) (s string) {
 		s += fmt.Sprint(ms[i].Hash, " ")
 	}
 	return s
+}
+
+// Where the confirmed place is among lines without a time, and the same came again
+// since, what was delivered behind it tells which is meant.
+func TestConfirmedAmongUndated(t *testing.T) {
+	away := func() (es []*decode.Entry) {
+		for i := range 64 {
+			es = append(es, &decode.Entry{TS: decode.Undated, Std: decode.Stdout, Text: fmt.Appendf(nil, "while paused %d", i/2), Newline: true})
+		}
+		return es
+	}
+	round := func(n int) []*decode.Entry {
+		return append([]*decode.Entry{
+			{TS: 1e18, Std: decode.Stdout, Text: fmt.Appendf(nil, "before %d", n), Newline: true},
+			{TS: decode.Undated, Std: decode.Stdout, Text: []byte("odd"), Newline: true},
+		}, away()...)
+	}
+	var all []*decode.Entry
+	for n := range 3 {
+		all = append(all, round(n)...)
+	}
+	per := len(round(0))
+	for _, limit := range []int{position.FirstTail + 7, 2 * per, position.Everything} {
+		var a position.Anchor
+		for _, e := range all[:2*per] { // confirmed: two rounds; delivered: the next one's first two records
+			a.Push(position.MarkOf(e))
+		}
+		var trail position.Trail
+		trail.Start(&position.Position{Kind: position.FromAnchor, Anchor: a})
+		for _, e := range all[2*per : 2*per+2] {
+			m := position.MarkOf(e)
+			trail.Push(&m)
+		}
+		target := position.Position{Kind: position.FromAnchor, Anchor: trail.Confirmed()}
+		judge, log := newAudit(&target, &trail, limit, false), all
+		if limit < len(all) {
+			log = all[len(all)-limit:]
+		}
+		var fresh []string
+		for _, e := range log {
+			switch v := judge.judge(e); v {
+			case newInTurn:
+				fresh = append(fresh, string(e.Text))
+			case skipRecord:
+			default:
+				t.Errorf("tail %d: verdict %d on %q", limit, v, e.Text)
+			}
+		}
+		var want []string
+		for _, e := range away() {
+			want = append(want, string(e.Text))
+		}
+		if !slices.Equal(fresh, want) {
+			t.Errorf("tail %d: new are %q", limit, fresh)
+		}
+	}
 }
