@@ -17,6 +17,7 @@ import (
 // the time of the line before, and is counted; so do those around it, across
 // stream rotations and a pause.
 func testRecordsThatCannotBeDated(t *testing.T, r readerCase) {
+	const away = position.FirstTail
 	for name, stamps := range map[string][]string{
 		"each once":  {"0001-01-01T00:00:00Z", "1969-12-31T23:59:59.5Z", "2300-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z"},
 		"many equal": slices.Repeat([]string{"0001-01-01T00:00:00Z"}, 200),
@@ -27,10 +28,6 @@ func testRecordsThatCannotBeDated(t *testing.T, r readerCase) {
 			a.connected()
 			c := r.run(t, e, dockertest.Container{Name: "web"})
 			at := time.Now().Add(-time.Minute).UTC()
-			away := 1
-			if name == "many equal" {
-				away = position.FirstTail // further back than the second look goes
-			}
 			var want []string
 			say := func(lines ...string) {
 				want = append(want, lines...)
@@ -49,7 +46,7 @@ func testRecordsThatCannotBeDated(t *testing.T, r readerCase) {
 				}
 				say()
 				a.pauseReading()
-				for i := range away {
+				for i := range away { // further back than the second look goes, and equal to what is before that
 					text := fmt.Sprint("while paused ", i/2)
 					c.Stamped(stamps[0], dockertest.Stdout, text)
 					want = append(want, text)

@@ -152,6 +152,9 @@ func (a *audit) judge(e *decode.Entry) verdict {
 	if a.holes && !a.Stepped && e.TS != decode.Undated && e.TS > slices.Max(a.trail.LastTS[:]) {
 		return behindHole
 	}
+	if a.beside != nil && a.beside.dry {
+		return skipRecord
+	}
 	a.lost = a.lost || a.blind && a.Seen == 1
 	a.trail.Insert(a.next, &m)
 	a.next++
@@ -257,6 +260,7 @@ func (a *audit) beginsWithAHole() bool {
 // beside is what a look at a log shows behind all that was delivered of it.
 type beside struct {
 	next   position.TrailMark // what the follow delivers next, the zero mark where that is not known
+	dry    bool               // nothing is delivered late
 	shown  bool               // the log holds it
 	before int                // records before it
 }

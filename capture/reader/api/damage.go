@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/position"
 )
 
@@ -84,7 +85,7 @@ func (s *soundness) hasHole(ctx context.Context, n, limit int, first position.Tr
 		switch {
 		case err != nil:
 			return false, err
-		case begins.TS < first.TS && !stepped:
+		case begins.TS < first.TS && begins.TS != decode.Undated && !stepped:
 			return true, nil
 		case begins == first:
 			return got < n || again == n, nil

@@ -291,16 +291,17 @@ func (f *Follow) records(ctx context.Context, log *openLog, r *position.Resync, 
 			f.memory.hears()
 			before := f.Consumed()
 			err := f.DeliverWindow(log.ctx, log.w, eof, each)
-			for errors.Is(err, errHeadless) {
-				if err = f.lookBefore(ctx, &log.w.Entry); err == nil {
+			for errors.Is(err, errTorn) || errors.Is(err, errDoubtful) || errors.Is(err, errHeadless) {
+				if errors.Is(err, errHeadless) {
+					if err := f.lookBefore(ctx, &log.w.Entry); err != nil {
+						return err
+					}
 					f.alone = true
-					err = f.DeliverWindow(log.ctx, log.w, eof, each)
-				}
-			}
-			for errors.Is(err, errTorn) || errors.Is(err, errDoubtful) {
-				no := f.openAnother(ctx) // what is open is closed behind it
-				if f.alone = errors.Is(no, errLags) || no != nil && errors.Is(err, errTorn); !f.alone {
-					break
+				} else {
+					no := f.openAnother(ctx) // what is open is closed behind it
+					if f.alone = errors.Is(no, errLags) || no != nil && errors.Is(err, errTorn); !f.alone {
+						break
+					}
 				}
 				err = f.DeliverWindow(log.ctx, log.w, eof, each)
 			}
@@ -327,7 +328,7 @@ func (f *Follow) records(ctx context.Context, log *openLog, r *position.Resync, 
 			silence.Reset(patience)
 		case f.compareDue() && f.openAnother(ctx) == nil:
 			return errCompare
-		case f.turnover.lookDue() && f.trail.Unconfirmed() > 0:
+		case f.turnover.lookDue() && !f.mayBeHeld() && f.trail.Unconfirmed() > 0:
 			if _, err := f.look(ctx, position.TrailMark{}); err != nil {
 				return err
 			}
@@ -363,32 +364,21 @@ func (f *Follow) sayOutrun() {
 // is: hole says that something was left out right before that.
 func (f *Follow) look(ctx context.Context, next position.TrailMark) (hole bool, err error) {
 	defer f.turnover.hasLooked(time.Now())
-	held := f.mayBeHeld() // then it may hide some, and only what it shows is believed
+	held := f.mayBeHeld() // then what was delivered long ago may look like what was left out
 	c, from := &catchingUp{f: f, limit: position.FirstTail}, position.TrailMark{}
 	var a *audit
 	for again := true; again; c.late = a.late {
 		a = c.aim()
-		a.beside, a.from = &beside{next: next}, from
+		a.beside, a.from = &beside{next: next, dry: held}, from
 		err = f.compare(ctx, a)
-		switch {
+		switch again = false; {
 		case c.blind:
-			again = false
 		case errors.Is(err, errTooShort):
 			c.limit, again = a.Limit*position.Further, a.Limit <= maxTurnTail
-		default:
+		case (err == nil || errors.Is(err, reader.ErrNotInView)) && !held && a.beginsWithAHole():
 			// What the log holds still of that comes late, if it begins there still.
-			c.blind, from = !held && a.beginsWithAHole(), a.first
-			again = c.blind
+			c.blind, from, again = true, a.first, true
 		}
-	}
-	var panicked *supervise.PanicError
-	switch done := err == nil || errors.Is(err, errEnough) || errors.Is(err, reader.ErrNotInView); {
-	case ctx.Err() != nil:
-		return false, context.Cause(ctx)
-	case errors.As(err, &panicked) || errors.Is(err, reader.ErrBackpressure):
-		return false, err
-	case !done && a.late == 0 && !c.blind: // the follow will meet the same, or the log was replaced meanwhile
-		return false, nil
 	}
 	if a.late > 0 {
 		if err := f.endLate(ctx, a.late); err != nil {
@@ -400,9 +390,16 @@ func (f *Follow) look(ctx context.Context, next position.TrailMark) (hole bool, 
 			return false, err
 		}
 	}
-	if !held && (a.live || c.blind || a.Found && a.next == len(f.trail.Marks) || !a.Found && a.met) {
+	if !held && (a.live || c.blind || a.Found && a.next == len(f.trail.Marks)) {
 		f.trail.Confirm()
 	}
+	var panicked *supervise.PanicError
+	switch {
+	case ctx.Err() != nil:
+		return false, context.Cause(ctx)
+	case errors.As(err, &panicked), errors.Is(err, reader.ErrBackpressure):
+		return false, err
+	} // any other error the follow will meet, or the log was replaced meanwhile
 	return a.beside.shown && a.beside.before > 0, nil
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"fluent-bit-docker-logs/capture/dockertest"
 	"fluent-bit-docker-logs/capture/engine"
+	"fluent-bit-docker-logs/capture/position"
 	"fluent-bit-docker-logs/capture/reader"
 	"fluent-bit-docker-logs/capture/reader/readertest"
 	"fluent-bit-docker-logs/capture/testkit"
@@ -61,5 +62,23 @@ func TestRemovedBetweenTwoRequests(t *testing.T) {
 				t.Errorf("that it may have written unseen is said: %v", have)
 			}
 		})
+	}
+}
+
+// A log that was rotated since it was read has no hole for that, also where it begins
+// with a record without a time now.
+func TestRotatedLogHasNoHole(t *testing.T) {
+	for _, stamp := range []string{"0001-01-01T00:00:00Z", "2026-01-02T00:00:00Z"} {
+		var follow *Follow
+		var fake *dockertest.Ctr
+		x := sourceOf(t, &fake, func(f *Follow) reader.Reader { follow = f; return f })
+		x.Open(readertest.New(t, x.Container))
+		for range 10 {
+			fake.Stamped(stamp, dockertest.Stdout, "line")
+		}
+		gone := position.TrailMark{TS: 1767225600e9, Hash: 1, Size: 4} // of the day before
+		if hole, err := follow.sound.hasHole(t.Context(), 5, position.FirstTail, gone, false); hole || err != nil {
+			t.Errorf("%s: %v %v", stamp, hole, err)
+		}
 	}
 }

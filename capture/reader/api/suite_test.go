@@ -34,8 +34,8 @@ func source(t *testing.T, open func(*Follow) reader.Reader) *readertest.Source {
 }
 
 // sourceOf is source, which says of which container the log is.
-func sourceOf(t *testing.T, of **dockertest.Ctr, open func(*Follow) reader.Reader) *readertest.Source {
-	e := dockertest.Start(t)
+func sourceOf(t *testing.T, of **dockertest.Ctr, open func(*Follow) reader.Reader, opts ...dockertest.Option) *readertest.Source {
+	e := dockertest.Start(t, opts...)
 	client, err := engine.New(engine.Options{Host: e.Host()})
 	testkit.Must(t, err)
 	t.Cleanup(func() { testkit.Must(t, client.Close()) })

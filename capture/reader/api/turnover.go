@@ -32,7 +32,7 @@ const (
 	minTurnover  = 5 * time.Second
 	compareEvery = 100 * time.Millisecond
 	lookShare    = 10
-	doubtShare   = 2
+	doubtShare   = 4
 )
 
 // passedInLog is of how many records, of those that the Engine keeps, it is known that
