@@ -38,7 +38,7 @@ func (w *world) during(kind string, ms int64, begin func() (undo func())) {
 		w.faults.active = map[string]*fault{}
 	}
 	w.faults.active[kind] = f
-	f.timer = time.AfterFunc(time.Duration(ms)*time.Millisecond, func() { w.undo(kind, f) })
+	f.timer = time.AfterFunc(time.Duration(max(ms, 1))*time.Millisecond, func() { w.undo(kind, f) })
 }
 
 // sinceFaults is how long no fault is over yet, or all are.

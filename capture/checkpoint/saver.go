@@ -81,33 +81,37 @@ func (s *Saver) Fails() bool { return s.file.Trouble.Present() }
 func (s *Saver) run(ctx context.Context) error {
 	due := time.NewTimer(s.opts.Every)
 	defer due.Stop()
-	var written time.Time // no line of the journal before
-	pause := time.NewTimer(0)
+	var next time.Time // of the journal's lines
+	pause := time.NewTimer(JournalPace)
 	defer pause.Stop()
 	for {
 		s.Task.Rest()
+		line := false
 		select {
 		case <-due.C:
 		case <-s.soon:
 		case <-s.opts.Committed:
-			pause.Reset(time.Until(written))
-			continue
-		case <-pause.C:
-			began := time.Now()
-			s.Task.Beat()
-			s.opts.Look()
-			s.journal()
-			if !s.file.Full() {
-				written = began.Add(max(JournalPace, journalShare*time.Since(began)))
+			if wait := time.Until(next); wait > 0 {
+				pause.Reset(wait)
 				continue
 			}
-			written = began.Add(journalRetry)
+			line = true
+		case <-pause.C:
+			line = true
 		case <-ctx.Done():
 			return nil
 		}
 		s.Task.Beat()
 		s.opts.Look()
 		began := time.Now()
+		if line {
+			s.journal()
+			if !s.file.Full() {
+				next = began.Add(max(JournalPace, journalShare*time.Since(began)))
+				continue
+			}
+			next, began = began.Add(journalRetry), time.Now()
+		}
 		s.saveGuarded()
 		due.Reset(max(s.opts.Every, savePace*time.Since(began)))
 	}
