@@ -145,6 +145,11 @@ func drawPlan(seed uint64) *plan {
 func (p *plan) leftBehind(r *rand.Rand) {
 	p.Reader, p.Rotate, p.Latency, p.Pace = readerFollow, pick(r, int64(1_000), 1_000, 5_000), pick(r, int64(100), 400, 800), 0
 	p.Containers[0] = planContainer{Driver: pick(r, "", "local")}
+	for i := range p.Containers { // as drawn for such a reader
+		if c := &p.Containers[i]; c.Files {
+			*c = planContainer{TTY: c.TTY, AutoRemove: c.AutoRemove}
+		}
+	}
 	p.Steps = append(p.Steps,
 		step{After: 2_000, Do: "writes on", Std: decode.Stdout, N: 2_000 + r.IntN(4_000), Size: 20, For: pick(r, int64(5), 10), Kind: pick(r, "numbered", "trace")},
 		step{After: 2_000, Do: "leaves out", N: 1 + r.IntN(20), Size: pick(r, 50, 100, 300, 1_000), For: 60_000},
