@@ -4,7 +4,7 @@
 //	plan.go     what happens: drawn from a seed
 //	world.go    one plan from its begin to its end; steps.go what can happen in it
 //	writer.go   the containers, with journals of what they write (docker/loggen)
-//	witness.go  all that the Engine ever had in their logs
+//	witness.go  all that the Engine ever had in their logs; journal.go those that are in journald
 //	proxy.go    the way to the Engine; sink.go Fluent Bit's output; agent.go Fluent Bit
 //	shrink.go   a plan that found something, made shorter
 //	judge.go    the oracle: sequence.go compares lines, rules.go says which may be missing, health.go what /readyz said
@@ -52,12 +52,18 @@ func Run(ctx context.Context, c Config, say func(format string, args ...any)) (*
 	}
 	rep := &Report{Seed: c.Seed, Began: time.Now(), Agent: agent.Name}
 	say("seed %d, %s", c.Seed, agent.Name)
+	stop, none := enginetest.StartJournald(ctx)
+	if none != nil {
+		say("no container logs to journald: %v", none)
+	} else {
+		defer stop()
+	}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	errs := make([]error, len(c.Engines))
 	for lane, v := range c.Engines {
 		wg.Go(func() {
-			e, err := enginetest.StartOwn(ctx, v)
+			e, err := enginetest.StartOwn(ctx, v, engineDisk)
 			if err != nil {
 				errs[lane] = err
 				return
@@ -68,6 +74,9 @@ func Run(ctx context.Context, c Config, say func(format string, args ...any)) (*
 				p := c.Plan
 				if p == nil {
 					p = Draw(c.Seed+uint64(n*len(c.Engines)+lane), c.Reader)
+				}
+				if none != nil {
+					p.lacks(driverJournald)
 				}
 				say("%s seed %d: %s, %d containers, %d steps", e.Version, p.Seed, p.Reader, len(p.Containers), len(p.Steps))
 				r, err := run(ctx, p, e, agent)
@@ -96,6 +105,9 @@ func Run(ctx context.Context, c Config, say func(format string, args ...any)) (*
 	rep.Took = time.Since(rep.Began)
 	return rep, errors.Join(append(errs, rep.write(c.Out))...)
 }
+
+// engineDisk is what an Engine has room in: a plan's logs, those of them that are rotated away, and the image.
+const engineDisk = 1 << 30
 
 // again runs a plan once more, and returns what it finds.
 func again(ctx context.Context, p *Plan, e *enginetest.OwnEngine, with Agent) []string {

@@ -60,6 +60,9 @@ type Step struct {
 	For   int64  `json:"for,omitempty"`
 }
 
+// engineDiskFull is the step in which the Engine can write nothing.
+const engineDiskFull = "engine's disk full"
+
 // String implements fmt.Stringer.
 func (s Step) String() string {
 	b, _ := json.Marshal(s)
@@ -83,6 +86,15 @@ func (p *Plan) Words() string {
 		fmt.Fprintf(&b, "%3d %8s  %s\n", i, at, s)
 	}
 	return b.String()
+}
+
+// lacks has the plan do without a log driver: there is none here.
+func (p *Plan) lacks(driver string) {
+	for i := range p.Containers {
+		if c := &p.Containers[i]; c.Driver == driver {
+			c.Driver = "local"
+		}
+	}
 }
 
 func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
@@ -122,10 +134,10 @@ func drawContainer(r *rand.Rand, reader string) Container {
 		Rate:  pick(r, 0.5, 5, 50, 500, 2000),
 		Part:  r.IntN(3) == 0,
 	}
-	if r.IntN(4) == 0 && reader != "file" {
-		c.Driver = "local"
+	if r.IntN(3) == 0 && reader != "file" {
+		c.Driver = pick(r, "local", "local", driverJournald)
 	}
-	if r.IntN(2) == 0 {
+	if r.IntN(2) == 0 && c.Driver != driverJournald {
 		c.MaxSize, c.MaxFile, c.Compress = pick(r, int64(20<<10), 200<<10, 2<<20), pick(r, 1, 3, 5), r.IntN(3) == 0
 		if c.MaxFile == 1 {
 			c.Compress = false // the Engine refuses that
@@ -133,6 +145,9 @@ func drawContainer(r *rand.Rand, reader string) Container {
 	}
 	if strings.Contains(c.Kinds, "border") { // 30 KB each
 		c.Rate = min(c.Rate, 20)
+	}
+	if c.Driver == driverJournald { // which takes 10,000 lines of an Engine in half a minute
+		c.Rate, c.Burst = min(c.Rate, 50), min(c.Burst, 20)
 	}
 	c.Lines = 1_000_000
 	if c.Life != lifeStays {
@@ -153,7 +168,7 @@ var weights = []struct {
 	{"truncate log", 2}, {"move log", 1},
 	{"engine stops", 3}, {"engine is killed", 3}, {"engine restarts", 2},
 	{"cut", 3}, {"proxy away", 3}, {"slow", 2}, {"half open", 3},
-	{"disk full", 2},
+	{"disk full", 2}, {engineDiskFull, 2},
 	{"agent restarts", 3}, {"agent is killed", 4}, {"agent is away", 2}, {"agent reloads", 3}, {"agent stops", 2},
 	{"sink refuses", 4}, {"sink hangs", 2},
 }
@@ -179,7 +194,7 @@ func drawStep(r *rand.Rand, containers int) Step {
 		}
 	case "pause container":
 		s.On, s.For = r.IntN(containers), drawTime(r)
-	case "engine stops", "engine is killed", "proxy away", "half open", "disk full", "agent is away", "agent stops", "sink refuses", "sink hangs":
+	case "engine stops", "engine is killed", "proxy away", "half open", "disk full", engineDiskFull, "agent is away", "agent stops", "sink refuses", "sink hangs":
 		s.For = drawTime(r)
 		if r.IntN(8) == 0 {
 			s.For = 15_000 + r.Int64N(15_000) // until it must be noticed

@@ -19,6 +19,7 @@ const (
 	ruleDown      = "the container was removed while Fluent Bit was down, or had not reached the Engine since its start"
 	ruleMemory    = "in Fluent Bit's memory when it was killed, or stopped while the output took nothing"
 	ruleDisk      = "Fluent Bit could not write into its chunk, the disk was full"
+	ruleDamaged   = "behind what the Engine could write in part, because its disk was full, said"
 )
 
 // writeFailed is what Fluent Bit says when it loses what it has counted: which of the appends beside it was refused, nobody can
@@ -39,6 +40,8 @@ func (w *world) excuse(q *sequence, i int, said said, log string, downs []span) 
 		return ruleMemory, ""
 	case w.did["disk full"] > 0 && strings.Contains(log, writeFailed):
 		return ruleDisk, ""
+	case said.has(q.id, "damaged") && w.filledBefore(q.want[i].at.Add(time.Second)):
+		return ruleDamaged, ""
 	case gap && (q.moved || q.want[i].at.Before(q.cut.Add(2*time.Second))):
 		return ruleTruncated, ""
 	case removed && slices.ContainsFunc(downs, func(s span) bool {
@@ -77,6 +80,13 @@ func (w *world) ill(from, to time.Time) bool {
 	return slices.ContainsFunc(append(slices.Clone(w.wounds), w.downs...), func(s span) bool {
 		return s.meets(from.Add(-15*time.Second), to) // so long it may take to connect again
 	})
+}
+
+// filledBefore says whether the Engine's disk was full before a moment.
+func (w *world) filledBefore(at time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.ContainsFunc(w.wounds, func(s span) bool { return s.kind == engineDiskFull && s.from.Before(at) })
 }
 
 // firstLook is when the plugin first saw the Engine's containers.

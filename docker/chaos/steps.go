@@ -100,7 +100,11 @@ func (w *world) do(ctx context.Context, s Step) {
 	case "half open":
 		lasts(func() { w.proxy.freeze(true) }, func() { w.proxy.freeze(false) })
 	case "disk full":
-		lasts(w.fillDisk, func() { _ = os.Remove(w.filler()) })
+		f := filepath.Join(w.dir, "disk", "filler")
+		lasts(func() { w.fill(f) }, func() { _ = os.Remove(f) })
+	case engineDiskFull:
+		f := filepath.Join(w.e.Data(), "filler")
+		lasts(func() { w.fill(f) }, func() { _ = os.Remove(f) })
 	case "agent restarts", "agent is away", "agent is killed", "agent reloads", "agent stops":
 		w.faults.Go(func() { w.agentStep(s, pause) })
 	case "sink refuses", "sink hangs":
@@ -158,11 +162,9 @@ func (w *world) engineStep(ctx context.Context, s Step, pause time.Duration) {
 	})
 }
 
-func (w *world) filler() string { return filepath.Join(w.dir, "disk", "filler") }
-
-// fillDisk leaves no room on the disk of DB and chunks.
-func (w *world) fillDisk() {
-	f, err := os.Create(w.filler())
+// fill leaves no room on the disk of a file.
+func (w *world) fill(path string) {
+	f, err := os.Create(path)
 	if err != nil {
 		w.say("fill the disk: %v", err)
 		return

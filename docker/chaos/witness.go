@@ -38,6 +38,8 @@ type witness struct {
 	files []*kept
 	// incomplete: a file was truncated, and what it had held may not have been seen.
 	incomplete bool
+	cached     bool // the Engine reads a cache in the place of journald
+	noEmpty    bool // of an Engine that shows no empty line of journald
 }
 
 // kept is a log file that is open.
@@ -167,17 +169,52 @@ func content(k *kept) ([]byte, error) {
 	return append(slices.Clone(k.saved), b...), err
 }
 
+// joiner makes lines of records.
+type joiner struct {
+	apart bool // the pieces of a line have times of their own
+	all   []line
+	open  map[string]*line // the unfinished line of each std
+}
+
+func (j *joiner) finish(l *line) {
+	j.all = append(j.all, *l)
+	delete(j.open, l.std)
+}
+
+func (j *joiner) add(std string, at time.Time, text string, ended, kept bool) {
+	l := j.open[std]
+	if l != nil && !l.at.Equal(at) && !j.apart {
+		j.finish(l) // the container was ended in the middle of the line
+		l = nil
+	}
+	if l == nil {
+		l = &line{std: std, at: at}
+		j.open[std] = l
+	}
+	l.text += text
+	l.kept = kept
+	if ended {
+		j.finish(l)
+	}
+}
+
+// lines are all, also those that have no end.
+func (j *joiner) lines() []line {
+	for _, l := range j.open {
+		j.finish(l)
+	}
+	return j.all
+}
+
 // lines are those of the log, in the order of each std stream.
 func (w *witness) lines() ([]line, error) {
+	if w.driver == driverJournald {
+		return w.journaled()
+	}
 	w.look()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var all []line
-	open := map[string]*line{} // the unfinished line of each std
-	finish := func(l *line) {
-		all = append(all, *l)
-		delete(open, l.std)
-	}
+	all := joiner{open: map[string]*line{}}
 	there := map[uint64]bool{}
 	for _, path := range w.paths() {
 		var st syscall.Stat_t
@@ -213,27 +250,9 @@ func (w *witness) lines() ([]line, error) {
 	// What was seen later may be older: names change while they are looked at. Files of one tick of the kernel's clock have one time.
 	slices.SortStableFunc(files, func(a, b held) int { return cmp.Or(a.born.Compare(b.born), a.first.Compare(b.first)) })
 	for _, k := range files {
-		parse(k.content, func(std string, at time.Time, text string, ended bool) {
-			l := open[std]
-			if l != nil && !l.at.Equal(at) {
-				finish(l) // the container was ended in the middle of the line
-				l = nil
-			}
-			if l == nil {
-				l = &line{std: std, at: at}
-				open[std] = l
-			}
-			l.text += text
-			l.kept = there[k.ino]
-			if ended {
-				finish(l)
-			}
-		})
+		parse(k.content, func(std string, at time.Time, text string, ended bool) { all.add(std, at, text, ended, there[k.ino]) })
 	}
-	for _, l := range open {
-		finish(l)
-	}
-	return all, nil
+	return all.lines(), nil
 }
 
 func (w *witness) close() {
@@ -254,7 +273,14 @@ func parseJSONFile(b []byte, record func(std string, at time.Time, text string, 
 			Time        time.Time
 		}
 		text = strings.TrimLeft(text, "\x00")
-		if text == "" || json.Unmarshal([]byte(text), &r) != nil {
+		for text != "" && json.Unmarshal([]byte(text), &r) != nil { // one that was written in part may be before it
+			i := strings.Index(text[1:], `{"log":"`)
+			text = text[1+max(i, -1):]
+			if i < 0 {
+				text = ""
+			}
+		}
+		if text == "" {
 			continue
 		}
 		log, ended := strings.CutSuffix(r.Log, "\n")
@@ -263,36 +289,53 @@ func parseJSONFile(b []byte, record func(std string, at time.Time, text string, 
 }
 
 // parseLocal gives the records of a log file of the driver local: frames of a length, a protobuf of daemon/logger's LogEntry
-// (1 source, 2 time_nano, 3 line, 4 partial, 5 its metadata, of which 1 is last), and the length again.
+// (1 source, 2 time_nano, 3 line, 4 partial, 5 its metadata, of which 1 is last), and the length again. Where one was written
+// in part, the Engine finds those behind it from the end.
 func parseLocal(b []byte, record func(std string, at time.Time, text string, ended bool)) {
 	for len(b) >= 8 {
 		n := int(binary.BigEndian.Uint32(b))
-		if len(b) < n+8 {
-			return
+		if len(b) < n+8 || int(binary.BigEndian.Uint32(b[4+n:])) != n {
+			break
 		}
-		entry := b[4 : 4+n]
+		parseEntry(b[4:4+n], record)
 		b = b[n+8:]
-		var std, text string
-		var nanos uint64
-		partial, last := false, false
-		for len(entry) > 0 {
-			key, k := binary.Uvarint(entry)
-			v, m := binary.Uvarint(entry[k:])
-			entry = entry[k+m:]
-			switch key {
-			case 1<<3 | 2:
-				std, entry = string(entry[:v]), entry[v:]
-			case 2 << 3:
-				nanos = v
-			case 3<<3 | 2:
-				text, entry = string(entry[:v]), entry[v:]
-			case 4 << 3:
-				partial = v != 0
-			case 5<<3 | 2:
-				last = v > 1 && entry[0] == 1<<3 && entry[1] != 0
-				entry = entry[v:]
-			}
-		}
-		record(std, time.Unix(0, int64(nanos)), text, !partial || last)
 	}
+	var behind [][]byte
+	for len(b) >= 8 {
+		n := int(binary.BigEndian.Uint32(b[len(b)-4:]))
+		if len(b) < n+8 || int(binary.BigEndian.Uint32(b[len(b)-8-n:])) != n {
+			break
+		}
+		behind = append(behind, b[len(b)-4-n:len(b)-4])
+		b = b[:len(b)-8-n]
+	}
+	slices.Reverse(behind)
+	for _, entry := range behind {
+		parseEntry(entry, record)
+	}
+}
+
+func parseEntry(entry []byte, record func(std string, at time.Time, text string, ended bool)) {
+	var std, text string
+	var nanos uint64
+	partial, last := false, false
+	for len(entry) > 0 {
+		key, k := binary.Uvarint(entry)
+		v, m := binary.Uvarint(entry[k:])
+		entry = entry[k+m:]
+		switch key {
+		case 1<<3 | 2:
+			std, entry = string(entry[:v]), entry[v:]
+		case 2 << 3:
+			nanos = v
+		case 3<<3 | 2:
+			text, entry = string(entry[:v]), entry[v:]
+		case 4 << 3:
+			partial = v != 0
+		case 5<<3 | 2:
+			last = v > 1 && entry[0] == 1<<3 && entry[1] != 0
+			entry = entry[v:]
+		}
+	}
+	record(std, time.Unix(0, int64(nanos)), text, !partial || last)
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -108,6 +109,7 @@ func (x *writer) create(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, x.w.e.Drop(ctx, id))
 	}
+	l.witness.noEmpty = strings.HasPrefix(x.w.e.Version, "20.10")
 	x.lives = append(x.lives, l)
 	return nil
 }

@@ -1,6 +1,9 @@
 package enginetest
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -14,46 +17,60 @@ import (
 // journalSocket is where the log driver journald sends to.
 const journalSocket = "/run/systemd/journal/socket"
 
-// Journald makes sure that a journald takes logs of containers. It is the one of this machine, else one that is
-// started for this test. The test is skipped where there is none, with what is missing. Tests of other packages wait
-// meanwhile: a machine has one journald.
+// Journald is StartJournald for a test. It is skipped where there is none, with what is missing.
 func Journald(t testing.TB) {
 	t.Helper()
+	stop, err := StartJournald(t.Context())
+	if err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(stop)
+}
+
+// StartJournald makes sure that a journald takes logs of containers. It is the one of this machine, else one that is
+// started here. Other processes that call it wait until stop is called: a machine has one journald.
+func StartJournald(ctx context.Context) (stop func(), err error) {
 	lock, err := os.OpenFile(filepath.Join(os.TempDir(), "docker-logs-journald.lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	t.Cleanup(func() { _ = lock.Close() }) // which unlocks it
+	unlock := func() { _ = lock.Close() }
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
-		t.Fatal(err)
+		unlock()
+		return nil, err
 	}
-	const program = "/lib/systemd/systemd-journald"
 	if journalAnswers() {
-		return
+		return unlock, nil
 	}
-	if _, err := os.Stat(program); err != nil {
-		t.Skipf("no journald here: %v (Debian: systemd)", err)
+	journald, err := startJournald()
+	if err != nil {
+		unlock()
+		return nil, fmt.Errorf("no journald can be started here (Debian: systemd): %w", err)
 	}
-	for _, dir := range []string{"/run/systemd/journal", "/run/log/journal"} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			t.Skipf("no journald can be started here: %v", err)
-		}
-	}
-	journald := exec.Command(program)
-	if err := journald.Start(); err != nil {
-		t.Skipf("no journald can be started here: %v", err)
-	}
-	t.Cleanup(func() {
+	stop = func() {
 		_ = journald.Process.Kill()
 		_ = journald.Wait()
 		_ = os.Remove(journalSocket)
-	})
+		unlock()
+	}
 	for end := time.Now().Add(limit); !journalAnswers(); {
-		if time.Now().After(end) {
-			t.Fatal("the journald that was started does not answer")
+		if ctx.Err() != nil || time.Now().After(end) {
+			stop()
+			return nil, errors.New("the journald that was started does not answer")
 		}
 		<-time.After(10 * time.Millisecond)
 	}
+	return stop, nil
+}
+
+func startJournald() (*exec.Cmd, error) {
+	for _, dir := range []string{"/run/systemd/journal", "/run/log/journal"} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, err
+		}
+	}
+	journald := exec.Command("/lib/systemd/systemd-journald")
+	return journald, journald.Start()
 }
 
 func journalAnswers() bool {

@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -24,7 +25,7 @@ type OwnEngine struct {
 func Own(t testing.TB) *OwnEngine {
 	t.Helper()
 	First(t) // installs what is needed, or skips
-	o, err := StartOwn(t.Context(), "")
+	o, err := StartOwn(t.Context(), "", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,14 +37,20 @@ func Own(t testing.TB) *OwnEngine {
 	return o
 }
 
-// StartOwn starts an Engine beside any other. Its version is one that docker/engine.sh knows; "" is Debian's. Whoever
-// starts it calls Down. The error is [ErrNoEngine] where none can be had.
-func StartOwn(ctx context.Context, version string) (*OwnEngine, error) {
+// StartOwn starts an Engine beside any other. Its version is one that docker/engine.sh knows; "" is Debian's. Its data
+// root is a file system of its own, in memory, of so many bytes (disk); 0: it is on that of this machine. Whoever starts
+// it calls Down. The error is [ErrNoEngine] where none can be had.
+func StartOwn(ctx context.Context, version string, disk int64) (*OwnEngine, error) {
 	state, err := os.MkdirTemp("", "engine") // a socket's path must be short
 	if err != nil {
 		return nil, err
 	}
 	o := &OwnEngine{state: state, version: version}
+	if disk > 0 {
+		if err := errors.Join(os.MkdirAll(o.Data(), 0o711), syscall.Mount("engine", o.Data(), "tmpfs", 0, fmt.Sprintf("size=%d", disk))); err != nil {
+			return nil, errors.Join(err, os.RemoveAll(state))
+		}
+	}
 	if err := o.Up(ctx); err != nil {
 		_ = o.Down()
 		return nil, err
@@ -64,8 +71,11 @@ func (o *OwnEngine) dir() string {
 	return filepath.Join(o.state, "docker-logs-test", version)
 }
 
+// Data is the Engine's data root.
+func (o *OwnEngine) Data() string { return filepath.Join(o.dir(), "data") }
+
 // Containers is where the Engine keeps a directory of each container.
-func (o *OwnEngine) Containers() string { return filepath.Join(o.dir(), "data", "containers") }
+func (o *OwnEngine) Containers() string { return filepath.Join(o.Data(), "containers") }
 
 // Restart stops and starts dockerd, and the containers with it.
 func (o *OwnEngine) Restart(t testing.TB) {

@@ -34,7 +34,7 @@ type host struct {
 
 // startHost starts an Engine that runs nothing else. Whoever starts it takes it down.
 func startHost(ctx context.Context) (*host, error) {
-	own, err := enginetest.StartOwn(ctx, "")
+	own, err := enginetest.StartOwn(ctx, "", 0)
 	if err != nil {
 		return nil, err
 	}
