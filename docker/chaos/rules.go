@@ -40,7 +40,7 @@ func (w *world) excuse(q *sequence, i int, said said, log string, downs []span) 
 		return ruleMemory, ""
 	case w.did["disk full"] > 0 && strings.Contains(log, writeFailed):
 		return ruleDisk, ""
-	case said.has(q.id, "damaged") && w.filledBefore(q.want[i].at.Add(time.Second)):
+	case !q.byFile && said.has(q.id, "damaged") && w.filledBefore(q.want[i].at.Add(time.Second)):
 		return ruleDamaged, ""
 	case gap && (q.moved || q.want[i].at.Before(q.cut.Add(2*time.Second))):
 		return ruleTruncated, ""

@@ -7,6 +7,7 @@ import (
 	"fluent-bit-docker-logs/capture/dockertest/events"
 	"fluent-bit-docker-logs/capture/dockertest/store"
 	"fluent-bit-docker-logs/capture/dockertest/streams"
+	"fluent-bit-docker-logs/capture/dockertest/wait"
 )
 
 // Ctr is a container of the fake Engine. A container that was removed stays usable as a value: it no longer runs and stores nothing.
@@ -37,7 +38,7 @@ func newCtr(s *Set, spec Container) *Ctr {
 		set: s, spec: &spec, log: log,
 		is: View{Spec: &spec, Name: spec.Name, State: "created", Created: s.deps.Clock()},
 	}
-	c.Life = &Life{c: c}
+	c.Life = &Life{c: c, mu: wait.NewLock()}
 	return c
 }
 

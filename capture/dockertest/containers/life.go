@@ -2,14 +2,15 @@ package containers
 
 import (
 	"strconv"
-	"sync"
 	"time"
+
+	"fluent-bit-docker-logs/capture/dockertest/wait"
 )
 
 // Life is how a container comes and goes, with its events.
 type Life struct {
 	c  *Ctr
-	mu sync.Mutex // held by each change of state as a whole
+	mu wait.Lock // held by each change of state as a whole
 }
 
 // Start runs the container, unless it runs already, and emits start.
