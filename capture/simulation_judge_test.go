@@ -118,12 +118,18 @@ func (x *written) mayMiss(l *wline) (may, silent bool) {
 		return true, far || x.leftWithin(l.at, time.Second) || x.isFirst(l, false, l.forgot) || x.emptied(l) || followed && l.forgot.Sub(l.at) < turn || x.skips > 0 && x.w.endsWithin(l.at, turn) || x.gone && x.unseen()
 	}
 	if x.gone {
-		return true, far || x.unseen() || x.w.unheard && x.goneAt.Sub(l.at) < shortLife || x.skips > 0 && (x.goneAt.Sub(l.at) < turn || x.w.endsWithin(l.at, turn))
+		return true, far || x.unseen() || x.w.unheard && x.goneAt.Sub(l.at) < shortLife || x.leavesOut() && (x.goneAt.Sub(l.at) < turn || x.w.endsWithin(l.at, turn))
 	}
 	if x.datedBack(l) && x.w.wasSaid(x, l) {
 		return true, true // behind a gap it is found by its time
 	}
-	return x.skips > 0 && (far || x.w.endsWithin(l.at, turn)), true
+	return x.skips > 0 && (far || x.w.endsWithin(l.at, turn) || x.leftWithin(l.at, turn)), true
+}
+
+// leavesOut says whether what the Engine sends of the log may lack something: Engine
+// 20.10 leaves out the rest of a file that it rotates.
+func (x *written) leavesOut() bool {
+	return x.skips > 0 || x.followed() && x.spec.MaxSize > 0 && x.w.p.API == "1.41"
 }
 
 // turnTime is by when what was written at a time is compared with the log.
