@@ -46,6 +46,7 @@ func (j *File) rotateFiles() {
 	}
 	switch {
 	case j.opts.MaxFile > 1:
+		_ = os.Remove(j.path + "." + strconv.Itoa(j.opts.MaxFile-1) + ext) // or it would be written over when there are two
 		for i := j.opts.MaxFile - 1; i > 1; i-- {
 			_ = os.Rename(j.path+"."+strconv.Itoa(i-1)+ext, j.path+"."+strconv.Itoa(i)+ext)
 		}
