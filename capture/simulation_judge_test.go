@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"fluent-bit-docker-logs/capture/position"
+	"fluent-bit-docker-logs/capture/stream"
 )
 
 // missing is how many lines have not come that the Engine keeps.
@@ -123,7 +124,7 @@ func (x *written) mayMiss(l *wline) (may, silent bool) {
 	if x.datedBack(l) && x.w.wasSaid(x, l) {
 		return true, true // behind a gap it is found by its time
 	}
-	return x.skips > 0 && (far || x.w.endsWithin(l.at, turn) || x.leftWithin(l.at, turn)), true
+	return x.skips > 0 && (far || x.w.endsWithin(l.at, turn) || x.leftForLong(l.at, turn)), true
 }
 
 // leavesOut says whether what the Engine sends of the log may lack something: Engine
@@ -159,6 +160,15 @@ func (w *world) endsWithin(from time.Time, d time.Duration) bool {
 // leftWithin says whether the container was not wanted any more within a time.
 func (x *written) leftWithin(from time.Time, d time.Duration) bool {
 	return slices.ContainsFunc(x.unwanted, func(p period) bool { return !p.from.Before(from) && p.from.Sub(from) <= d })
+}
+
+// leftForLong is leftWithin where what was to be compared was forgotten before the
+// container was wanted again.
+func (x *written) leftForLong(from time.Time, d time.Duration) bool {
+	return slices.ContainsFunc(x.unwanted, func(p period) bool {
+		away := p.to.Sub(p.from)
+		return !p.from.Before(from) && p.from.Sub(from) <= d && (p.to.IsZero() || away >= stream.GoneGrace || x.w.endsWithin(p.from, away))
+	})
 }
 
 // datedBack says whether a line is older, by its time, than one that came of before

@@ -53,9 +53,12 @@ func Run(ctx context.Context, c Config, say func(format string, args ...any)) (*
 	rep := &Report{Seed: c.Seed, Began: time.Now(), Agent: agent.Name}
 	say("seed %d, %s", c.Seed, agent.Name)
 	stop, none := enginetest.StartJournald(ctx)
-	if none != nil {
-		say("no container logs to journald: %v", none)
-	} else {
+	switch {
+	case errors.Is(none, enginetest.ErrNoJournald):
+		say("the driver local is taken for journald: %v", none)
+	case none != nil:
+		return nil, none
+	default:
 		defer stop()
 	}
 	var mu sync.Mutex
@@ -106,7 +109,7 @@ func Run(ctx context.Context, c Config, say func(format string, args ...any)) (*
 	return rep, errors.Join(append(errs, rep.write(c.Out))...)
 }
 
-// engineDisk is what an Engine has room in: a plan's logs, those of them that are rotated away, and the image.
+// engineDisk is the memory that an Engine has room in: a plan's logs, those of them that are rotated away, and the image.
 const engineDisk = 1 << 30
 
 // again runs a plan once more, and returns what it finds.

@@ -59,7 +59,7 @@ func TestChaos(t *testing.T) {
 
 // TestDraw: a seed is a plan, which its file is, too.
 func TestDraw(t *testing.T) {
-	steps, readers := map[string]bool{}, map[string]bool{}
+	steps, readers, drivers := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for seed := range uint64(200) {
 		p := Draw(seed, "")
 		text, err := json.Marshal(p)
@@ -74,12 +74,15 @@ func TestDraw(t *testing.T) {
 		for _, s := range p.Steps {
 			steps[s.Do] = true
 		}
+		for _, c := range p.Containers {
+			drivers[c.Driver] = true
+		}
 		if n := strings.Count(p.Words(), "\n"); n != 1+len(p.Containers)+len(p.Steps) {
 			t.Errorf("seed %d in words: %d lines", seed, n)
 		}
 	}
-	if len(steps) != len(weights) || len(readers) != 4 {
-		t.Errorf("%d of %d kinds of steps and %d of 4 readers are drawn", len(steps), len(weights), len(readers))
+	if len(steps) != len(weights) || len(readers) != 4 || len(drivers) != 3 {
+		t.Errorf("%d of %d kinds of steps, %d of 4 readers and %d of 3 log drivers are drawn", len(steps), len(weights), len(readers), len(drivers))
 	}
 }
 

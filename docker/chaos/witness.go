@@ -294,7 +294,7 @@ func parseJSONFile(b []byte, record func(std string, at time.Time, text string, 
 func parseLocal(b []byte, record func(std string, at time.Time, text string, ended bool)) {
 	for len(b) >= 8 {
 		n := int(binary.BigEndian.Uint32(b))
-		if len(b) < n+8 || int(binary.BigEndian.Uint32(b[4+n:])) != n {
+		if n == 0 || len(b) < n+8 || int(binary.BigEndian.Uint32(b[4+n:])) != n {
 			break
 		}
 		parseEntry(b[4:4+n], record)
@@ -303,7 +303,7 @@ func parseLocal(b []byte, record func(std string, at time.Time, text string, end
 	var behind [][]byte
 	for len(b) >= 8 {
 		n := int(binary.BigEndian.Uint32(b[len(b)-4:]))
-		if len(b) < n+8 || int(binary.BigEndian.Uint32(b[len(b)-8-n:])) != n {
+		if n == 0 || len(b) < n+8 || int(binary.BigEndian.Uint32(b[len(b)-8-n:])) != n {
 			break
 		}
 		behind = append(behind, b[len(b)-4-n:len(b)-4])

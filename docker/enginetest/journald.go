@@ -21,23 +21,37 @@ const journalSocket = "/run/systemd/journal/socket"
 func Journald(t testing.TB) {
 	t.Helper()
 	stop, err := StartJournald(t.Context())
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrNoJournald):
 		t.Skip(err)
+	case err != nil:
+		t.Fatal(err)
 	}
 	t.Cleanup(stop)
 }
 
+// ErrNoJournald says that this machine has none, and cannot start one.
+var ErrNoJournald = errors.New("no journald can be started here (Debian: systemd)")
+
 // StartJournald makes sure that a journald takes logs of containers. It is the one of this machine, else one that is
-// started here. Other processes that call it wait until stop is called: a machine has one journald.
+// started here. Whoever else calls it waits until stop is called, or their ctx is done: a machine has one journald. The
+// error is [ErrNoJournald] where none can be had.
 func StartJournald(ctx context.Context) (stop func(), err error) {
 	lock, err := os.OpenFile(filepath.Join(os.TempDir(), "docker-logs-journald.lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	unlock := func() { _ = lock.Close() }
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
-		unlock()
-		return nil, err
+	for {
+		err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil || !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			unlock()
+			return nil, errors.Join(err, context.Cause(ctx))
+		}
+		<-time.After(50 * time.Millisecond)
 	}
 	if journalAnswers() {
 		return unlock, nil
@@ -45,7 +59,7 @@ func StartJournald(ctx context.Context) (stop func(), err error) {
 	journald, err := startJournald()
 	if err != nil {
 		unlock()
-		return nil, fmt.Errorf("no journald can be started here (Debian: systemd): %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrNoJournald, err)
 	}
 	stop = func() {
 		_ = journald.Process.Kill()
