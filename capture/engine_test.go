@@ -25,24 +25,44 @@ func onEngines(t *testing.T, f func(t *testing.T, e *enginetest.Engine)) {
 // from 1 to n, each once, in order.
 func numbered(t *testing.T, std string, n int, lines []string) {
 	t.Helper()
-	seen := make(map[string]int, len(lines))
-	doubled, next := 0, 1
+	numberedButLate(t, std, n, lines, 0)
+}
+
+// numberedButLate is numbered, but so many lines at most may come behind others
+// that were written after them.
+func numberedButLate(t *testing.T, std string, n int, lines []string, late int) {
+	t.Helper()
+	seen := make([]bool, n+1)
+	highest, doubled, behind, firstBehind := 0, 0, 0, 0
 	for _, l := range lines {
 		f := strings.SplitN(l, " ", 4)
 		if len(f) < 3 || f[1] != std {
 			t.Fatalf("a line that was never written: %.100q", l)
 		}
-		if seen[f[2]]++; seen[f[2]] > 1 {
+		seq, err := strconv.Atoi(f[2])
+		if err != nil || seq < 1 || seq > n {
+			t.Fatalf("a line that was never written: %.100q", l)
+		}
+		if seen[seq] {
 			doubled++
 			continue
 		}
-		if f[2] != fmt.Sprint(next) && !t.Failed() {
-			t.Errorf("%s: line %s came where %d belongs", std, f[2], next)
+		seen[seq] = true
+		if seq < highest {
+			if behind++; behind == 1 {
+				firstBehind = seq
+			}
 		}
-		next++
+		highest = max(highest, seq)
 	}
-	if missing := n - len(seen); missing != 0 || doubled != 0 {
-		t.Errorf("%s: %d of %d lines missing, %d doubled", std, missing, n, doubled)
+	missing := 0
+	for _, came := range seen[1:] {
+		if !came {
+			missing++
+		}
+	}
+	if missing != 0 || doubled != 0 || behind > late {
+		t.Errorf("%s: %d of %d lines missing, %d doubled, %d behind later ones (%d may be late), the first of these %d", std, missing, n, doubled, behind, late, firstBehind)
 	}
 }
 
@@ -87,7 +107,8 @@ func TestEngineRacingStreams(t *testing.T) {
 	})
 }
 
-// The Engine's own log rotation under a follow: 20.10 sends lines twice.
+// The Engine's own log rotation under a follow: 20.10 sends lines twice, and on a
+// busy machine leaves some out, which come late and are counted.
 func TestEngineLogRotation(t *testing.T) {
 	const lines = 20_000
 	onEngines(t, func(t *testing.T, e *enginetest.Engine) {
@@ -99,8 +120,10 @@ func TestEngineLogRotation(t *testing.T) {
 		c := e.Run(t, enginetest.Options{Name: name, LogOpts: map[string]string{"max-size": "1m", "max-file": "5"},
 			Args: []string{"-lines", fmt.Sprint(lines), "-rate", "5000", "-size", "100"}})
 		a.waitRecords(lines)
-		numbered(t, "stdout", lines, a.texts(c.ID, "stdout"))
-		t.Logf("%s", a.metric("log_capturer_doubles_dropped_total"))
+		a.waitRun(c.ID) // what is late was counted
+		late := int(a.counted("late_records_total"))
+		numberedButLate(t, "stdout", lines, a.texts(c.ID, "stdout"), late)
+		t.Logf("%d late, %s", late, a.metric("log_capturer_doubles_dropped_total"))
 	})
 }
 
