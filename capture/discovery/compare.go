@@ -135,6 +135,7 @@ func (d *Discovery) act(ctx context.Context, a engine.Event) {
 	id := a.Container.ID
 	switch a.Name {
 	case "start":
+		d.streams.Hear(a)
 		if d.startCreated(id) || d.streams.Look(id) {
 			return
 		}
@@ -143,6 +144,7 @@ func (d *Discovery) act(ctx context.Context, a engine.Event) {
 		d.streams.Poke(id, true)
 		return
 	case "die":
+		d.streams.Hear(a)
 		if _, stream := d.streams.Stream(id); stream == Settled {
 			d.streams.Poke(id, false)
 			return

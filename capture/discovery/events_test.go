@@ -96,6 +96,7 @@ func (w *world) Missed(c *container.Container) {
 }
 func (*world) Wanted(c *container.Container) bool { return !strings.HasPrefix(c.Name, "noisy") }
 func (*world) ByImage() bool                      { return true }
+func (*world) Hear(engine.Event)                  {}
 func (*world) Recognise(*container.Container)     {}
 func (*world) Unmatched([]*container.Container)   {}
 

@@ -3,6 +3,7 @@ package stream
 import (
 	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/discovery"
+	"fluent-bit-docker-logs/capture/engine"
 )
 
 // discovered does what discovery asks for.
@@ -41,6 +42,13 @@ func (d *discovered) Start(c *container.Container, inspected bool) { d.begin(c, 
 
 // Look makes a stream read what its log has gained.
 func (d *discovered) Look(id string) bool { return d.again(id) }
+
+// Hear tells a stream of a start or a die of its container.
+func (d *discovered) Hear(a engine.Event) {
+	if s := d.captured(a.Container.ID); s != nil {
+		s.hear(a.Name == "start", a.At, s.notes.now() == File)
+	}
+}
 
 // Poke makes a stream look at its container soon.
 func (d *discovered) Poke(id string, polled bool) {
