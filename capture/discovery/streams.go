@@ -21,7 +21,7 @@ type Streams interface {
 	// Look makes a stream read what its log has gained. It says whether the
 	// container is captured.
 	Look(id string) bool
-	// Hear tells a stream of a start or a die of its container.
+	// Hear tells a stream of its container's start or end.
 	Hear(a engine.Event)
 	// Poke makes a stream look at its container soon. Where polled says so, it is
 	// only done to one whose log is polled.

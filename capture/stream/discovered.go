@@ -43,10 +43,10 @@ func (d *discovered) Start(c *container.Container, inspected bool) { d.begin(c, 
 // Look makes a stream read what its log has gained.
 func (d *discovered) Look(id string) bool { return d.again(id) }
 
-// Hear tells a stream of a start or a die of its container.
+// Hear tells a stream of its container's start or end.
 func (d *discovered) Hear(a engine.Event) {
 	if s := d.captured(a.Container.ID); s != nil {
-		s.hear(a.Name == "start", a.At, s.notes.now() == File)
+		s.proven(func(p *proof) { p.hear(a.Name == "start", a.At, s.ctr, s.notes.now() == File) })
 	}
 }
 

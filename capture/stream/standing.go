@@ -22,7 +22,6 @@ type standing struct {
 	ctr       *container.Container    // guarded by meta
 	inspected bool                    // ctr is as good as a new inspect; guarded by meta
 	proof     proof                   // that the log was open since the last start that was told of; guarded by meta
-	diedAt    int64                   // when the last run ended, as an event told, by the Engine's clock; guarded by meta
 	ended     container.LastRun       // whose log was read to its end; guarded by meta
 	cancel    context.CancelCauseFunc // of the present read; guarded by meta
 	synced    time.Time               // when the present opening of the log had found its position, zero before; guarded by meta
@@ -76,22 +75,6 @@ func (s *standing) proven(seen func(*proof)) (open bool) {
 	defer s.meta.Unlock()
 	seen(&s.proof)
 	return s.proof.open
-}
-
-// hear takes note of an event of the container. A run that begins behind the last
-// that is known of has yet to show that its log was open, but for a file that is
-// read on: it holds both runs.
-func (s *standing) hear(start bool, at int64, byFile bool) {
-	s.meta.Lock()
-	defer s.meta.Unlock()
-	c := s.ctr
-	switch {
-	case !start:
-		s.diedAt = at
-	case !c.Running && c.FinishedAt != 0 && at > c.FinishedAt,
-		!byFile && c.Running && c.StartedAt != 0 && s.diedAt > c.StartedAt && at >= s.diedAt:
-		s.proof = proof{}
-	}
 }
 
 // inSync says that the log as it is open now was read to its position.

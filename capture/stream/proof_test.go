@@ -24,15 +24,14 @@ func TestRunThatIsHeardOf(t *testing.T) {
 		{"the run that is read, behind one that had ended", true, false, 9, 11, true},
 		{"another run, whose file is read on", true, true, 20, 21, true},
 	} {
-		s := benchStream(t)
-		s.ctr = &container.Container{Running: c.running, LastRun: container.LastRun{StartedAt: 10, FinishedAt: 20}}
-		s.proven((*proof).opened)
+		ctr := &container.Container{Running: c.running, LastRun: container.LastRun{StartedAt: 10, FinishedAt: 20}}
+		p := proof{open: true}
 		if c.died != 0 {
-			s.hear(false, c.died, c.byFile)
+			p.hear(false, c.died, ctr, c.byFile)
 		}
-		s.hear(true, c.start, c.byFile)
-		if s.proof.open != c.open {
-			t.Errorf("%s: the log was open: %v", c.what, s.proof.open)
+		p.hear(true, c.start, ctr, c.byFile)
+		if p.open != c.open {
+			t.Errorf("%s: the log was open: %v", c.what, p.open)
 		}
 	}
 }
