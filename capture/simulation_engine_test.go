@@ -149,11 +149,12 @@ func (w *world) events(s step, x *written) {
 	}
 }
 
-// skip has what follows the log leave out the next n records.
+// skip has what follows the log leave out the next n records. Of a terminal, and of
+// journald, where pieces have times of their own, nothing tells which line lacks one.
 func (x *written) skip(n int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if came := x.last != [3]int{-1, -1, -1}; came && x.c.Followers() > 0 && !x.spec.TTY {
+	if came := x.last != [3]int{-1, -1, -1}; came && x.c.Followers() > 0 && !x.spec.TTY && x.spec.Driver != "journald" {
 		x.skips++
 		x.c.SkipFollowers(n)
 	}
