@@ -161,7 +161,18 @@ func (x *written) whole(std uint8, text string, ts int64, may func(*wline) bool)
 // isPart says whether part is one of whole, or whole without something in its
 // middle.
 func isPart(whole, part string) bool {
-	return strings.Contains(whole, part) || withoutMiddle(whole, part)
+	return strings.Contains(whole, part) || withoutMiddle(whole, part) || isOfPieces(whole, part)
+}
+
+// isOfPieces says whether part is some of the records of whole, in their order.
+func isOfPieces(whole, part string) bool {
+	for ; part != ""; whole = whole[min(decode.ChunkSize, len(whole)):] {
+		if whole == "" {
+			return false
+		}
+		part = strings.TrimPrefix(part, whole[:min(decode.ChunkSize, len(whole))])
+	}
+	return true
 }
 
 // withoutMiddle says whether part is whole without something in its middle.
@@ -188,7 +199,7 @@ func (x *written) beginning(std uint8, text string, ts int64) *wline {
 		case l.seq >= x.c.Forgotten() && x.skips == 0 && !x.damaged(l):
 			return false
 		case !strings.HasSuffix(l.text, text):
-			return l.long && withoutMiddle(l.text, text) // nothing shows that
+			return l.long && (withoutMiddle(l.text, text) || isOfPieces(l.text, text)) // nothing shows that
 		default:
 			return i < 0 || !x.lines[std][i].long || len(text) >= decode.ChunkSize || x.followed()
 		}
