@@ -285,7 +285,9 @@ func (c *catchingUp) lookElsewhere(ctx context.Context, a *audit) (done bool, er
 	case a.Best > 0 && (a.Best < a.Depth || c.limit != position.Everything):
 		// The log begins behind the oldest marks of the anchor, or within a run
 		// of equal records that only the whole log can tell the length of.
-		c.limit, c.wholly, c.depth = position.Everything, true, min(a.Best, a.Depth)
+		if c.limit, c.wholly = position.Everything, true; a.Best < a.Depth { // else the anchor that a follow looks for is to agree as a whole
+			c.depth = a.Best
+		}
 	case a.met:
 		c.blind = true // the log begins within what was left out
 	case a.Target.Kind == position.FromAnchor && !c.asked:
