@@ -118,7 +118,7 @@ func (f *Follow) openAnother(ctx context.Context) error {
 		return err
 	case next == nil:
 		return errLags
-	case next.w.FirstTime() > at.Anchor.Time() && !hasTime(f.trail.Marks, next.w.FirstTime()): // else the clock was set back
+	case next.w.FirstTime() > at.Anchor.Time() && !hasTime(f.trail.Marks, next.w.FirstTime()) && !f.shows(ctx, next.limit, at.Anchor.Newest()): // else the clock was set back
 		next.close()
 		return errLags
 	}
@@ -126,6 +126,16 @@ func (f *Follow) openAnother(ctx context.Context) error {
 	defer f.openings.mu.Unlock()
 	f.openings.setNext(next)
 	return nil
+}
+
+// shows says whether a record is among the last ones of the log.
+func (f *Follow) shows(ctx context.Context, limit int, record position.Mark) (shown bool) {
+	_ = f.stored(ctx, limit, func(e *decode.Entry) error {
+		m := position.MarkOf(e)
+		shown = shown || m.Same(&record)
+		return nil
+	})
+	return shown
 }
 
 // rateMeter knows how many records a stream has had of late.
