@@ -225,6 +225,14 @@ func (a *audit) complete() bool {
 	return len(a.expect) == 0 && len(a.last) == 0 && (a.blind || !a.Found || a.live || a.next == len(a.trail.Marks))
 }
 
+// endsWithTrail says whether the record that was taken for the confirmed place is the
+// log's last, and equal to the last that was delivered: of the equal pieces of a line
+// the log has lost all but the last, which is both.
+func (a *audit) endsWithTrail() bool {
+	newest := a.Replay.Newest()
+	return a.Found && a.Seen == a.Before+1 && a.trail.Unconfirmed() > 0 && a.trail.Marks[len(a.trail.Marks)-1] == newest.Single()
+}
+
 // stillHeld is the part of what a log has shown that it holds still if it begins with
 // first: the rest was rotated away.
 func stillHeld(shown []position.TrailMark, first position.TrailMark) []position.TrailMark {

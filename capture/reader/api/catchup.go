@@ -122,6 +122,10 @@ func (c *catchingUp) read(ctx context.Context) (done bool, err error) {
 	case broken && doubted && a.complete() && !c.again:
 		c.again = true // the log may have grown since it was read
 		return false, nil
+	case broken && c.depth > 0 && a.endsWithTrail():
+		c.f.sayOutrun()
+		c.f.trail.GoOnBehind(a.Replay)
+		return true, c.f.GoOnBehind(ctx, a.Replay)
 	case broken:
 		c.hole = c.hole || a.Found && a.taken > 0
 		return false, c.shorten(ctx, a, reader.ErrStalled)
