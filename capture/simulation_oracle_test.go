@@ -80,6 +80,11 @@ func (x *written) behind(l *wline, text string) *wline {
 // lineCame takes note of a line that came. x.mu is held.
 func (w *world) lineCame(a *simAgent, x *written, std uint8, text string, ts int64, flagged bool) *wline {
 	l := x.find(std, text, ts, a.no)
+	if bare, ok := strings.CutSuffix(text, "\r"); ok && l == nil && x.spec.TTY && !x.handled.IsZero() {
+		if l = x.find(std, bare, ts, a.no); l != nil && l.came == 0 {
+			l.file-- // the newline was in what somebody took away
+		}
+	}
 	where := fmt.Sprintf("container %s, std %d: ", x.c.Name(), std)
 	switch {
 	case l == nil && x.glued(std, text, ts, flagged):

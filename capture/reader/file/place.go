@@ -39,8 +39,8 @@ func (l *fileLog) place(ctx context.Context, f *logFile) error {
 	l.known.add(head)
 	off := int64(0)
 	switch {
-	case !ok, target.Kind != position.FromAnchor:
-	case !met && (f.trusted || first > target.Anchor.Time()):
+	case target.Kind != position.FromAnchor:
+	case ok && !met && (f.trusted || first > target.Anchor.Time()):
 	case met && f.rotated > 0:
 		off = size
 	default:
@@ -52,10 +52,11 @@ func (l *fileLog) place(ctx context.Context, f *logFile) error {
 		switch {
 		case m.whole:
 			off = m.at.off
-		case !met && (first > target.Anchor.Time()-position.Inversion || first == decode.Undated):
+		case ok && !met && (first > target.Anchor.Time()-position.Inversion || first == decode.Undated):
 			// The std streams are stamped each on its own.
 		case m.isNew:
 			off = m.newer.off
+		case !ok: // nothing that it holds is known
 		default:
 			off = end.off
 		}
