@@ -115,6 +115,9 @@ func (c *catchingUp) read(ctx context.Context) (done bool, err error) {
 		c.last = now
 		return false, err
 	}
+	if c.f.sound.toCheck(a.Target) {
+		c.doubted, c.began, c.f.sound.fresh = true, c.f.Consumed(), false
+	}
 	doubted := c.doubted && c.f.Consumed() == c.began
 	switch broken, err := c.f.sound.broken(ctx, a, doubted, c.f.stepped); {
 	case err != nil:

@@ -19,8 +19,11 @@ import (
 // soundness knows how much of a damaged log can be read.
 type soundness struct {
 	*asker
-	checked bool               // the first read of this run was looked at for damage
-	from    position.TrailMark // the first record that can be read
+	checked bool                 // the first read of this run was looked at for damage
+	fresh   bool                 // nothing has shown yet that what is read goes to the log's end
+	asked   bool                 // for its last record
+	stored  []position.TrailMark // that record, if it is to come
+	from    position.TrailMark   // the first record that can be read
 
 	mu sync.Mutex // who opens the log anew asks, too
 	n  int        // records at the end of the log that can be read, 0: all; guarded by mu
@@ -58,6 +61,43 @@ func (s *soundness) broken(ctx context.Context, a *audit, doubted, stepped bool)
 		return false, nil
 	}
 	return s.hasHole(ctx, a.Seen, a.Limit, a.first, stepped)
+}
+
+// begin follows that a log is read again, after a failure or for the first time.
+func (s *soundness) begin() { s.fresh, s.asked, s.stored = true, false, nil }
+
+// toCheck says whether the log may hold more than what is read of it will show: a
+// crash leaves damage, at which Engines since 23 end a log without a word. Who
+// follows it is sent what is written from then on, and not what was meanwhile.
+func (s *soundness) toCheck(p *position.Position) bool {
+	return s.fresh && p.Kind == position.FromAnchor && !s.api.OlderThan(followDoublesBelow) && !s.api.IsPodman()
+}
+
+// await has a follow that is to be opened wait for the last record of the log. It says
+// whether that is to come.
+func (s *soundness) await(ctx context.Context, p *position.Position) bool {
+	if s.asked || !s.toCheck(p) {
+		return false
+	}
+	s.asked = true
+	last, err := s.last(ctx)
+	if err != nil || len(last) == 0 {
+		return false
+	}
+	newest := p.Anchor.Newest()
+	s.stored, s.fresh = last, last[0] != newest.Single()
+	return s.fresh
+}
+
+// passed says whether a record came that is newer than the one that was to come
+// before.
+func (s *soundness) passed(e *decode.Entry) bool {
+	if !s.fresh || len(s.stored) == 0 {
+		return false
+	}
+	m := position.MarkOf(e)
+	s.fresh = m.Single() != s.stored[0]
+	return s.fresh && e.TS > s.stored[0].TS
 }
 
 // hasHole says whether a log that has shown n records, fewer than limit, from

@@ -77,6 +77,7 @@ func (f *Follow) Read(ctx context.Context, follow bool) error {
 		f.suspect = true // it is the last look
 		return f.catchUp(ctx, position.FirstTail)
 	}
+	f.sound.begin()
 	err := f.follow(ctx, position.FirstTail)
 	switch {
 	case engine.IsNoFollow(err):
@@ -176,6 +177,7 @@ func (f *Follow) giveUp(reason string) error {
 // its own, and delivers what comes behind the position.
 func (f *Follow) attempt(ctx context.Context, limit int) (err error) {
 	target, log := f.aim(), f.openings.takeNext()
+	f.loose = f.sound.await(ctx, &target) || f.loose
 	if log != nil {
 		limit = log.limit + int(f.Consumed()-log.had) // it goes on being read while the other is opened
 	} else {
@@ -243,6 +245,9 @@ func (f *Follow) attempt(ctx context.Context, limit int) (err error) {
 			return errHeadless
 		}
 		f.alone = false
+		if f.sound.passed(e) {
+			return errCompare
+		}
 		f.take(e)
 		return nil
 	})

@@ -23,10 +23,11 @@ func TestRemovedBetweenTwoRequests(t *testing.T) {
 		removed int // before which request
 		cutOff  bool
 	}{
-		{"when it was to be followed", 100, 3, true},
-		{"when it was to be looked at", 100, 2, true},
+		{"when it was to be followed", 100, 4, true},
+		{"when it was to be looked at", 100, 3, true},
+		{"behind the look for its last record", 100, 2, true},
 		{"at the first request", 100, 1, false}, // the one before says what is lost
-		{"behind its end", 10, 2, false},
+		{"behind its end", 10, 3, false},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			var fake *dockertest.Ctr

@@ -31,6 +31,7 @@ func (p *Poll) Read(ctx context.Context, follow bool) error {
 	if !follow {
 		return p.follow.Read(ctx, false)
 	}
+	p.follow.sound.begin()
 	plan := newPollPlan(p.follow)
 	plan.stays = p.follow.slow
 	t := time.NewTimer(0)
