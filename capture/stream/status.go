@@ -38,19 +38,20 @@ func (s *stream) status(state string) status.Stream {
 	if doing == status.Retrying {
 		st.NextTry = status.Moment(retryAt)
 	}
-	waits := failing
+	waits, part := failing, time.Duration(0)
 	switch {
 	case doing != status.Reading:
 	case st.Reader == Poll && !asking.IsZero():
 		waits = max(waits, now.Sub(asking)) // an answer that takes so long
 	case !synced.IsZero():
 		st.Age = now.Sub(synced).Seconds()
-		waits = max(waits, s.ofAPI.PartFor()) // a record that is sent slowly
+		part = s.ofAPI.PartFor() // a record that is sent slowly
+		waits = max(waits, part)
 	case st.Reader != Poll:
 		st.State = status.Opening
 		waits = max(waits, min(now.Sub(opening), now.Sub(movedAt)))
 	}
-	st.Lag = max(lag(now, movedAt, last, doing, since), waits.Seconds())
+	st.Lag = max(lag(now, movedAt, last, doing, since, part > 0), waits.Seconds())
 	return st
 }
 
@@ -60,19 +61,20 @@ const atRest = 2 * time.Second
 
 // lag is how long the oldest line that was not read yet may have waited. last
 // is the timestamp of the last record, by our clock; the stream delivered it at
-// movedAt and has been doing what it does since then.
+// movedAt and has been doing what it does since then. comes says that a part of the
+// next record was sent.
 //
 // A stream that reads knows of nothing unread but by what comes next. So it
 // lags as far as its last record did, and not at all when it has come to rest.
 // What keeps a stream from reading adds the time that it has lasted, and so
 // does the search for its position.
-func lag(now, movedAt time.Time, last int64, doing string, since time.Time) float64 {
+func lag(now, movedAt time.Time, last int64, doing string, since time.Time, comes bool) float64 {
 	until := now
 	if doing != status.Reading {
 		until = since
 	}
 	behind := now.Sub(until)
-	if !movedAt.IsZero() && last != 0 && until.Sub(movedAt) < atRest {
+	if !movedAt.IsZero() && last != 0 && (comes || until.Sub(movedAt) < atRest) {
 		behind += movedAt.Sub(time.Unix(0, last))
 	}
 	return max(0, behind).Seconds()

@@ -74,23 +74,26 @@ func TestLag(t *testing.T) {
 		moved, last float64 // seconds ago; < 0: never
 		doing       string
 		since       float64
+		comes       bool
 		want        float64
 	}{
-		{"it reads what was just written", 0.1, 0.2, status.Reading, 60, 0.1},
-		{"it reads what was written an hour ago", 0.1, 3600, status.Reading, 60, 3599.9},
-		{"it has come to rest", 5, 3600, status.Reading, 60, 0},
-		{"it has read nothing yet", -1, -1, status.Reading, 60, 0},
-		{"nothing is taken any more", 30, 30.5, status.Blocked, 30, 30.5},
-		{"nothing is taken any more, and it was quiet before", 500, 500, status.Blocked, 30, 30},
-		{"it cannot be read", 500, 500, status.Retrying, 30, 30},
-		{"the Engine is away", 500, 500, status.Waiting, 30, 30},
-		{"the clocks differ", 0.1, 0, status.Reading, 60, 0},
+		{"it reads what was just written", 0.1, 0.2, status.Reading, 60, false, 0.1},
+		{"it reads what was written an hour ago", 0.1, 3600, status.Reading, 60, false, 3599.9},
+		{"it has come to rest", 5, 3600, status.Reading, 60, false, 0},
+		{"a record comes slowly, as the one before", 5, 3600, status.Reading, 60, true, 3595},
+		{"a record comes slowly behind a silence", 3600, 3600.5, status.Reading, 7200, true, 0.5},
+		{"it has read nothing yet", -1, -1, status.Reading, 60, false, 0},
+		{"nothing is taken any more", 30, 30.5, status.Blocked, 30, false, 30.5},
+		{"nothing is taken any more, and it was quiet before", 500, 500, status.Blocked, 30, false, 30},
+		{"it cannot be read", 500, 500, status.Retrying, 30, false, 30},
+		{"the Engine is away", 500, 500, status.Waiting, 30, false, 30},
+		{"the clocks differ", 0.1, 0, status.Reading, 60, false, 0},
 	} {
 		moved, last := before(test.moved), before(test.last).UnixNano()
 		if test.moved < 0 {
 			moved, last = time.Time{}, 0
 		}
-		if have := lag(now, moved, last, test.doing, before(test.since)); math.Abs(have-test.want) > 1e-6 {
+		if have := lag(now, moved, last, test.doing, before(test.since), test.comes); math.Abs(have-test.want) > 1e-6 {
 			t.Errorf("%s: %v, want %v", test.what, have, test.want)
 		}
 	}
