@@ -110,7 +110,8 @@ func (x *written) mayMiss(l *wline) (may, silent bool) {
 		return true, true // in a file that was handled it is taken for what was read
 	}
 	if !x.handled.IsZero() && !l.at.After(x.handled) {
-		return true, x.isFirst(l, true, x.handled) || x.leftWithin(l.at, x.handled.Sub(l.at)) // a file of which nothing was read looks as it did
+		// A file of which nothing was read looks as it did, and one that is gone at once looks like nothing.
+		return true, x.isFirst(l, true, x.handled) || x.leftWithin(l.at, x.handled.Sub(l.at)) || x.gone && x.unseen() && x.goneAt.Sub(x.handled) < time.Second
 	}
 	followed := x.followed()
 	turn := x.w.turnTime(l.at)

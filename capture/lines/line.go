@@ -25,7 +25,7 @@ func (w *Writer) Accept(e *decode.Entry) {
 	w.half = true
 	std := e.Std
 	w.seen++
-	if w.pos.Kind != position.FromAnchor && w.pos.Next != (position.Mark{}) {
+	if w.pos.Kind != position.FromAnchor {
 		w.begins(e)
 	}
 	if w.skip[std] > 0 {
@@ -65,16 +65,39 @@ func (w *Writer) Accept(e *decode.Entry) {
 }
 
 // begins looks at the first record of a log that no anchor was found in: if it is
-// not the one that is known to be, all that was to be skipped is gone. The outbox is locked.
+// not the one that is known to be, all that was to be skipped is gone. If none is
+// known, it is from now on. The outbox is locked.
 func (w *Writer) begins(e *decode.Entry) {
 	m, next := position.MarkOf(e), w.pos.Next
-	if w.tty && m.TS == next.TS { // what has no end yet may be cut elsewhere
-		return
-	}
-	if !m.Same(&next) {
+	switch {
+	case next == (position.Mark{}):
+		if c := &w.Committed; c.Kind == position.FromBeginning && w.pos.Kind == c.Kind && c.Next == next {
+			c.Next = m
+			w.out.Moved()
+		}
+	case w.tty && m.TS == next.TS: // what has no end yet may be cut elsewhere
+	case !m.Is(&next):
 		w.skip, w.longs[next.Std] = [3]uint32{}, w.longs[next.Std] || next.Size >= decode.ChunkSize
 		w.settle()
 		w.mayBeHeadless()
+		w.Lost(slog.LevelError, noLongerKept)
+	}
+}
+
+// WasEmpty follows a read to the end of the log. Where that was to begin with its
+// beginning, or a number of records back, and nothing came, then everything to come is
+// new, and what is known to have been there is lost.
+func (w *Writer) WasEmpty(ctx context.Context) {
+	if w.lock(ctx) != nil {
+		return
+	}
+	defer w.out.Unlock()
+	switch known := w.pos.Next != (position.Mark{}); {
+	case w.pos.Kind == position.FromTail:
+		w.pos = position.Position{}
+	case w.pos.Kind == position.FromBeginning && known:
+		w.pos.Next, w.skip = position.Mark{}, [3]uint32{}
+		w.settle()
 		w.Lost(slog.LevelError, noLongerKept)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"fluent-bit-docker-logs/capture/checkpoint"
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/position"
@@ -138,5 +140,38 @@ func TestFragmentsAreFlagged(t *testing.T) {
 				t.Errorf("flagged: %v, not %v", have, test.want)
 			}
 		})
+	}
+}
+
+// A restart before anything was acknowledged knows with what the log began: where
+// that is gone, it is a gap, at once if the log holds nothing.
+func TestBeginningIsRemembered(t *testing.T) {
+	entry := func(ts int64) *decode.Entry {
+		return &decode.Entry{Std: decode.Stdout, TS: ts, Text: []byte("line"), Newline: true}
+	}
+	w := newTestWriter(newTestShared(t))
+	must(t, w.Deliver(t.Context(), nil, func() error { w.Accept(entry(1)); w.Accept(entry(2)); return nil }))
+	p := w.Committed
+	if first := position.MarkOf(entry(1)); p.Kind != position.FromBeginning || p.Next != first {
+		t.Fatalf("a restart begins at %+v", p)
+	}
+	for _, c := range []struct {
+		what  string
+		holds []int64
+		gaps  int
+	}{{"all", []int64{1, 2, 3}, 0}, {"what came later", []int64{2, 3}, 1}, {"nothing", nil, 1}} {
+		shared := newTestShared(t)
+		w := newTestWriter(shared)
+		w.SetUp(shared, w.Source, w.log, w.reading, p)
+		must(t, w.Deliver(t.Context(), nil, func() error {
+			for _, ts := range c.holds {
+				w.Accept(entry(ts))
+			}
+			return nil
+		}))
+		w.WasEmpty(t.Context()) // which it says of what was read to its end, too
+		if have := int(testutil.ToFloat64(shared.metrics.Gaps)); have != c.gaps {
+			t.Errorf("of a log that holds %s: %d gaps, not %d", c.what, have, c.gaps)
+		}
 	}
 }

@@ -189,18 +189,6 @@ func (w *Writer) Snapshot() position.Position {
 	return p
 }
 
-// TailWasEmpty follows a read to the end of the log. If that was to begin a
-// number of records back and there was none, everything to come is new.
-func (w *Writer) TailWasEmpty(ctx context.Context) {
-	if w.lock(ctx) != nil {
-		return
-	}
-	defer w.out.Unlock()
-	if w.pos.Kind == position.FromTail {
-		w.pos = position.Position{}
-	}
-}
-
 // Lost counts that lines are gone, or may be. It says so if that was not said of
 // late.
 func (w *Writer) Lost(level slog.Level, text string, args ...any) {

@@ -27,9 +27,9 @@ func (m *Mark) Same(o *Mark) bool {
 	return m.TS == o.TS && m.Hash == o.Hash && m.Size == o.Size && m.Std == o.Std
 }
 
-// is says whether two marks can stand for the same record. Podman's API has whole
+// Is says whether two marks can stand for the same record. Podman's API has whole
 // seconds where its log file, or a later version, has nanoseconds.
-func (m *Mark) is(o *Mark) bool {
+func (m *Mark) Is(o *Mark) bool {
 	return m.Hash == o.Hash && m.Size == o.Size && m.Std == o.Std &&
 		(m.TS == o.TS || (isWhole(m.TS) || isWhole(o.TS)) && m.TS/second == o.TS/second)
 }
@@ -104,7 +104,7 @@ func (a *Anchor) Agree(target *Anchor) uint8 {
 	}
 	for i := range n {
 		m, t := a.At(i), target.At(i)
-		if !m.is(t) || (m.Count != t.Count && (i == 0 || i != n-1)) {
+		if !m.Is(t) || (m.Count != t.Count && (i == 0 || i != n-1)) {
 			return i
 		}
 	}
@@ -125,7 +125,7 @@ func (a *Anchor) Time() int64 {
 // time tell nothing: another may be equal.
 func (a *Anchor) Holds(m *Mark) bool {
 	for i := range a.N {
-		if t := a.At(i); t.TS != decode.Undated && t.is(m) {
+		if t := a.At(i); t.TS != decode.Undated && t.Is(m) {
 			return true
 		}
 	}

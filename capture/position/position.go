@@ -59,7 +59,7 @@ func (p *Position) Advance(m Mark) {
 func (p *Position) Before(e *decode.Entry) bool {
 	switch m, newest := MarkOf(e), p.Anchor.Newest(); p.Kind {
 	case FromAnchor:
-		return !m.is(&newest)
+		return !m.Is(&newest)
 	case FromTime:
 		return e.TS >= p.TS
 	}

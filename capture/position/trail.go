@@ -112,11 +112,6 @@ func (t *Trail) Forget(n int) {
 	*t = Trail{Marks: t.Marks[:copy(t.Marks, t.Marks[len(t.Marks)-n:])], LastTS: t.LastTS, highTS: t.highTS}
 }
 
-// GoOnBehind forgets all but that a read with an end has confirmed this.
-func (t *Trail) GoOnBehind(a Anchor) {
-	*t = Trail{base: a, Marks: t.Marks[:0], LastTS: t.LastTS, highTS: t.highTS}
-}
-
 // PassOver gives up what could not be confirmed. Where toCome, the log may
 // still show some of it.
 func (t *Trail) PassOver(toCome bool) {

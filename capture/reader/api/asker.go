@@ -153,6 +153,16 @@ func (k *asker) stored(ctx context.Context, limit int, each func(*decode.Entry) 
 	}
 }
 
+// shows says whether a record is among the last ones of the log.
+func (k *asker) shows(ctx context.Context, limit int, record position.Mark) (shown bool) {
+	_ = k.stored(ctx, limit, func(e *decode.Entry) error {
+		m := position.MarkOf(e)
+		shown = shown || m.Same(&record)
+		return nil
+	})
+	return shown
+}
+
 // endTail is how many records back the end of a terminal's log is asked for: what
 // was taken for one record, because it had no end, is cut like that again.
 const endTail = 4

@@ -127,7 +127,7 @@ func (c *catchingUp) read(ctx context.Context) (done bool, err error) {
 		return false, nil
 	case broken && c.depth > 0 && a.endsWithTrail():
 		c.f.sayOutrun()
-		c.f.trail.GoOnBehind(a.Replay)
+		c.f.trail.Forget(0)
 		return true, c.f.GoOnBehind(ctx, a.Replay)
 	case broken:
 		c.hole = c.hole || a.Found && a.taken > 0
@@ -382,7 +382,7 @@ func (f *Follow) compare(ctx context.Context, a *audit) error {
 	})
 	if err == nil {
 		f.memory.heardAt(log.asked)
-		f.TailWasEmpty(log.ctx)
+		f.WasEmpty(log.ctx)
 		switch {
 		case a.beginsLate(a.Seen + log.w.Damaged):
 			return errTooShort

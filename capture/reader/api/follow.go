@@ -252,7 +252,7 @@ func (f *Follow) attempt(ctx context.Context, limit int) (err error) {
 		return nil
 	})
 	if err == nil || errors.Is(err, reader.ErrNotInView) {
-		f.TailWasEmpty(log.ctx)
+		f.WasEmpty(log.ctx)
 	}
 	f.loose = err != nil // else the Engine has sent the log to its end
 	if !r.Found && target.Kind == position.FromAnchor {

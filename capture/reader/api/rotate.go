@@ -128,16 +128,6 @@ func (f *Follow) openAnother(ctx context.Context) error {
 	return nil
 }
 
-// shows says whether a record is among the last ones of the log.
-func (f *Follow) shows(ctx context.Context, limit int, record position.Mark) (shown bool) {
-	_ = f.stored(ctx, limit, func(e *decode.Entry) error {
-		m := position.MarkOf(e)
-		shown = shown || m.Same(&record)
-		return nil
-	})
-	return shown
-}
-
 // rateMeter knows how many records a stream has had of late.
 type rateMeter struct {
 	mu   sync.Mutex // who reads opens the log again, too

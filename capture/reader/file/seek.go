@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/position"
@@ -63,6 +64,8 @@ func (l *fileLog) seek(ctx context.Context) error {
 				return err
 			}
 		}
+	} else if areEmpty(l.files) {
+		l.WasEmpty(ctx)
 	}
 	for _, f := range l.files[:at.file] {
 		if !f.trusted { // it may be met again
@@ -84,6 +87,11 @@ func (l *fileLog) seek(ctx context.Context) error {
 		l.files, l.moved = append([]*logFile{l.moved}, l.files...), nil
 	}
 	return nil
+}
+
+// areEmpty says whether the files hold nothing.
+func areEmpty(files []*logFile) bool {
+	return !slices.ContainsFunc(files, func(f *logFile) bool { return f.zip != nil || f.size() > 0 })
 }
 
 // choose closes the files that are no part of the log, unless the position is
