@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/pprof"
 	"testing"
 	"time"
 
@@ -45,6 +46,12 @@ func (a *agent) sameUse(before resources, engine int) {
 	const idle = 4     // connections that wait to be used again, each with two goroutines
 	const blocked = 32 // threads
 	low := use(a.t, engine)
+	defer func() {
+		if a.t.Failed() {
+			a.t.Logf("the least was %+v, now it is %+v", low, use(a.t, engine))
+			_ = pprof.Lookup("goroutine").WriteTo(a.t.Output(), 1)
+		}
+	}()
 	a.waitFor(fmt.Sprintf("resources to be those of before, %+v", before), func() bool {
 		a.col.API().CloseIdle()
 		low = low.least(use(a.t, engine))
