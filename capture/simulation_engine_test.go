@@ -185,6 +185,9 @@ func (w *world) stream(s step, x *written) {
 	case "cut":
 		x.c.CutFollowers()
 	case "end":
+		x.mu.Lock()
+		x.ended = x.ended || x.c.Followers() > 0
+		x.mu.Unlock()
 		x.c.EndFollowers()
 	case "silence":
 		x.c.Silence(s.N % 3)

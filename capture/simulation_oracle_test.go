@@ -112,6 +112,10 @@ func (w *world) lineCame(a *simAgent, x *written, std uint8, text string, ts int
 		l = x.beginning(std, text, ts)
 		l.fragment = true
 		return l
+	case l == nil && x.cutShort(std, text, ts) != nil:
+		l = x.cutShort(std, text, ts)
+		l.fragment = true
+		return l
 	case l == nil:
 		w.find("%sno line that was written: %s of %s%s", where, brief(text), time.Unix(0, ts).UTC(), x.near(std, text, ts))
 		return nil
@@ -208,6 +212,15 @@ func (x *written) beginning(std uint8, text string, ts int64) *wline {
 		default:
 			return i < 0 || !x.lines[std][i].long || len(text) >= decode.ChunkSize || x.followed()
 		}
+	})
+}
+
+// cutShort looks for the line that a container left without an end, of which a
+// follow was sent the first records: it came to its end as if that were all, and then
+// the container was gone. mu is held.
+func (x *written) cutShort(std uint8, text string, ts int64) *wline {
+	return x.whole(std, text, ts, func(l *wline) bool {
+		return x.gone && x.ended && l.unended && len(text)%decode.ChunkSize == 0 && strings.HasPrefix(l.text, text)
 	})
 }
 

@@ -42,6 +42,7 @@ type written struct {
 	readable    time.Time // when the first record behind that was stored
 	torn        bool
 	skips       int
+	ended       bool // a follow of it was ended as if it had been sent all
 	undated     bool
 	long        bool // a line was more than one record, whether it has an end or not
 	odd         bool // bytes that are no record were sent or stored
