@@ -314,11 +314,11 @@ func (l *logFile) beginning() (first int64, head uint32, ok bool) {
 	return first, head, ok
 }
 
-// beginsWithNULs says whether the file begins with what is no record: a hole, or
+// beginsWithNULs says whether a file begins with what is no record: a hole, or
 // what was one when somebody copied it.
-func (l *logFile) beginsWithNULs() bool {
+func beginsWithNULs(f *os.File) bool {
 	var b [1]byte
-	n, _ := l.f.ReadAt(b[:], 0)
+	n, _ := f.ReadAt(b[:], 0)
 	return n == 1 && b[0] == 0
 }
 

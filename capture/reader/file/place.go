@@ -39,7 +39,7 @@ func (l *fileLog) place(ctx context.Context, f *logFile) error {
 	l.known.add(head)
 	off := int64(0)
 	switch {
-	case target.Kind != position.FromAnchor, !ok && !f.beginsWithNULs():
+	case target.Kind != position.FromAnchor, !ok && !beginsWithNULs(f.f):
 	case ok && !met && (f.trusted || first > target.Anchor.Time()):
 	case met && f.rotated > 0:
 		off = size
