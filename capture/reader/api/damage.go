@@ -89,15 +89,21 @@ func (s *soundness) await(ctx context.Context, p *position.Position) bool {
 	return s.fresh
 }
 
-// passed says whether a record came that is newer than the one that was to come
-// before.
+// passed says, once, whether a record came that is newer than the one that was to
+// come before.
 func (s *soundness) passed(e *decode.Entry) bool {
 	if !s.fresh || len(s.stored) == 0 {
 		return false
 	}
-	m := position.MarkOf(e)
-	s.fresh = m.Single() != s.stored[0]
-	return s.fresh && e.TS > s.stored[0].TS
+	m, stored := position.MarkOf(e), s.stored[0]
+	switch {
+	case m.Single() == stored:
+		s.fresh = false
+	case e.TS > stored.TS:
+		s.stored = nil
+		return true
+	}
+	return false
 }
 
 // hasHole says whether a log that has shown n records, fewer than limit, from
