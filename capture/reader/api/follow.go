@@ -379,7 +379,7 @@ func (f *Follow) look(ctx context.Context, next position.TrailMark) (hole bool, 
 		switch again = false; {
 		case c.blind:
 		case errors.Is(err, errTooShort):
-			c.limit, again = a.Limit*position.Further, a.Limit <= maxTurnTail
+			c.limit, again = a.Limit*position.Further, a.Limit <= maxTurnTail && !c.capped // then there is no longer one
 		case (err == nil || errors.Is(err, reader.ErrNotInView)) && !held && a.beginsWithAHole():
 			// What the log holds still of that comes late, if it begins there still.
 			c.blind, from, again = true, a.first, true
