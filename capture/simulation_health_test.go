@@ -21,7 +21,7 @@ const (
 	clearWithin = 8 * time.Minute
 	// lateWithin is how old a line may be that the agent has not delivered while
 	// it says that all is well.
-	lateWithin = 6 * time.Minute
+	lateWithin = 2 * time.Minute
 	// mostRequests is how many log requests of a container may be open: what is
 	// followed, its rotation, a comparison, a probe.
 	mostRequests = 4
