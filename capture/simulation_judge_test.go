@@ -31,7 +31,12 @@ func (x *written) missing() (n int) {
 
 // due says whether a line is still to come, whatever happens.
 func (x *written) due(l *wline) bool {
-	return l.came == 0 && !l.fragment && l.forgot.IsZero() && !x.gone && x.handled.IsZero() && x.skips == 0 && !x.damaged(l) && !x.besideDamage(l) && !x.optional(l) && !x.hidden(l) && !x.likeAttrs(l)
+	return l.came == 0 && !l.fragment && l.forgot.IsZero() && !x.gone && x.handled.IsZero() && x.skips == 0 && !x.damaged(l) && !x.besideDamage(l) && !x.optional(l) && !x.hidden(l) && !x.likeAttrs(l) && !x.unshown(l)
+}
+
+// unshown says whether Engine 20.10 does not show a line: an empty one of journald.
+func (x *written) unshown(l *wline) bool {
+	return l.text == "" && x.spec.Driver == "journald" && slices.Contains([]string{x.w.p.API, x.w.api}, "1.41")
 }
 
 // likeAttrs says whether a record without a time is glued to a torn one, of which
@@ -91,6 +96,9 @@ const compared = 2048
 // mayMiss says whether a line may be missing, and whether without a word. mu is
 // held.
 func (x *written) mayMiss(l *wline) (may, silent bool) {
+	if x.unshown(l) {
+		return true, true
+	}
 	if x.damaged(l) {
 		return true, true // what is behind it is not
 	}

@@ -30,7 +30,7 @@ type Ctr struct {
 // newCtr makes one that is not in the Set yet.
 func newCtr(s *Set, spec Container) *Ctr {
 	log := store.New(store.Options{
-		Name: spec.Name, JSON: spec.Driver == "json-file", TTY: spec.TTY, Retention: s.deps.Retention, Clock: s.deps.Clock, Spoken: s.deps.Spoken,
+		Name: spec.Name, JSON: spec.Driver == "json-file", Journal: spec.Driver == "journald", TTY: spec.TTY, Retention: s.deps.Retention, Clock: s.deps.Clock, Spoken: s.deps.Spoken,
 		Files: spec.files(), OnDisk: spec.LogDir != "", Rotates: spec.Rotates,
 	})
 	c := &Ctr{

@@ -44,7 +44,7 @@ func serveLogs(w http.ResponseWriter, r *http.Request, c *containers.Ctr, spoken
 		Encoder: wire.Encoder{Frames: !spec.TTY, Timestamps: q.Timestamps, DropEnd: spec.Driver == "local" && api < version.V142},
 		Want:    [4]bool{wire.Stdout: q.Stdout, wire.Stderr: q.Stderr},
 		Tail:    q.Tail, Since: math.MinInt64, Until: math.MaxInt64, Follow: q.Follow,
-		API: api, Cut: listen.Cutter(r),
+		API: api, Cut: listen.Cutter(r), NoEmpty: spec.Driver == "journald" && api < version.V142,
 	}
 	if isPodman {
 		asked.Encoder.Layout = podman.Layout(spoken.Podman)

@@ -14,12 +14,14 @@ const chunkSize = 16384
 // copier makes records of what a container writes.
 // It does as dockerd's (daemon/logger/copier.go), or as Podman's conmon.
 type copier struct {
-	clock   func() time.Time
-	add     func(wire.Record) // takes a record, whose data it must copy
-	tty     bool
-	podman  bool
-	stamp   string     // of the records that are being stored; see Stamped
-	pending [3]pending // by Std
+	clock  func() time.Time
+	add    func(wire.Record) // takes a record, whose data it must copy
+	tty    bool
+	podman bool
+	// pieceTimes says whether each chunk has its own time.
+	pieceTimes func() bool
+	stamp      string     // of the records that are being stored; see Stamped
+	pending    [3]pending // by Std
 }
 
 // pending is what a std stream wrote since its last record.
@@ -56,10 +58,10 @@ func (c *copier) write(std wire.Std, b []byte, at *time.Time) {
 	}
 }
 
-// store adds the pending bytes and b as one record. All chunks of a line carry the first one's time.
+// store adds the pending bytes and b as one record. All chunks of a line carry the first one's time, as a rule.
 func (c *copier) store(std wire.Std, p *pending, b []byte, at *time.Time) {
 	last := p.more && b != nil && b[len(b)-1] == '\n'
-	if !p.more {
+	if !p.more || c.pieceTimes() {
 		p.ts = c.time(at)
 		p.more = true
 	}

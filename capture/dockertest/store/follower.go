@@ -19,6 +19,7 @@ type Request struct {
 	Follow  bool
 	API     version.API
 	Silent  bool   // it is sent nothing
+	NoEmpty bool   // it is sent no empty lines, which count in a tail
 	Cut     func() // breaks its connection
 }
 
@@ -132,19 +133,21 @@ func (f *Follower) fill(buf []byte, c *content) (_ []byte, over bool) {
 		if r.TS > f.req.Until {
 			return buf, true
 		}
-		if f.req.Want[r.Std] {
+		if f.req.Want[r.Std] && !(f.req.NoEmpty && isEmpty(r)) {
 			buf = f.req.Encoder.Append(buf, r)
 		}
 	}
 	return buf, false
 }
 
+func isEmpty(r wire.Record) bool { return len(r.Data) == 0 || r.Data[0] == '\n' }
+
 func (f *Follower) fillInsert(buf []byte) []byte {
 	in := f.inserts[0]
 	f.inserts = f.inserts[1:]
 	buf = append(buf, in.raw...)
 	for _, r := range in.recs {
-		if f.req.Want[r.Std] {
+		if f.req.Want[r.Std] && !(f.req.NoEmpty && isEmpty(r)) {
 			buf = f.req.Encoder.Append(buf, r)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 type Options struct {
 	Name      string // of the container
 	JSON      bool   // the driver is json-file, which cannot carry invalid UTF-8
+	Journal   bool   // the driver is journald
 	TTY       bool
 	Retention int // how many records are kept, 0: all
 	Clock     func() time.Time
@@ -46,7 +47,7 @@ func New(opts Options) *Log {
 	opts.Files.Single = func() logfile.Single { return single(opts.Spoken.API()) }
 	l := &Log{opts: opts, followers: map[*Follower]struct{}{}}
 	l.content.retention, l.content.unpacked = opts.Retention, unpacked{}
-	l.copier = copier{clock: opts.Clock, add: l.add, tty: opts.TTY, podman: opts.Spoken.Podman != ""}
+	l.copier = copier{clock: opts.Clock, add: l.add, tty: opts.TTY, podman: opts.Spoken.Podman != "", pieceTimes: func() bool { return opts.Journal && opts.Spoken.API() < version.V142 }}
 	return l
 }
 

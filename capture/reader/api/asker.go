@@ -39,6 +39,13 @@ type asker struct {
 	firstByte time.Duration // that the Engine needed at most, of late
 }
 
+// tailsLie says whether a tail shows fewer records than the log holds of it: Podman
+// joins those of a long line, and Engine 20.10 shows no empty lines of journald, which
+// it counts.
+func (k *asker) tailsLie() bool {
+	return k.api.IsPodman() || k.Container().Driver == "journald" && k.api.OlderThan(followDoublesBelow)
+}
+
 // request asks for a log in which target is to be found, from the limit-th record
 // from its end on.
 func (k *asker) request(ctx context.Context, follow bool, limit int, target *position.Position) (*openLog, error) {

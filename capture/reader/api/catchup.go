@@ -387,7 +387,8 @@ func (f *Follow) compare(ctx context.Context, a *audit) error {
 		case a.beginsLate(a.Seen + log.w.Damaged):
 			return errTooShort
 		case a.Found || a.blind || a.byTime || a.Target.Kind != position.FromAnchor:
-		case a.Seen+log.w.Damaged >= a.Limit: // which the tail has, too
+		case a.Seen+log.w.Damaged >= a.Limit, // which the tail has, too
+			a.Seen > 0 && a.Limit <= position.LongestTail && f.tailsLie() && !f.api.IsPodman():
 			return errTooShort
 		default:
 			return reader.ErrNotInView

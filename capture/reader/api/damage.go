@@ -55,7 +55,7 @@ func (s *soundness) broken(ctx context.Context, a *audit, doubted, stepped bool)
 	case doubted && a.Found && (a.Target.Kind == position.FromAnchor || a.Target.Kind == position.FromBeginning):
 		return s.behind(ctx)
 	}
-	look := !s.checked && s.api.OlderThan(followDoublesBelow) && a.Target.Kind == position.FromAnchor
+	look := !s.checked && s.api.OlderThan(followDoublesBelow) && a.Target.Kind == position.FromAnchor && !s.tailsLie()
 	s.checked = true
 	if !look {
 		return false, nil
@@ -158,7 +158,7 @@ func (s *soundness) whole(ctx context.Context, n int) (bool, error) {
 // and bad cannot, 0 if not even one.
 func (s *soundness) find(ctx context.Context, good, bad int) error {
 	s.found(0, 0)
-	if s.api.IsPodman() { // whose tails are not to be believed
+	if s.tailsLie() {
 		return nil
 	}
 	for n, step := good+1, 1; n < bad && n <= position.LongestTail; n += step {
