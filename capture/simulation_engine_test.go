@@ -1,6 +1,7 @@
 package capture_test
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -59,12 +60,13 @@ func (w *world) engine(s step, x *written, away bool) {
 }
 
 func (w *world) anyTTY() bool {
-	for _, c := range w.p.Containers {
-		if c.TTY {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(w.p.Containers, func(c planContainer) bool { return c.TTY })
+}
+
+// mayBecome says whether the Engine may become another: 20.10 hides empty lines of
+// journald that a later one has shown.
+func (w *world) mayBecome(api string) bool {
+	return api != "1.41" || !slices.ContainsFunc(w.p.Containers, func(c planContainer) bool { return c.Driver == "journald" })
 }
 
 // goDown ends the Engine, and with it the containers unless they are restored
@@ -106,7 +108,7 @@ func (w *world) goDown(s step, x *written) (undo func()) {
 	}
 	return func() {
 		w.e.SetLiveRestore(w.p.Live)
-		if s.Do == "engine upgrade" {
+		if s.Do == "engine upgrade" && w.mayBecome(s.Kind) {
 			w.api = s.Kind
 			w.e.SetAPIVersion(s.Kind, "")
 			for _, y := range w.containers() {

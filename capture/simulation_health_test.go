@@ -8,6 +8,7 @@ import (
 
 	"fluent-bit-docker-logs/capture/dockertest"
 	"fluent-bit-docker-logs/capture/reader/file"
+	"fluent-bit-docker-logs/capture/status"
 )
 
 const (
@@ -139,6 +140,9 @@ func (w *world) hidesLag(a *simAgent) {
 	for _, x := range w.containers() {
 		if x.missing() == 0 || x.spec.MaxSize > 0 && !x.byFile() {
 			continue
+		}
+		if !w.has("throttle").IsZero() && strings.Contains(state(a, x), "is "+status.Opening) {
+			continue // it is sent so little that it does not know yet what the log holds
 		}
 		x.mu.Lock()
 		if n := len(x.unwanted); n > 0 && time.Since(x.unwanted[n-1].to) < old {

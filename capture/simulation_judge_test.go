@@ -96,8 +96,8 @@ const compared = 2048
 // mayMiss says whether a line may be missing, and whether without a word. mu is
 // held.
 func (x *written) mayMiss(l *wline) (may, silent bool) {
-	if x.unshown(l) {
-		return true, true
+	if x.unshown(l) || x.undated && x.skips > 0 {
+		return true, true // what was left out beside records without a time has no place of its own
 	}
 	if x.damaged(l) {
 		return true, true // what is behind it is not
