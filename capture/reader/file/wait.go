@@ -62,6 +62,7 @@ func (l *fileLog) extend() (newer bool, err error) {
 	}
 	c := l.Container()
 	moved := c.MaxSize > 0 && last.size() >= c.MaxSize // by the Engine, then
+	lost := !found && l.created == nil && !l.followsOn(last, files[len(files)-1])
 	room := MaxHeld - len(l.files)
 	cut := len(files) > room
 	if cut {
@@ -75,14 +76,13 @@ func (l *fileLog) extend() (newer bool, err error) {
 	l.files = append(l.files, files...)
 	l.opened += int64(len(files))
 	switch {
-	case cut:
-	case l.created != nil:
+	case lost:
+		l.lost(slog.LevelError, removedUnread, files[0])
+	case l.created != nil && !cut:
 		if !found {
 			created = l.createdUntil(files[len(files)-1], created)
 		}
 		l.checkMissed(created)
-	case !found && !l.followsOn(last, files[len(files)-1]):
-		l.lost(slog.LevelError, removedUnread, files[0])
 	}
 	return true, nil
 }
