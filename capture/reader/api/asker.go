@@ -39,11 +39,14 @@ type asker struct {
 	firstByte time.Duration // that the Engine needed at most, of late
 }
 
-// tailsLie says whether a tail shows fewer records than the log holds of it: Podman
-// joins those of a long line, and Engine 20.10 shows no empty lines of journald, which
-// it counts.
-func (k *asker) tailsLie() bool {
-	return k.api.IsPodman() || k.Container().Driver == "journald" && k.api.OlderThan(followDoublesBelow)
+// tailsLie says whether a tail shows fewer records than the log holds of it. Podman
+// joins those of a long line.
+func (k *asker) tailsLie() bool { return k.api.IsPodman() || k.hidesEmpty() }
+
+// hidesEmpty says whether the Engine shows no empty lines, which it counts in a tail:
+// 20.10 does so of journald.
+func (k *asker) hidesEmpty() bool {
+	return k.Container().Driver == "journald" && k.api.OlderThan(followDoublesBelow)
 }
 
 // request asks for a log in which target is to be found, from the limit-th record

@@ -388,7 +388,7 @@ func (f *Follow) compare(ctx context.Context, a *audit) error {
 			return errTooShort
 		case a.Found || a.blind || a.byTime || a.Target.Kind != position.FromAnchor:
 		case a.Seen+log.w.Damaged >= a.Limit, // which the tail has, too
-			a.Seen > 0 && a.Limit <= position.LongestTail && f.tailsLie() && !f.api.IsPodman():
+			a.Seen > 0 && a.Limit <= position.LongestTail && f.hidesEmpty():
 			return errTooShort
 		default:
 			return reader.ErrNotInView

@@ -51,7 +51,7 @@ func (s *soundness) found(n int, consumed uint64) {
 func (s *soundness) broken(ctx context.Context, a *audit, doubted, stepped bool) (bool, error) {
 	switch {
 	case !a.complete():
-		return true, nil
+		return !s.hidesEmpty(), nil // a journal has no damage
 	case doubted && a.Found && (a.Target.Kind == position.FromAnchor || a.Target.Kind == position.FromBeginning):
 		return s.behind(ctx)
 	}
