@@ -2,7 +2,9 @@ package capture_test
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +59,60 @@ func TestEngineJournald(t *testing.T) {
 				numbered(t, "stderr", lines, texts[decode.Stderr])
 				if strings.Contains(a.log.String(), "gap") {
 					t.Error("a gap was reported")
+				}
+			})
+		}
+	})
+}
+
+// Empty lines, of which Engine 20.10 shows none and counts each in a tail: the others
+// come once, through a restart of the agent and one of the container, and nothing is
+// taken for damage.
+func TestEngineJournaldEmptyLines(t *testing.T) {
+	var want []string
+	var written strings.Builder
+	for i := range 300 {
+		line := fmt.Sprint("line ", i)
+		if i%100 == 50 {
+			line += strings.Repeat(" and on", 3000)
+		}
+		want = append(want, line)
+		written.WriteString(line + strings.Repeat("\n", 1+i%5))
+	}
+	onEngines(t, func(t *testing.T, e *enginetest.Engine) {
+		enginetest.Journald(t)
+		for _, reader := range []string{readerFollow, readerPoll} {
+			t.Run(reader, func(t *testing.T) {
+				name := fmt.Sprintf("journald-%d", time.Now().UnixNano())
+				opts := only(name, map[string]string{"Reader": reader, "Start_From": "beginning", "DB": t.TempDir() + "/db"})
+				quick := func(c *capture.Config) {
+					c.RotateInterval, c.PollMin, c.PollMax = 500*time.Millisecond, 50*time.Millisecond, 200*time.Millisecond
+				}
+				id, err := e.Create(t.Context(), enginetest.Options{Name: name, LogDriver: "journald",
+					Args: []string{"-write", "stdout:" + base64.StdEncoding.EncodeToString([]byte(written.String())), "-hold"}})
+				if err == nil {
+					t.Cleanup(func() { _ = e.Drop(context.Background(), id) })
+					err = e.ContainerStart(t.Context(), id, dockercontainer.StartOptions{})
+				}
+				if err != nil {
+					t.Skipf("this Engine has no log driver journald: %v", err)
+				}
+				for run := range 3 {
+					a := startAgent(t, e.Host, opts, quick)
+					var have []string
+					a.wait("the lines", func(rs []got) bool {
+						have = slices.DeleteFunc(textsOf(rs, id, "stdout"), func(line string) bool { return line == "" })
+						return len(have) >= len(want) || strings.Contains(a.log.String(), "cannot be read")
+					})
+					a.stop()
+					if strings.Contains(a.log.String(), "cannot be read") {
+						t.Skip("this Engine was built without the reader of journald")
+					}
+					checkSequence(t, fmt.Sprint("run ", run), want, have)
+					if n := a.col.Totals().Gaps; n != 0 {
+						t.Errorf("run %d: %v gaps", run, n)
+					}
+					must(t, e.ContainerRestart(t.Context(), id, dockercontainer.StopOptions{Signal: "SIGTERM"}))
 				}
 			})
 		}
