@@ -23,6 +23,12 @@ type Request struct {
 	Cut     func() // breaks its connection
 }
 
+// shows says whether a record is sent that it goes over.
+func (q *Request) shows(r wire.Record) bool {
+	isEmpty := len(r.Data) == 0 || r.Data[0] == '\n'
+	return q.Want[r.Std] && (!q.NoEmpty || !isEmpty)
+}
+
 // Follower is one open request for a log.
 type Follower struct {
 	req  Request
@@ -133,21 +139,19 @@ func (f *Follower) fill(buf []byte, c *content) (_ []byte, over bool) {
 		if r.TS > f.req.Until {
 			return buf, true
 		}
-		if f.req.Want[r.Std] && !(f.req.NoEmpty && isEmpty(r)) {
+		if f.req.shows(r) {
 			buf = f.req.Encoder.Append(buf, r)
 		}
 	}
 	return buf, false
 }
 
-func isEmpty(r wire.Record) bool { return len(r.Data) == 0 || r.Data[0] == '\n' }
-
 func (f *Follower) fillInsert(buf []byte) []byte {
 	in := f.inserts[0]
 	f.inserts = f.inserts[1:]
 	buf = append(buf, in.raw...)
 	for _, r := range in.recs {
-		if f.req.Want[r.Std] && !(f.req.NoEmpty && isEmpty(r)) {
+		if f.req.shows(r) {
 			buf = f.req.Encoder.Append(buf, r)
 		}
 	}
