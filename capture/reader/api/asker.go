@@ -165,6 +165,7 @@ func (k *asker) stored(ctx context.Context, limit int, each func(*decode.Entry) 
 
 // shows says whether a record is among the last ones of the log.
 func (k *asker) shows(ctx context.Context, limit int, record position.Mark) (shown bool) {
+	k.Task.Beat() // each answer is given its own time
 	_ = k.stored(ctx, limit, func(e *decode.Entry) error {
 		m := position.MarkOf(e)
 		shown = shown || m.Same(&record)

@@ -81,6 +81,7 @@ func (s *soundness) await(ctx context.Context, p *position.Position) bool {
 	}
 	s.asked = true
 	last, err := s.last(ctx)
+	s.Task.Beat()
 	if err != nil || len(last) == 0 {
 		return false
 	}
