@@ -35,10 +35,10 @@ func (r *Request) Serve(ctx context.Context, w http.ResponseWriter, log *store.L
 	asked.Silent = r.plan.silent
 	f := followers.Join(asked)
 	// What is written from now on is sent to it.
-	r.streams.count(1)
+	r.streams.count(1, asked.Follow)
 	r.streams.changes.Wake()
 	defer followers.Leave(f, func() {
-		r.streams.count(-1)
+		r.streams.count(-1, asked.Follow)
 		r.streams.changes.Wake()
 	})
 	w.WriteHeader(http.StatusOK)

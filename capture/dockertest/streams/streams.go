@@ -20,8 +20,8 @@ type Streams struct {
 	queries *Queries
 	changes *wait.Changes
 
-	mu   sync.Mutex
-	open int // the number of open log requests
+	mu              sync.Mutex
+	open, following int // the number of open log requests, and of those that follow
 }
 
 // OfAll are those of the logs, whatever these are at the moment. They tell changes of each that begins, ends, or was sent all.
@@ -43,19 +43,23 @@ func (s *Streams) Followers() int {
 }
 
 // count takes note of requests that began, or ended, here and above.
-func (s *Streams) count(n int) {
+func (s *Streams) count(n int, follow bool) {
 	for ; s != nil; s = s.above {
 		s.mu.Lock()
-		s.open += n
+		if s.open += n; follow {
+			s.following += n
+		}
 		s.mu.Unlock()
 	}
 }
 
-// WaitFollowers waits until the number of open log requests is n.
+// WaitFollowers waits until n log requests that follow are open. For none it waits until no other is open either.
 func (s *Streams) WaitFollowers(ctx context.Context, n int) error {
 	return s.changes.Until(ctx, func() error {
-		if got := s.Followers(); got != n {
-			return fmt.Errorf("%d log requests are open, not %d", got, n)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.following != n || n == 0 && s.open != 0 {
+			return fmt.Errorf("%d log requests are open, %d of them follow, not %d", s.open, s.following, n)
 		}
 		return nil
 	})

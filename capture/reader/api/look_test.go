@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
@@ -59,9 +58,7 @@ func TestLookBesideAFollow(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan error)
 				go func() { done <- r.Read(ctx, true) }()
-				for !slices.Contains(s.Notes(), "in sync") { // the follow is open
-					time.Sleep(time.Millisecond)
-				}
+				testkit.Must(t, fake.WaitFollowers(t.Context(), 1))
 				testkit.Must(t, fake.WaitSent(t.Context()))
 				fake.SkipFollowers(c.skipped)
 				write(c.skipped + 20)
