@@ -16,6 +16,20 @@ import (
 	"fluent-bit-docker-logs/docker/enginetest"
 )
 
+// journalled starts a container whose log is kept by journald, and returns its id.
+func journalled(t *testing.T, e *enginetest.Engine, name string, args ...string) string {
+	t.Helper()
+	id, err := e.Create(t.Context(), enginetest.Options{Name: name, LogDriver: "journald", Args: append(args, "-hold")})
+	if err == nil {
+		t.Cleanup(func() { _ = e.Drop(context.Background(), id) })
+		err = e.ContainerStart(t.Context(), id, dockercontainer.StartOptions{})
+	}
+	if err != nil {
+		t.Skipf("this Engine has no log driver journald: %v", err)
+	}
+	return id
+}
+
 // The log driver journald, which keeps each piece of a long line with a time of
 // its own: each line comes once, through restarts of the agent.
 func TestEngineJournald(t *testing.T) {
@@ -29,15 +43,7 @@ func TestEngineJournald(t *testing.T) {
 				quick := func(c *capture.Config) {
 					c.RotateInterval, c.PollMin, c.PollMax = time.Second, 50*time.Millisecond, 200*time.Millisecond
 				}
-				c, err := e.Create(t.Context(), enginetest.Options{Name: name, LogDriver: "journald",
-					Args: []string{"-std", "both", "-lines", fmt.Sprint(lines), "-rate", "300", "-size", "100", "-long", "40000", "-every", "50", "-hold"}})
-				if err == nil {
-					t.Cleanup(func() { _ = e.Drop(context.Background(), c) })
-					err = e.ContainerStart(t.Context(), c, dockercontainer.StartOptions{})
-				}
-				if err != nil {
-					t.Skipf("this Engine has no log driver journald: %v", err)
-				}
+				c := journalled(t, e, name, "-std", "both", "-lines", fmt.Sprint(lines), "-rate", "300", "-size", "100", "-long", "40000", "-every", "50")
 				var texts [3][]string
 				take := func(a *agent) {
 					texts[decode.Stdout] = append(texts[decode.Stdout], a.texts(c, "stdout")...)
@@ -88,15 +94,7 @@ func TestEngineJournaldEmptyLines(t *testing.T) {
 				quick := func(c *capture.Config) {
 					c.RotateInterval, c.PollMin, c.PollMax = 500*time.Millisecond, 50*time.Millisecond, 200*time.Millisecond
 				}
-				id, err := e.Create(t.Context(), enginetest.Options{Name: name, LogDriver: "journald",
-					Args: []string{"-write", "stdout:" + base64.StdEncoding.EncodeToString([]byte(written.String())), "-hold"}})
-				if err == nil {
-					t.Cleanup(func() { _ = e.Drop(context.Background(), id) })
-					err = e.ContainerStart(t.Context(), id, dockercontainer.StartOptions{})
-				}
-				if err != nil {
-					t.Skipf("this Engine has no log driver journald: %v", err)
-				}
+				id := journalled(t, e, name, "-write", "stdout:"+base64.StdEncoding.EncodeToString([]byte(written.String())))
 				for run := range 3 {
 					a := startAgent(t, e.Host, opts, quick)
 					var have []string
