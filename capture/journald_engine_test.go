@@ -17,9 +17,10 @@ import (
 )
 
 // journalled starts a container whose log is kept by journald, and returns its id.
-func journalled(t *testing.T, e *enginetest.Engine, name string, args ...string) string {
+func journalled(t *testing.T, e *enginetest.Engine, opts enginetest.Options) string {
 	t.Helper()
-	id, err := e.Create(t.Context(), enginetest.Options{Name: name, LogDriver: "journald", Args: append(args, "-hold")})
+	opts.LogDriver, opts.Args = "journald", append(opts.Args, "-hold")
+	id, err := e.Create(t.Context(), opts)
 	if err == nil {
 		t.Cleanup(func() { _ = e.Drop(context.Background(), id) })
 		err = e.ContainerStart(t.Context(), id, dockercontainer.StartOptions{})
@@ -43,7 +44,7 @@ func TestEngineJournald(t *testing.T) {
 				quick := func(c *capture.Config) {
 					c.RotateInterval, c.PollMin, c.PollMax = time.Second, 50*time.Millisecond, 200*time.Millisecond
 				}
-				c := journalled(t, e, name, "-std", "both", "-lines", fmt.Sprint(lines), "-rate", "300", "-size", "100", "-long", "40000", "-every", "50")
+				c := journalled(t, e, enginetest.Options{Name: name, Args: []string{"-std", "both", "-lines", fmt.Sprint(lines), "-rate", "300", "-size", "100", "-long", "40000", "-every", "50"}})
 				var texts [3][]string
 				take := func(a *agent) {
 					texts[decode.Stdout] = append(texts[decode.Stdout], a.texts(c, "stdout")...)
@@ -94,12 +95,55 @@ func TestEngineJournaldEmptyLines(t *testing.T) {
 				quick := func(c *capture.Config) {
 					c.RotateInterval, c.PollMin, c.PollMax = 500*time.Millisecond, 50*time.Millisecond, 200*time.Millisecond
 				}
-				id := journalled(t, e, name, "-write", "stdout:"+base64.StdEncoding.EncodeToString([]byte(written.String())))
+				id := journalled(t, e, enginetest.Options{Name: name, Args: []string{"-write", "stdout:" + base64.StdEncoding.EncodeToString([]byte(written.String()))}})
 				for run := range 3 {
 					a := startAgent(t, e.Host, opts, quick)
 					var have []string
 					a.wait("the lines", func(rs []got) bool {
 						have = slices.DeleteFunc(textsOf(rs, id, "stdout"), func(line string) bool { return line == "" })
+						return len(have) >= len(want) || strings.Contains(a.log.String(), "cannot be read")
+					})
+					a.stop()
+					if strings.Contains(a.log.String(), "cannot be read") {
+						t.Skip("this Engine was built without the reader of journald")
+					}
+					checkSequence(t, fmt.Sprint("run ", run), want, have)
+					if n := a.col.Totals().Gaps; n != 0 {
+						t.Errorf("run %d: %v gaps", run, n)
+					}
+					must(t, e.ContainerRestart(t.Context(), id, dockercontainer.StopOptions{Signal: "SIGTERM"}))
+				}
+			})
+		}
+	})
+}
+
+// Long lines of a terminal, of whose pieces each has a time of its own on Engine 20.10,
+// as each of other containers has.
+func TestEngineJournaldTTY(t *testing.T) {
+	var want []string
+	var written strings.Builder
+	for i, size := range []int{10, 16382, 20000, 49153, 100} {
+		line := fmt.Sprint(i, " 2026-01-02T03:04:05.000000006Z ")
+		line += strings.Repeat("x", max(0, size-len(line)))
+		want = append(want, line)
+		written.WriteString(line + "\n")
+	}
+	onEngines(t, func(t *testing.T, e *enginetest.Engine) {
+		enginetest.Journald(t)
+		for _, reader := range []string{readerFollow, readerPoll} {
+			t.Run(reader, func(t *testing.T) {
+				name := fmt.Sprintf("journald-%d", time.Now().UnixNano())
+				opts := only(name, map[string]string{"Reader": reader, "Start_From": "beginning", "DB": t.TempDir() + "/db"})
+				quick := func(c *capture.Config) {
+					c.RotateInterval, c.PollMin, c.PollMax = 500*time.Millisecond, 50*time.Millisecond, 200*time.Millisecond
+				}
+				id := journalled(t, e, enginetest.Options{Name: name, TTY: true, Args: []string{"-write", "stdout:" + base64.StdEncoding.EncodeToString([]byte(written.String()))}})
+				for run := range 3 {
+					a := startAgent(t, e.Host, opts, quick)
+					var have []string
+					a.wait("the lines", func(rs []got) bool {
+						have = textsOf(rs, id, "stdout")
 						return len(have) >= len(want) || strings.Contains(a.log.String(), "cannot be read")
 					})
 					a.stop()

@@ -156,6 +156,7 @@ func (x *written) line(to int, text string) bool {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	text = x.withAnEnd(std, text)
 	if !x.put(std, text+end) {
 		return false
 	}
@@ -163,6 +164,19 @@ func (x *written) line(to int, text string) bool {
 	x.complete(std)
 	x.forget()
 	return true
+}
+
+// withAnEnd lengthens the rest of a line whose last record would be empty: Engine 20.10
+// does not show that of journald, so that nothing tells where the line ends. mu is held.
+func (x *written) withAnEnd(std uint8, text string) string {
+	n := len(x.part[std].text) + len(text)
+	if x.spec.TTY {
+		n++ // the CR
+	}
+	if x.spec.Driver == "journald" && x.w.p.API == "1.41" && n > 0 && n%decode.ChunkSize == 0 {
+		text += "."
+	}
+	return text
 }
 
 // put writes bytes. mu is held.
@@ -248,7 +262,7 @@ func (x *written) oddTimes(s step) {
 	at := x.w.now()
 	for range s.N {
 		var ok bool
-		text, seq := x.text(s), x.c.Records()
+		text, seq := x.withAnEnd(std, x.text(s)), x.c.Records()
 		x.long = x.long || len(text) >= decode.ChunkSize
 		switch s.Kind {
 		case "undated", "unparsable":

@@ -27,6 +27,10 @@ type TTY struct {
 	// Loose says that the last partial of a line has no newline, although the
 	// line had: the local driver of Engine 20.10 loses it. The CR before is there.
 	Loose bool
+	// Exact says that a record without a newline has ChunkSize bytes, and a time that
+	// need not be that of its line: journald stores what was written as it is, each
+	// piece with a time of its own before Engine 23.
+	Exact bool
 
 	lineEnd, stamps int // bytes of the text at hand that were searched for them
 	partial         bool
@@ -90,9 +94,15 @@ func (t *TTY) cut(b []byte, eof bool) (e Entry, n int, err error) {
 		n++
 	}
 	ended := t.ended && !e.Newline
-	*t = TTY{known: t.known, From: t.From, To: t.To, Now: t.Now, rough: t.rough, Loose: t.Loose, ts: ts, ended: ended,
+	*t = TTY{known: t.known, From: t.From, To: t.To, Now: t.Now, rough: t.rough, Loose: t.Loose, Exact: t.Exact, ts: ts, ended: ended,
 		partial: !e.Newline && len(e.Text) >= ChunkSize, rest: !e.Newline && len(e.Text) == MaxFrame}
 	return e, n, nil
+}
+
+// isStamp says whether a text begins with a timestamp.
+func isStamp(b []byte) bool {
+	_, _, ok := CutTime(b)
+	return ok
 }
 
 // stampComplete says whether all of the timestamp that b begins with is there,
@@ -115,6 +125,16 @@ func (t *TTY) end(prefix, text []byte, ts int64, eof bool) int {
 		end = len(text)
 	}
 	t.lineEnd = len(line)
+	if t.Exact && len(prefix) > 0 {
+		switch {
+		case len(line) <= ChunkSize:
+			return end
+		case isStamp(line[ChunkSize:]):
+			return ChunkSize
+		case end < 0 && !stampComplete(line[ChunkSize:]):
+			return -1
+		}
+	}
 	// A further partial of the same line begins with the same timestamp.
 	if from := max(ChunkSize, searched-len(prefix)); len(prefix) > 0 && from < len(line) {
 		if i := bytes.Index(line[from:], prefix); i >= 0 {
@@ -180,7 +200,7 @@ func (t *TTY) glued(line, rest []byte, ts int64) int {
 
 // goesOn says whether a record with that timestamp goes on with the line of the
 // one before.
-func (t *TTY) goesOn(ts int64) bool { return t.partial && ts == t.ts }
+func (t *TTY) goesOn(ts int64) bool { return t.partial && (ts == t.ts || t.Exact) }
 
 // latest bounds the timestamp of a record before rest: it is not later than the
 // next one, nor than the present.

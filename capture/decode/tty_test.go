@@ -129,6 +129,22 @@ func TestTTYLongLinesWithoutEnd(t *testing.T) {
 	}
 }
 
+// The pieces of journald each have a time of their own before Engine 23: earlier or
+// later ones, between the moments at which the container was seen to run.
+func TestTTYPiecesWithTheirOwnTimes(t *testing.T) {
+	chunk := strings.Repeat("x", ChunkSize-len(ttyBefore)-3) + " " + ttyBefore + " x"
+	log := ttyBefore + " a\r\n" + ttyBefore + " " + chunk + ttyAfter + " " + chunk + ttyBefore + " " + ttyLater + " end\r\n" +
+		ttyAfter + " " + ttyAfter + " b\r\n" + ttyLater + " " + chunk
+	want := []string{"a\r", chunk, chunk, ttyLater + " end\r", ttyAfter + " b\r", chunk}
+	at, err := time.Parse(time.RFC3339Nano, ttyLater)
+	testkit.Must(t, err)
+	for _, step := range []int{1, 7, 31, 4096, len(log)} {
+		for _, to := range []int64{0, at.UnixNano() + 1} {
+			testkit.CheckSequence(t, fmt.Sprint("records read by ", step), want, textsOfEntries(cutTTY(t, TTY{Exact: true, From: 1, To: to}, log, step)))
+		}
+	}
+}
+
 // What a run left unterminated is known again although nothing follows it.
 func TestTTYKnownRecordAtTheEnd(t *testing.T) {
 	es := cutTTY(t, TTY{}, ttyBefore+" $ ", 100)

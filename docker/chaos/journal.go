@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -14,28 +13,20 @@ import (
 // driverJournald is the log driver whose logs are no files of the Engine.
 const driverJournald = "journald"
 
-// journaled are the lines that journald holds of the container. An Engine that was built without its reader shows those
-// of its own cache, which have the Engine's time and not journald's.
+// journaled are the lines that journald holds of the container. mu is held.
 func (w *witness) journaled() ([]line, error) {
-	w.look() // whether the directory is there
-	_, err := os.Stat(filepath.Join(w.dir, "container-cached.log"))
-	w.mu.Lock()
-	w.cached = w.cached || err == nil
-	cached := w.cached
-	w.mu.Unlock()
 	cmd := exec.Command("journalctl", "--quiet", "--no-pager", "--all", "--output=json",
-		"--output-fields=MESSAGE,PRIORITY,CONTAINER_PARTIAL_MESSAGE,SYSLOG_TIMESTAMP,__REALTIME_TIMESTAMP", "CONTAINER_ID_FULL="+filepath.Base(w.dir))
+		"--output-fields=MESSAGE,PRIORITY,CONTAINER_PARTIAL_MESSAGE,__REALTIME_TIMESTAMP", "CONTAINER_ID_FULL="+filepath.Base(w.dir))
 	out, err := cmd.Output()
 	if err != nil {
 		return nil, fmt.Errorf("journalctl: %w", err)
 	}
-	all := joiner{open: map[string]*line{}, apart: !cached}
+	all := joiner{open: map[string]*line{}, apart: true}
 	for text := range bytes.Lines(out) {
 		var r struct {
 			Text    message `json:"MESSAGE"`
 			Level   string  `json:"PRIORITY"`
 			Partial string  `json:"CONTAINER_PARTIAL_MESSAGE"`
-			Stamp   string  `json:"SYSLOG_TIMESTAMP"`
 			Micros  string  `json:"__REALTIME_TIMESTAMP"`
 		}
 		if err := json.Unmarshal(text, &r); err != nil {
@@ -45,18 +36,14 @@ func (w *witness) journaled() ([]line, error) {
 		if err != nil {
 			return nil, fmt.Errorf("journalctl: %w", err)
 		}
-		at := time.UnixMicro(micros)
-		if stamp, err := time.Parse(time.RFC3339Nano, r.Stamp); cached && err == nil {
-			at = stamp
-		}
-		if w.noEmpty && !cached && len(r.Text) == 0 {
+		if w.noEmpty && len(r.Text) == 0 {
 			continue
 		}
 		std := "stdout"
 		if r.Level == "3" { // LOG_ERR
 			std = "stderr"
 		}
-		all.add(std, at, string(r.Text), r.Partial == "", true)
+		all.add(std, time.UnixMicro(micros), string(r.Text), r.Partial == "", true)
 	}
 	return all.lines(), nil
 }

@@ -38,7 +38,6 @@ type witness struct {
 	files []*kept
 	// incomplete: a file was truncated, and what it had held may not have been seen.
 	incomplete bool
-	cached     bool // the Engine reads a cache in the place of journald
 	noEmpty    bool // of an Engine that shows no empty line of journald
 }
 
@@ -92,10 +91,13 @@ func (w *witness) wentAt() time.Time {
 	return w.gone
 }
 
-// current is the path of the log file.
+// current is the path of the log file. An Engine that was built without the reader of journald shows its own cache.
 func (w *witness) current() string {
-	if w.driver == "local" {
+	switch w.driver {
+	case "local":
 		return filepath.Join(w.dir, "local-logs", "container.log")
+	case driverJournald:
+		return filepath.Join(w.dir, "container-cached.log")
 	}
 	return filepath.Join(w.dir, filepath.Base(w.dir)+"-json.log")
 }
@@ -208,12 +210,12 @@ func (j *joiner) lines() []line {
 
 // lines are those of the log, in the order of each std stream.
 func (w *witness) lines() ([]line, error) {
-	if w.driver == driverJournald {
-		return w.journaled()
-	}
 	w.look()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.driver == driverJournald && len(w.files) == 0 {
+		return w.journaled()
+	}
 	all := joiner{open: map[string]*line{}}
 	there := map[uint64]bool{}
 	for _, path := range w.paths() {
@@ -223,7 +225,7 @@ func (w *witness) lines() ([]line, error) {
 		}
 	}
 	parse := parseJSONFile
-	if w.driver == "local" {
+	if w.driver != "" { // a cache has the form of the driver local
 		parse = parseLocal
 	}
 	type held struct {

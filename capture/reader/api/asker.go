@@ -87,6 +87,7 @@ func (k *asker) window() *decode.Window {
 	ahead := k.shared.Ahead.Load()
 	tty := &decode.TTY{
 		Loose: c.Driver == "local" && k.api.OlderThan(localKeepsEndsFrom),
+		Exact: c.Driver == "journald" && !k.api.IsPodman(),
 		Now:   func() int64 { return time.Now().UnixNano() + ahead },
 	}
 	if c.Running && c.StartedAt != 0 {
