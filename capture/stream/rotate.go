@@ -70,7 +70,9 @@ func (s *stream) rotated() {
 	if s.doing == status.Reading && s.wentWell(s.doingSince) {
 		s.failing = time.Time{} // while the next opening is not in sync it shows no more that it does not
 	}
-	s.synced, s.opening = time.Time{}, time.Now()
+	if !s.synced.IsZero() { // else it is still looked for
+		s.synced, s.opening = time.Time{}, time.Now()
+	}
 	s.turns, s.ages = s.turns+1, s.ages+age.Seconds()
 	s.meta.Unlock()
 	s.all.Metrics.Ages.Observe(age.Seconds())

@@ -155,8 +155,10 @@ func (s *standing) failed(began time.Time, came bool) (since time.Time) {
 	switch {
 	case came, s.wentWell(began):
 		s.failing = time.Now()
+	case s.failing.IsZero() && s.opening.After(began):
+		s.failing = s.opening // it may have taken long to fail, but what was open before had not
 	case s.failing.IsZero():
-		s.failing = began // it may have taken long to fail
+		s.failing = began
 	}
 	return s.failing
 }

@@ -66,6 +66,24 @@ func TestFailsSinceItBegan(t *testing.T) {
 	}
 }
 
+// What was in sync when it was rotated has failed since then, whatever came before; what
+// was not is still looked for.
+func TestFailsSinceItWasRotated(t *testing.T) {
+	s := benchStream(t)
+	for _, inSync := range []bool{true, false} {
+		began := time.Now().Add(-time.Hour)
+		s.failing, s.doing, s.synced, s.opening, s.lastPoll = time.Time{}, status.Reading, time.Time{}, began, time.Time{}
+		if inSync {
+			s.synced = began.Add(time.Second)
+		}
+		s.rotated()
+		since := s.failed(began, false)
+		if inSync != (time.Since(since) < time.Minute) || !inSync && !since.Equal(began) {
+			t.Errorf("in sync: %v; it fails since %v", inSync, since)
+		}
+	}
+}
+
 func TestLag(t *testing.T) {
 	now := time.Unix(1000, 0)
 	before := func(s float64) time.Time { return now.Add(-time.Duration(s * float64(time.Second))) }
