@@ -119,7 +119,7 @@ func (x *written) mayMiss(l *wline) (may, silent bool) {
 	}
 	if !x.handled.IsZero() && !l.at.After(x.handled) {
 		// A file of which nothing was read looks as it did, and one that is gone at once looks like nothing.
-		return true, x.isFirst(l, true, x.handled) || x.leftWithin(l.at, x.handled.Sub(l.at)) || x.gone && x.unseen() && x.goneAt.Sub(x.handled) < time.Second
+		return true, x.isFirst(l, true, x.handled) || x.leftWithin(l.at, x.handled.Sub(l.at)) || x.gone && x.unseen() && x.goneAt.Sub(x.handled) <= time.Second
 	}
 	followed := x.followed()
 	turn := x.w.turnTime(l.at)

@@ -239,7 +239,8 @@ func (x *written) glued(std uint8, text string, ts int64, flagged bool) bool {
 		}
 		var n *wline
 		if next, behind, ok := decode.CutTime([]byte(rest)); x.spec.TTY && ok {
-			n = x.find(std, string(behind), next, 0)
+			stamp := rest[:len(rest)-len(behind)] // stands before each of its pieces
+			n = x.find(std, strings.ReplaceAll(string(behind), stamp, ""), next, 0)
 		} else if journald && l.long {
 			n = x.ending(std, rest, flagged)
 		}

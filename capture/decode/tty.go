@@ -27,9 +27,9 @@ type TTY struct {
 	// Loose says that the last partial of a line has no newline, although the
 	// line had: the local driver of Engine 20.10 loses it. The CR before is there.
 	Loose bool
-	// Exact says that a record without a newline has ChunkSize bytes, and a time that
-	// need not be that of its line: journald stores what was written as it is, each
-	// piece with a time of its own before Engine 23.
+	// Exact says that the partials have ChunkSize bytes, and times that need not be that
+	// of their line: journald stores what was written as it is, each piece with a time
+	// of its own before Engine 23.
 	Exact bool
 
 	lineEnd, stamps int // bytes of the text at hand that were searched for them
@@ -125,20 +125,18 @@ func (t *TTY) end(prefix, text []byte, ts int64, eof bool) int {
 		end = len(text)
 	}
 	t.lineEnd = len(line)
-	if t.Exact && len(prefix) > 0 {
-		switch {
-		case len(line) <= ChunkSize:
-			return end
-		case isStamp(line[ChunkSize:]):
-			return ChunkSize
-		case end < 0 && !stampComplete(line[ChunkSize:]):
-			return -1
-		}
-	}
 	// A further partial of the same line begins with the same timestamp.
 	if from := max(ChunkSize, searched-len(prefix)); len(prefix) > 0 && from < len(line) {
 		if i := bytes.Index(line[from:], prefix); i >= 0 {
 			line, end = line[:from+i], from+i
+		}
+	}
+	if t.Exact && len(prefix) > 0 && len(line) > ChunkSize {
+		switch next := line[ChunkSize:]; {
+		case isStamp(next):
+			line, end = line[:ChunkSize], ChunkSize
+		case end < 0 && !stampComplete(next):
+			return -1
 		}
 	}
 	if end < 0 && len(line) < ChunkSize {

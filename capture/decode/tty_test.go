@@ -139,9 +139,16 @@ func TestTTYPiecesWithTheirOwnTimes(t *testing.T) {
 	at, err := time.Parse(time.RFC3339Nano, ttyLater)
 	testkit.Must(t, err)
 	for _, step := range []int{1, 7, 31, 4096, len(log)} {
-		for _, to := range []int64{0, at.UnixNano() + 1} {
-			testkit.CheckSequence(t, fmt.Sprint("records read by ", step), want, textsOfEntries(cutTTY(t, TTY{Exact: true, From: 1, To: to}, log, step)))
-		}
+		testkit.CheckSequence(t, fmt.Sprint("records read by ", step), want, textsOfEntries(cutTTY(t, TTY{Exact: true, From: 1, To: at.UnixNano() + 1}, log, step)))
+	}
+}
+
+// What a run left unterminated is told from the next record as it is elsewhere.
+func TestTTYOwnTimesUnterminated(t *testing.T) {
+	chunk := strings.Repeat("x", ChunkSize)
+	log := ttyBefore + " " + chunk + ttyAfter + " end\r\n" + ttyAfter + " $ " + ttyLater + " " + chunk + ttyLater + " c\r\n"
+	for _, step := range []int{1, 31, len(log)} {
+		testkit.CheckSequence(t, fmt.Sprint("records read by ", step), []string{chunk, "end\r", "$ ", chunk, "c\r"}, textsOfEntries(cutTTY(t, TTY{Exact: true}, log, step)))
 	}
 }
 
