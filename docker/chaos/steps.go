@@ -196,6 +196,7 @@ func (w *world) agentStep(s Step, pause time.Duration) {
 		err = w.agent.signal(syscall.SIGSTOP)
 		time.Sleep(pause)
 		_ = w.agent.signal(syscall.SIGCONT)
+		w.agent.began = w.agent.began.Add(pause) // it is no older
 	case "agent reloads":
 		time.Sleep(startTime - time.Since(w.agent.began)) // before that the signal may end it
 		err = w.agent.signal(syscall.SIGHUP)
