@@ -248,6 +248,29 @@ func TestMovedAway(t *testing.T) {
 	}
 }
 
+// The Engine's next log rotation leaves the rotated files there that are older than
+// what was moved away, whether they were read or left out at the start.
+func TestMovedAwayAndRotated(t *testing.T) {
+	for _, again := range []bool{false, true} {
+		oddCase(t, dockertest.Container{MaxSize: 10000, MaxFile: 40}, func(t *testing.T, o *odd) {
+			for range 20 {
+				o.write(10)
+				must(t, o.c.RotateLog())
+			}
+			o.write(10)
+			if again {
+				o.pauseReading()
+				o.resumeReading()
+				o.write(1)
+			}
+			must(t, os.Rename(o.path, o.path+"-20261125"))
+			o.write(150)
+			o.write(150)
+			o.noGap()
+		})
+	}
+}
+
 // An agent that comes when the log was moved away already.
 func TestMovedAwayBeforeTheStart(t *testing.T) {
 	e := dockertest.Start(t)

@@ -67,10 +67,8 @@ func (l *fileLog) seek(ctx context.Context) error {
 	} else if areEmpty(l.files) {
 		l.WasEmpty(ctx)
 	}
-	for _, f := range l.files[:at.file] {
-		if !f.trusted { // it may be met again
-			l.meet(f)
-		}
+	for _, f := range l.files[:at.file] { // they may be met again
+		l.meet(f)
 	}
 	l.drop(0, at.file)
 	for i, f := range l.files {

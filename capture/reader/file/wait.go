@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -60,6 +61,9 @@ func (l *fileLog) extend() (newer bool, err error) {
 		l.Trouble.Report(l.Say, fmt.Errorf("opening the next log file: %w", err))
 		return false, nil
 	}
+	if !found {
+		files = l.unread(files)
+	}
 	c := l.Container()
 	moved := c.MaxSize > 0 && last.size() >= c.MaxSize // by the Engine, then
 	lost := !found && l.created == nil && !l.followsOn(last, files[len(files)-1])
@@ -85,6 +89,20 @@ func (l *fileLog) extend() (newer bool, err error) {
 		l.checkMissed(created)
 	}
 	return true, nil
+}
+
+// unread leaves of files, the newest known not being among them, those that are newer
+// than all that are open or were read: where somebody moved that away, older ones are
+// there still.
+func (l *fileLog) unread(files []*logFile) []*logFile {
+	for i := len(files) - 1; i >= 0; i-- {
+		f := files[i]
+		if f.rotated > 0 && (l.hasMet(f) || slices.ContainsFunc(l.files, func(o *logFile) bool { return o.is(f) })) {
+			closeAll(files[:i+1])
+			return files[i+1:]
+		}
+	}
+	return files
 }
 
 // followsOn says whether no file was between last, which is not among the log's
