@@ -103,7 +103,7 @@ func (s *standing) asks(since time.Time) {
 	}
 }
 
-// polledAt says when the log was read to its end while its container could
+// polledAt says as of when the log was read to its end while its container could
 // still write; zero, that it was read to its last line.
 func (s *standing) polledAt(t time.Time) {
 	s.meta.Lock()

@@ -18,7 +18,7 @@ func (s *stream) status(state string) status.Stream {
 	s.meta.Lock()
 	st.Name, st.Rotations, st.Ages = s.ctr.Name, s.turns, s.ages
 	st.Lived = now.Add(time.Duration(s.all.Store.Ahead().Load())).Sub(time.Unix(0, s.ctr.Created))
-	doing, since, synced, opening, asking := s.doing, s.doingSince, s.synced, s.opening, s.asking
+	doing, since, synced, opening, asking, polled := s.doing, s.doingSince, s.synced, s.opening, s.asking, s.lastPoll
 	failing, retryAt := s.failingFor(movedAt), s.retryAt
 	s.meta.Unlock()
 	if last != 0 {
@@ -38,11 +38,16 @@ func (s *stream) status(state string) status.Stream {
 	if doing == status.Retrying {
 		st.NextTry = status.Moment(retryAt)
 	}
+	if polled.IsZero() {
+		polled = opening
+	}
 	waits, part := failing, time.Duration(0)
 	switch {
 	case doing != status.Reading:
 	case st.Reader == Poll && !asking.IsZero():
-		waits = max(waits, now.Sub(asking)) // an answer that takes so long
+		if long := now.Sub(asking); long > atRest { // what was written since the last one is not known
+			waits = max(waits, long, now.Sub(polled))
+		}
 	case !synced.IsZero():
 		st.Age = now.Sub(synced).Seconds()
 		part = s.ofAPI.PartFor() // a record that is sent slowly

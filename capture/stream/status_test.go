@@ -116,3 +116,24 @@ func TestLag(t *testing.T) {
 		}
 	}
 }
+
+// A poll whose answer takes long may be behind by what was written since the last one
+// began.
+func TestLagOfALongPoll(t *testing.T) {
+	for _, c := range []struct{ polled, asking, want float64 }{
+		{100, 1, 0},
+		{100, 3, 100},
+		{0, 30, 30},
+	} {
+		s := benchStream(t)
+		ago := func(s float64) time.Time { return time.Now().Add(-time.Duration(s * float64(time.Second))) }
+		s.doing, s.doingSince, s.opening, s.asking = status.Reading, ago(200), ago(c.asking), ago(c.asking)
+		if c.polled > 0 {
+			s.lastPoll = ago(c.polled)
+		}
+		s.notes.note(Poll)
+		if have := s.status("").Lag; math.Abs(have-c.want) > 0.5 {
+			t.Errorf("%+v: %v", c, have)
+		}
+	}
+}

@@ -67,7 +67,8 @@ func (p *Poll) poll(ctx context.Context, plan *pollPlan) (time.Duration, error) 
 	if f.suspect {
 		plan.moved = time.Now()
 	}
-	f.host.Asks(time.Now())
+	began := time.Now()
+	f.host.Asks(began)
 	err := p.Ask(ctx)
 	f.host.Asks(time.Time{})
 	if err != nil {
@@ -78,7 +79,7 @@ func (p *Poll) poll(ctx context.Context, plan *pollPlan) (time.Duration, error) 
 		plan.moved = time.Now()
 	}
 	f.Task.Beat()
-	f.host.PolledAt(time.Now())
+	f.host.PolledAt(began)
 	// One late answer is an Engine that was busy, two are how it is.
 	slow := min(f.firstByte, plan.firstByte)
 	plan.firstByte = f.firstByte

@@ -42,7 +42,7 @@ type Host interface {
 	CutOff()
 	// Asks says since when a poll is under way. Zero: none is.
 	Asks(since time.Time)
-	// PolledAt says when the log was read to its end.
+	// PolledAt says as of when the log was read to its end.
 	PolledAt(t time.Time)
 	// FileAppeared says whether the log can be read from its file.
 	FileAppeared() bool
