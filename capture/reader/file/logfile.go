@@ -274,8 +274,9 @@ func (l *logFile) followsOn(current *logFile) bool {
 	return time.Unix(born.Btime.Sec, int64(born.Btime.Nsec)).Sub(lost) < slack
 }
 
-// headSize is how much of a file is searched for its head.
-const headSize = 64 << 10
+// headSize is how much of a file is searched for its head: the longest record, of
+// which each byte is an escape of six, and some more.
+const headSize = 8 * decode.ChunkSize
 
 // beginning returns the first timestamp in the file, and a hash of the file
 // from there to the end of the first line, by which it is told from others: a
@@ -283,7 +284,7 @@ const headSize = 64 << 10
 // of a long line alone is no head, because the next file may begin with an
 // equal one. Without a whole line the head is 0.
 func (l *logFile) beginning() (first int64, head uint32, ok bool) {
-	for _, size := range []int{headSize / 16, headSize} {
+	for _, size := range []int{headSize / 32, headSize} {
 		b := make([]byte, size)
 		if l.zip == nil {
 			n, _ := l.f.ReadAt(b, 0)
