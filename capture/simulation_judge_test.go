@@ -1,6 +1,7 @@
 package capture_test
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -217,25 +218,43 @@ func (x *written) isFirst(l *wline, ofFile bool, at time.Time) bool {
 }
 
 // emptied says whether the log held nothing when a gap was said before a line, and
-// nothing came in between: then nothing tells what it began with. mu is held.
+// nothing came in between: then nothing tells what it began with. Nothing is to come any
+// more. mu is held.
 func (x *written) emptied(l *wline) bool {
+	if x.begins == nil {
+		x.begins = x.beginnings()
+	}
+	return slices.ContainsFunc(x.begins, func(b begins) bool { return !b.said.After(l.at) && b.seq >= l.seq })
+}
+
+// begins is the first record that is known to have stood in a log since a gap was said.
+type begins struct {
+	said time.Time
+	seq  int
+}
+
+// beginnings are those of all gaps that were said of the container. mu is held.
+func (x *written) beginnings() []begins {
 	x.w.mu.Lock()
 	defer x.w.mu.Unlock()
-	return slices.ContainsFunc(x.w.said, func(s said) bool {
-		if !strings.HasPrefix(x.c.ID, s.id) || s.at.After(l.at) {
-			return false
+	all := []begins{}
+	for _, s := range x.w.said {
+		if !strings.HasPrefix(x.c.ID, s.id) {
+			continue
 		}
+		b := begins{said: s.at, seq: math.MaxInt}
 		for std := range x.lines {
 			for _, o := range x.lines[std] {
 				kept := o.at.Before(s.at) && (o.forgot.IsZero() || o.forgot.After(s.at))
 				came := o.came > 0 || o.fragment && !o.begun.Before(s.at) // else it is its beginning that came
-				if o.seq < l.seq && (kept || !o.at.Before(s.at) && came) {
-					return false
+				if kept || !o.at.Before(s.at) && came {
+					b.seq = min(b.seq, o.seq)
 				}
 			}
 		}
-		return true
-	})
+		all = append(all, b)
+	}
+	return all
 }
 
 // movedUnseen says that a log's file was moved away, or another put in its place,

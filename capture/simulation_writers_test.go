@@ -51,6 +51,7 @@ type written struct {
 	goneUnseen  bool // when it was removed nobody could see it
 	unwanted    []period
 	unknown     bool      // nobody was told of it before it was not wanted
+	begins      []begins  // see emptied
 	held        time.Time // until when somebody had it open, so that Engine 20.10 hid files of it
 }
 
