@@ -292,7 +292,6 @@ func (w *world) mayDouble(a *simAgent, x *written, l *wline) string {
 	switch {
 	case l.acked.IsZero():
 	case w.lostBase(a, x), x.movedUnseen():
-	case x.long && x.skips > 0: // of what was delivered behind an incomplete line, some had been left out
 	case !end.killed:
 		return " although it was acknowledged"
 	case end.at.Sub(l.acked) > killSlack:

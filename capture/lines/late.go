@@ -8,11 +8,27 @@ import (
 )
 
 // AcceptLate takes a record that the Engine had left out. It is older than
-// others that were consumed. It does not move the position. torn says that the
-// beginning of its line was delivered before. The outbox is locked.
-func (w *Writer) AcceptLate(e *decode.Entry, torn bool) {
+// others that were consumed: behind it, in the log, stand so many of them. It does not
+// move the position. torn says that the beginning of its line was delivered before.
+// The outbox is locked.
+func (w *Writer) AcceptLate(e *decode.Entry, torn bool, behind int) {
 	w.half = true
 	w.seen++
+	if w.skip[e.Std] > 0 { // nothing that is behind what is to be skipped came yet
+		w.skip[e.Std]--
+		w.passedLate(e.Std, behind)
+		w.delivered(e.Std)
+		w.settle()
+		w.half = false
+		return
+	}
+	if w.isTracing(e.Std) && w.bases[traceBase(e.Std)].total() > behind {
+		w.endTrace(e.Std) // what is within it could not be skipped after a restart
+	}
+	if l := &w.lines[e.Std]; l.pending && w.bases[e.Std].total() > behind {
+		l.partial++ // it is one of its pieces
+	}
+	w.passedLate(e.Std, behind)
 	if w.late == nil {
 		w.late = new([3]line)
 	}
@@ -36,6 +52,7 @@ func (w *Writer) AcceptLate(e *decode.Entry, torn bool) {
 func (w *Writer) emitLate(std uint8, torn bool) {
 	l := &w.late[std]
 	w.emit(std, l.ts, l.text, torn)
+	w.delivered(std)
 	*l = line{text: l.text[:0]}
 }
 
@@ -54,8 +71,8 @@ func (w *Writer) PassedBy(e *decode.Entry) {
 }
 
 // EndLate ends the delivery of late records. The position is behind the last record
-// of the log then.
-func (w *Writer) EndLate(ctx context.Context, end position.Anchor) error {
+// of the log then, and what is before an incomplete line is where the trail has it.
+func (w *Writer) EndLate(ctx context.Context, t *position.Trail) error {
 	return w.Deliver(ctx, nil, func() error {
 		if w.late != nil {
 			for std := range uint8(len(w.late)) {
@@ -65,7 +82,12 @@ func (w *Writer) EndLate(ctx context.Context, end position.Anchor) error {
 			}
 			w.late = nil
 		}
-		w.setAnchor(end)
+		for i := range uint8(len(w.bases)) {
+			if w.needs(i) {
+				t.Rebase(&w.bases[i].pos, w.bases[i].total())
+			}
+		}
+		w.setAnchor(t.End())
 		return nil
 	})
 }

@@ -20,6 +20,12 @@ type owed struct {
 type base struct {
 	pos  position.Position
 	seen [3]uint32 // records consumed behind it, by std
+	late [3]uint32 // others, of late lines that are incomplete
+}
+
+// total is how many records behind it were consumed.
+func (b *base) total() int {
+	return int(b.seen[decode.Stdout] + b.seen[decode.Stderr] + b.late[decode.Stdout] + b.late[decode.Stderr])
 }
 
 // restored is the index of the base that a restart gave, beside those of the
@@ -69,7 +75,7 @@ func (o *owed) oldest() (b *base) {
 		case !o.needs(i):
 		case i == restored:
 			return o.bases[i]
-		case b == nil, b.seen[decode.Stdout]+b.seen[decode.Stderr] < o.bases[i].seen[decode.Stdout]+o.bases[i].seen[decode.Stderr]:
+		case b == nil, b.total() < o.bases[i].total():
 			b = o.bases[i]
 		}
 	}
@@ -81,6 +87,25 @@ func (o *owed) passed(std uint8) {
 	for i := range uint8(len(o.bases)) {
 		if o.needs(i) {
 			o.bases[i].seen[std]++
+		}
+	}
+}
+
+// passedLate follows a late record. It is behind the bases that are before more
+// records than it.
+func (o *owed) passedLate(std uint8, behind int) {
+	for i := range uint8(len(o.bases)) {
+		if o.needs(i) && o.bases[i].total() > behind {
+			o.bases[i].late[std]++
+		}
+	}
+}
+
+// delivered follows the delivery of a late line.
+func (o *owed) delivered(std uint8) {
+	for _, b := range o.bases {
+		if b != nil {
+			b.seen[std], b.late[std] = b.seen[std]+b.late[std], 0
 		}
 	}
 }

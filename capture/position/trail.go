@@ -146,6 +146,26 @@ func (t *Trail) UpTo(n int) Anchor {
 	return a
 }
 
+// Rebase has a place that is n records before the end of the trail found by what is
+// before it now: some of that may have come late.
+func (t *Trail) Rebase(p *Position, n int) {
+	i := len(t.Marks) - n
+	if i < 0 {
+		return // it is further back
+	}
+	a := t.UpTo(i)
+	switch p.Kind {
+	case FromBeginning:
+		if i > 0 {
+			p.Kind, p.Anchor, p.Next = FromAnchor, a, Mark{}
+		}
+	case FromAnchor:
+		if a.N >= p.Anchor.N { // else the trail is shorter
+			p.Anchor = a
+		}
+	}
+}
+
 // Find looks for a record from place i on; -1: none.
 func (t *Trail) Find(m TrailMark, i int) int {
 	for ; i < len(t.Marks); i++ {

@@ -355,7 +355,7 @@ func (f *Follow) compare(ctx context.Context, a *audit) error {
 			case goesBack:
 				return errGoesBack
 			case newLate:
-				f.AcceptLate(e, a.headless(f.Writer, e))
+				f.AcceptLate(e, a.headless(f.Writer, e), len(f.trail.Marks)-a.next)
 			case newInTurn:
 				if a.beside != nil {
 					return a.beside.passes(e)
@@ -366,7 +366,7 @@ func (f *Follow) compare(ctx context.Context, a *audit) error {
 				if f.GoesOnLate(e) {
 					m := position.MarkOf(e)
 					f.trail.Push(&m)
-					f.AcceptLate(e, false)
+					f.AcceptLate(e, false, 0)
 					break
 				}
 				f.take(e)
@@ -435,5 +435,5 @@ func (c *catchingUp) settle(ctx context.Context, a *audit) error {
 func (f *Follow) endLate(ctx context.Context, records int) error {
 	f.shared.Late.Add(float64(records))
 	f.Say.Warn("the Engine had left out records while the log was followed, they were delivered late", "records", records)
-	return f.EndLate(ctx, f.trail.End())
+	return f.EndLate(ctx, &f.trail)
 }
