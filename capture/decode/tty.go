@@ -25,14 +25,16 @@ type TTY struct {
 	Now      func() int64 // by the Engine's clock
 	rough    bool         // what has no timestamp is a line all the same
 	// Loose says that the last partial of a line has no newline, although the
-	// line had: the local driver of Engine 20.10 loses it. The CR before is there.
+	// line had: the local driver of Engine 20.10 loses it. The CR before is there, unless
+	// that partial was nothing but the newline.
 	Loose bool
 	// Exact says that the partials have ChunkSize bytes, and times that need not be that
 	// of their line: journald stores what was written as it is, each piece with a time
 	// of its own before Engine 23.
 	Exact bool
 
-	lineEnd, stamps int // bytes of the text at hand that were searched for them
+	lineEnd, stamps int  // bytes of the text at hand that were searched for them
+	begun           bool // a record was cut
 	partial         bool
 	ended           bool  // the record before was known; its newline may be still to come
 	rest            bool  // b goes on with the text of a record that was too long
@@ -95,7 +97,7 @@ func (t *TTY) cut(b []byte, eof bool) (e Entry, n int, err error) {
 	}
 	ended := t.ended && !e.Newline
 	*t = TTY{known: t.known, From: t.From, To: t.To, Now: t.Now, rough: t.rough, Loose: t.Loose, Exact: t.Exact, ts: ts, ended: ended,
-		partial: !e.Newline && len(e.Text) >= ChunkSize, rest: !e.Newline && len(e.Text) == MaxFrame}
+		begun: true, partial: !e.Newline && len(e.Text) >= ChunkSize, rest: !e.Newline && len(e.Text) == MaxFrame}
 	return e, n, nil
 }
 
@@ -173,7 +175,8 @@ func (t *TTY) glued(line, rest []byte, ts int64) int {
 		i += at + 1 - TimeSize
 		at = i + TimeSize
 		loose := t.Loose && (i > 0 && line[i-1] == '\r' || i == 0 && t.goesOn(ts))
-		if i < 0 || i == 0 && !loose {
+		alone := t.Loose && i == 0 && !t.begun // of a tail, the first record may be the empty end of a line
+		if i < 0 || i == 0 && !loose && !alone {
 			continue
 		}
 		next, ok := parseTime(line[i : i+TimeSize])
@@ -190,7 +193,7 @@ func (t *TTY) glued(line, rest []byte, ts int64) int {
 			latest = t.latest(rest)
 		}
 		goesOn := t.goesOn(ts) // then its text is later than its timestamp
-		if ts != Undated && !goesOn && next >= ts && next <= latest && (ts < t.From || ts >= t.To) {
+		if ts != Undated && !goesOn && next >= ts && next <= latest && (alone || ts < t.From || ts >= t.To) {
 			return i
 		}
 	}

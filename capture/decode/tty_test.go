@@ -116,6 +116,11 @@ func TestTTYLongLinesWithoutEnd(t *testing.T) {
 	// A tail may begin with the end of a line, and what is followed has no end.
 	behind := log[strings.Index(log, ttyBefore+" end"):]
 	testkit.CheckSequence(t, "records of a tail", want[2:], textsOfEntries(cutTTY(t, TTY{Loose: true, From: 1, To: at.UnixNano() + 1}, behind, 31)))
+	// That may be empty; a text that begins with a time is older than its record.
+	behind = log[strings.Index(log, ttyAfter+" "+ttyLater):]
+	testkit.CheckSequence(t, "records of a tail that begins with an empty one", want[5:], textsOfEntries(cutTTY(t, TTY{Loose: true, From: 1, To: at.UnixNano() + 1}, behind, 31)))
+	dated := ttyLater + " " + ttyBefore + " says itself\r\n"
+	testkit.CheckSequence(t, "records of a tail that begins with a time", []string{ttyBefore + " says itself\r"}, textsOfEntries(cutTTY(t, TTY{Loose: true}, dated, 31)))
 	cutter := TTY{Loose: true, Now: func() int64 { return at.UnixNano() }}
 	for rest, i := []byte(log), 0; i < len(want); i++ {
 		e, n, err := cutter.cut(rest, false)
