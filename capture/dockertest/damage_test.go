@@ -47,6 +47,26 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+// A log that ends in the damage when it is followed: what is glued to that is sent, and shown to no other request.
+func TestFollowBehindDamage(t *testing.T) {
+	for _, api := range []string{"1.41", "1.45", "1.51"} {
+		e := dockertest.Start(t, dockertest.WithAPIVersion(api, ""))
+		cli := dial(t, e)
+		c := e.Run(dockertest.Container{})
+		c.Stdout("first")
+		c.Damage()
+		body := openLog(t, cli, c.ID, container.LogsOptions{Follow: true, Tail: "9"})
+		must(t, c.WaitFollowers(within(t), 1))
+		c.Stdout("glued", "second")
+		equal(t, api+" tail", texts(readLog(t, cli, c.ID, container.LogsOptions{Tail: "1"})), "second$")
+		c.Stop()
+		equal(t, api+" follow", texts(readFrames(t, body)), "first$|glued$|second$")
+		if api == "1.51" {
+			equal(t, api+" read", texts(readLog(t, cli, c.ID, container.LogsOptions{})), "first$")
+		}
+	}
+}
+
 // Outrun: what is skipped is not sent; rotated away: what was open is sent still.
 func TestSkipAndRotateAway(t *testing.T) {
 	e := dockertest.Start(t)

@@ -119,8 +119,8 @@ func (f *Follower) fill(buf []byte, c *content) (_ []byte, over bool) {
 		if f.pos >= f.end {
 			return buf, true
 		}
-		if d := c.damageAt(f.pos); d != nil {
-			if buf, over = f.meet(buf, d, c.end()); over {
+		if d := c.damageAt(f.pos); d != nil && f.pos < f.there {
+			if buf, over = f.meet(buf, d); over {
 				return buf, true
 			}
 			continue
@@ -158,18 +158,19 @@ func (f *Follower) fillInsert(buf []byte) []byte {
 	return buf
 }
 
-// meet is what a reader does at a damage. end is where the log ends.
-func (f *Follower) meet(buf []byte, d *damage, end uint64) (_ []byte, over bool) {
+// meet is what a reader does at a damage in what the log held when it was opened. A follow goes on from there: what is
+// glued to a damage at the very end is sent to it, and to nobody else (moby, daemon/logger/loggerutils/logfile.go).
+func (f *Follower) meet(buf []byte, d *damage) (_ []byte, over bool) {
 	switch {
 	case f.req.API < version.V142:
-		f.pos = min(d.at+1+d.buffered, end)
+		f.pos = min(d.at+1+d.buffered, f.there)
 	case f.req.API < version.V147:
 		line := []byte("Error grabbing logs: invalid character '\\x00' looking for beginning of value\n")
 		return wire.AppendFrame(buf, wire.Systemerr, line), true
 	case !f.follows():
 		return buf, true
 	default:
-		f.pos = end
+		f.pos = f.there
 	}
 	return buf, false
 }

@@ -123,8 +123,8 @@ func (o Output) RotateAway(n int) {
 
 // Damage makes the next record stored unreadable.
 // The log behind it is read as the Engine's version does: 20.10 goes on behind what
-// its decoder had buffered, 23 to 26 send an error and end, later ones end the file: a follow goes on with what is written from then on. A
-// tail that begins behind it is whole. Nobody is to follow the log at that moment.
+// its decoder had buffered, 23 to 26 send an error and end, later ones end the file: a follow goes on with what is written since it was
+// asked for, be it that record. A tail that begins behind it is whole. Nobody is to follow the log at that moment.
 func (o Output) Damage() {
 	o.log.mu.Lock()
 	defer o.log.mu.Unlock()
