@@ -168,6 +168,37 @@ func eachFollowed(t *testing.T, spec dockertest.Container, do func(t *testing.T,
 	}
 }
 
+// What stands before the damage comes also where the position was rotated away: with
+// nothing behind the damage that can be read, and with lines there.
+func TestDamageAndRotatedAway(t *testing.T) {
+	for _, api := range apis {
+		for _, reader := range []string{readerFollow, readerPoll} {
+			for _, behind := range []int{0, 5, 100} {
+				t.Run(fmt.Sprintf("%s %s %d", api, reader, behind), func(t *testing.T) {
+					e, opts, c := leftBehind(t, api, reader)
+					want := append(sequence("between", 0, 60), sequence("new", 0, behind)...)
+					c.Stdout(want[:60]...)
+					c.Damage()
+					c.Stdout("is glued to the damage")
+					c.Stdout(want[60:]...)
+					c.RotateAway(200)
+					if api == "1.41" && behind == 100 {
+						want = slices.Delete(want, 60, 60+27) // which its decoder had buffered
+					}
+					b := startAgent(t, e.Host(), opts, quick)
+					b.waitRecords(len(want))
+					if have := b.texts(c.ID, ""); !slices.Equal(have, want) {
+						t.Errorf("%d lines, not %d: %.300q", len(have), len(want), have)
+					}
+					if n := b.col.Totals().Gaps; n == 0 {
+						t.Error("no gap was counted")
+					}
+				})
+			}
+		}
+	}
+}
+
 // An Engine that is outrun by its own log rotation leaves records out while a
 // log is followed; they come late.
 func TestLeftOutRecordsAreDeliveredLate(t *testing.T) {

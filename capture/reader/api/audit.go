@@ -219,6 +219,13 @@ func (a *audit) beginsBehind() bool {
 	return false
 }
 
+// holdsAnchor says whether what was read holds some of the records before the place
+// that was looked for. They may be all that can be read of them.
+func (a *audit) holdsAnchor() bool {
+	newest := a.Replay.Newest()
+	return a.Best > 0 || a.met || a.Target.Anchor.Holds(&newest)
+}
+
 // complete says whether a read that has ended held all that was known to be
 // in the log.
 func (a *audit) complete() bool {

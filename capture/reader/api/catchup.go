@@ -58,6 +58,7 @@ type catchingUp struct {
 	// consumed, which was to be that of the log.
 	preceded bool
 	wholly   bool // all of the log was asked for that can be read
+	passed   bool // what stands before a damage is all newer than the confirmed place
 	hole     bool // something in the log cannot be read
 	holed    bool // a read had it in its middle
 	refused  bool // the Engine has reported an error
@@ -236,16 +237,24 @@ func (c *catchingUp) shorten(ctx context.Context, a *audit, reason error) error 
 		c.depth, c.f.sound.checked = a.Best, false
 		return nil
 	}
-	if err := c.f.sound.find(ctx, 0, c.limit); err != nil {
+	c.passed = c.limit == position.Everything && a.beginsBehind() && !a.holdsAnchor()
+	switch err := c.f.sound.find(ctx, 0, c.limit); {
+	case err != nil:
 		return err
-	}
-	if c.f.sound.known() == 0 {
+	case c.f.sound.known() > 0:
+	case c.isGone(a):
+		return c.f.Gap(ctx, &a.Target.Anchor)
+	default:
 		return reason
 	}
 	p := c.f.Position()
 	c.shown, c.last, c.hole = nil, nil, c.hole || p.Kind == position.FromBeginning
 	return nil
 }
+
+// isGone says whether the confirmed place is on neither side of a damage: the log was
+// rotated, and what stands before the damage is new, too.
+func (c *catchingUp) isGone(a *audit) bool { return c.passed && !a.met && !c.f.openings.opened() }
 
 // lengthen follows a read that did not reach back to the confirmed place.
 func (c *catchingUp) lengthen(ctx context.Context, a *audit) error {
@@ -263,6 +272,10 @@ func (c *catchingUp) lengthen(ctx context.Context, a *audit) error {
 		}
 		if c.f.sound.known() > known && c.sounded <= maxSoundings || c.blind || a.Target.Kind == position.FromBeginning {
 			return nil
+		}
+		if c.isGone(a) {
+			c.f.sound.found(0, 0) // what stands before the damage was not delivered
+			return c.f.Gap(ctx, &a.Target.Anchor)
 		}
 		if err := c.f.ReportDamage(ctx); err != nil {
 			return err
