@@ -84,7 +84,7 @@ func (w *Writer) EndLate(ctx context.Context, t *position.Trail) error {
 		}
 		for i := range uint8(len(w.bases)) {
 			if w.needs(i) {
-				t.Rebase(&w.bases[i].pos, w.bases[i].total())
+				w.bases[i].pos.Rebase(t, w.bases[i].total())
 			}
 		}
 		w.setAnchor(t.End())

@@ -146,9 +146,9 @@ func (t *Trail) UpTo(n int) Anchor {
 	return a
 }
 
-// Rebase has a place that is n records before the end of the trail found by what is
-// before it now: some of that may have come late.
-func (t *Trail) Rebase(p *Position, n int) {
+// Rebase finds the place anew, n records before the trail's end. Some of what is
+// before it may have come late.
+func (p *Position) Rebase(t *Trail, n int) {
 	i := len(t.Marks) - n
 	if i < 0 {
 		return // it is further back

@@ -225,12 +225,13 @@ func (k *asker) last(ctx context.Context) ([]position.TrailMark, error) {
 
 // count reads the last n records of the log, and returns how many the Engine
 // gives, with what is none and left out, and the first of them.
-func (k *asker) count(ctx context.Context, n int) (seen int, first position.TrailMark, err error) {
+func (k *asker) count(ctx context.Context, n int, known *position.Anchor) (seen int, first position.TrailMark, err error) {
 	log, err := k.request(ctx, false, n, &position.Position{})
 	if err != nil {
 		return 0, first, err
 	}
 	defer log.close()
+	log.w.Expect(known)
 	err = k.untilEnd(log, func(eof bool) error {
 		return log.w.Each(eof, func(e *decode.Entry) error {
 			if seen++; seen == 1 {

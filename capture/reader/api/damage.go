@@ -60,7 +60,7 @@ func (s *soundness) broken(ctx context.Context, a *audit, doubted, stepped bool)
 	if !look {
 		return false, nil
 	}
-	return s.hasHole(ctx, a.Seen, a.Limit, a.first, stepped)
+	return s.hasHole(ctx, &a.Target.Anchor, a.Seen, a.Limit, a.first, stepped)
 }
 
 // begin follows that a log is read again, after a failure or for the first time.
@@ -111,14 +111,14 @@ func (s *soundness) passed(e *decode.Entry) bool {
 // first on, has a hole. That leaves no trace. But for it the log begins with
 // first: a tail of n records does so too, and a longer one does not begin
 // earlier, unless the log has grown or was rotated in between. That may be asked
-// again.
-func (s *soundness) hasHole(ctx context.Context, n, limit int, first position.TrailMark, stepped bool) (bool, error) {
+// again. known are the records that were cut as they were before.
+func (s *soundness) hasHole(ctx context.Context, known *position.Anchor, n, limit int, first position.TrailMark, stepped bool) (bool, error) {
 	shorter := 0
 	for range 3 {
 		if n == 0 || n >= limit {
 			return false, nil
 		}
-		got, from, err := s.count(ctx, n)
+		got, from, err := s.count(ctx, n, known)
 		if err != nil || got >= n && from == first {
 			return false, err
 		}
@@ -128,7 +128,7 @@ func (s *soundness) hasHole(ctx context.Context, n, limit int, first position.Tr
 		if limit <= maxTurnTail {
 			limit *= position.Further
 		}
-		again, begins, err := s.count(ctx, limit)
+		again, begins, err := s.count(ctx, limit, known)
 		switch {
 		case err != nil:
 			return false, err
@@ -147,7 +147,8 @@ func (s *soundness) hasHole(ctx context.Context, n, limit int, first position.Tr
 // whole says whether the Engine can read the last n records of the log, and notes
 // where they begin.
 func (s *soundness) whole(ctx context.Context, n int) (bool, error) {
-	seen, first, err := s.count(ctx, n)
+	p := s.Position()
+	seen, first, err := s.count(ctx, n, &p.Anchor)
 	if err != nil || seen < n {
 		return false, err
 	}

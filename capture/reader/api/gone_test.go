@@ -78,7 +78,7 @@ func TestRotatedLogHasNoHole(t *testing.T) {
 			fake.Stamped(stamp, dockertest.Stdout, "line")
 		}
 		gone := position.TrailMark{TS: 1767225600e9, Hash: 1, Size: 4} // of the day before
-		if hole, err := follow.sound.hasHole(t.Context(), 5, position.FirstTail, gone, false); hole || err != nil {
+		if hole, err := follow.sound.hasHole(t.Context(), &position.Anchor{}, 5, position.FirstTail, gone, false); hole || err != nil {
 			t.Errorf("%s: %v %v", stamp, hole, err)
 		}
 	}
