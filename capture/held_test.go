@@ -2,9 +2,12 @@ package capture_test
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 
+	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/dockertest"
 )
 
@@ -98,4 +101,50 @@ func testHeldLog(t *testing.T, r readerCase, files, rotations, left int) {
 		t.Errorf("%d of %d lines missing and %d gaps counted, %d doubled", missing, len(want), a.gaps(), doubled)
 	}
 	t.Logf("%d of %d missing, %d gaps", missing, len(want), a.gaps())
+}
+
+// What such a log hides is missed where a line lacks its rest: it is waited for, and
+// counted where that is in vain.
+func TestHeldLogTearsALine(t *testing.T) {
+	for _, given := range []bool{true, false} {
+		t.Run(fmt.Sprint("let go: ", given), func(t *testing.T) {
+			e := dockertest.Start(t, dockertest.WithAPIVersion("1.41", ""))
+			r := readerCases[1]
+			a := r.agent(t, e, nil)
+			a.connected()
+			c := r.run(t, e, dockertest.Container{Name: "held", Rotates: true, MaxSize: 1 << 20, MaxFile: 2, Compress: true})
+			long := strings.Repeat("x", decode.ChunkSize)
+			c.Stdout("first")
+			c.Write(dockertest.Stdout, []byte(long))
+			c.Stderr("begun")
+			a.waitTexts(c.ID, "stderr", 1)
+			waits, written, asked := make(chan struct{}), make(chan struct{}), 0
+			var release func()
+			c.BeforeLog(func(dockertest.LogQuery) { // of one poll at a time
+				if asked++; asked == 1 {
+					close(waits)
+					<-written
+				}
+				if asked == 3 && given {
+					release()
+				}
+			})
+			<-waits
+			must(t, c.RotateLog())
+			release = c.HoldFiles()
+			c.Stdout("end", "hidden")
+			must(t, c.RotateLog())
+			c.Stdout("last")
+			close(written)
+			a.waitFor("the last line", func() bool { return slices.Contains(a.texts(c.ID, "stdout"), "last") })
+			want := []string{"first", long, "last"}
+			if given {
+				want = []string{"first", long, "hidden", "last"}
+			}
+			checkSequence(t, "lines", want, a.texts(c.ID, "stdout"))
+			if n := a.gaps(); n != 1 {
+				t.Errorf("%d gaps", n)
+			}
+		})
+	}
 }

@@ -171,6 +171,8 @@ func (a *audit) hidden(err error) bool {
 		return false
 	case errors.Is(err, errHole):
 		return true
+	case errors.Is(err, errTorn):
+		return !a.oneLog
 	case err != nil && !errors.Is(err, reader.ErrNotInView) && !errors.Is(err, errTooShort):
 		return false
 	}

@@ -86,6 +86,11 @@ func (c *catchingUp) read(ctx context.Context) (done bool, err error) {
 		c.patience.oneLog = !again
 		c.patience.byTime = again && !c.heldBack(ctx)
 		return false, err
+	case errors.Is(err, errTorn) && !c.patience.torn:
+		c.patience.torn = true
+		_, _ = c.f.Inspect(ctx) // it may have been started again; if that fails, it is what is known of it
+		c.f.Task.Beat()
+		return false, nil
 	case !a.byTime && a.hidden(err):
 		c.patience.byTime = !c.heldBack(ctx)
 		return false, nil
@@ -149,6 +154,10 @@ func (c *catchingUp) read(ctx context.Context) (done bool, err error) {
 // worth while to read it once more.
 func (c *catchingUp) heldBack(ctx context.Context) bool {
 	f := c.f
+	if f.openings.opened() { // which may be ourselves
+		f.openings.dropNext()
+		return true
+	}
 	if !f.held.at.IsZero() && time.Since(f.held.at) < heldPause {
 		return false
 	}
@@ -210,6 +219,7 @@ func (c *catchingUp) aim() *audit {
 	a.Longest, a.late = c.capped, c.late
 	a.heldView = heldView{newest: c.f.trail.Newest(), byTime: c.patience.byTime, oneLog: c.patience.oneLog, step: c.f.held.step}
 	a.held = c.f.mayBeHeld() && slices.Max(a.newest[:]) <= c.f.shared.now()+decode.ClockSlack
+	a.mayTear = c.patience.torn && !a.hidden(errTorn)
 	if c.capped && c.sounded < maxSoundings {
 		a.sound = c.f.sound.from
 	}
@@ -373,8 +383,15 @@ func (f *Follow) compare(ctx context.Context, a *audit) error {
 				if a.beside != nil {
 					return a.beside.passes(e)
 				}
-				if a.taken++; a.byTime && a.taken == 1 {
+				torn := !a.byTime && f.LeavesOpen(e)
+				if torn && !a.mayTear {
+					return errTorn
+				}
+				if a.taken++; torn || a.byTime && a.taken == 1 {
 					f.Broke()
+				}
+				if torn {
+					f.Lost(slog.LevelError, leftOut)
 				}
 				if f.GoesOnLate(e) {
 					m := position.MarkOf(e)

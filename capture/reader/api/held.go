@@ -18,6 +18,7 @@ type heldPatience struct {
 	waited time.Duration // for others to let go of the log
 	oneLog bool          // nobody has it open
 	byTime bool          // they do not: what is newer than all before is delivered
+	torn   bool          // a read lacked the rest of a line, within a run of the container
 }
 
 // heldView is what one read of a log that may be held shows, by the times of its
@@ -26,6 +27,9 @@ type heldView struct {
 	held bool // others may have the log open, see mayBeHeld
 	// oneLog: where it goes back, the clock was set back.
 	oneLog bool
+	// mayTear: what has come of a line is all that there is of it where the next record is
+	// another's.
+	mayTear bool
 	// byTime: what is newer than newest, by std, is new, and nothing else.
 	byTime bool
 	newest [3]int64

@@ -176,12 +176,6 @@ func (l *fileLog) meet(f *logFile) {
 	}
 }
 
-// hasMet says whether a file begins as one that was read.
-func (l *fileLog) hasMet(f *logFile) bool {
-	_, head, _ := f.beginning()
-	return l.known.has(head)
-}
-
 // endCount ends the counting of files that are created.
 func (l *fileLog) endCount() {
 	if l.created != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -62,7 +61,7 @@ func (l *fileLog) extend() (newer bool, err error) {
 		return false, nil
 	}
 	if !found {
-		files = l.unread(files)
+		files = l.known.unread(files, l.files)
 	}
 	c := l.Container()
 	moved := c.MaxSize > 0 && last.size() >= c.MaxSize // by the Engine, then
@@ -89,20 +88,6 @@ func (l *fileLog) extend() (newer bool, err error) {
 		l.checkMissed(created)
 	}
 	return true, nil
-}
-
-// unread leaves of files, the newest known not being among them, those that are newer
-// than all that are open or were read: where somebody moved that away, older ones are
-// there still.
-func (l *fileLog) unread(files []*logFile) []*logFile {
-	for i := len(files) - 1; i >= 0; i-- {
-		f := files[i]
-		if f.rotated > 0 && (l.hasMet(f) || slices.ContainsFunc(l.files, func(o *logFile) bool { return o.is(f) })) {
-			closeAll(files[:i+1])
-			return files[i+1:]
-		}
-	}
-	return files
 }
 
 // followsOn says whether no file was between last, which is not among the log's
