@@ -47,6 +47,7 @@ type catchingUp struct {
 	f       *Follow
 	began   uint64 // records consumed before it
 	doubted bool   // the log is known to hold more than was read of it
+	damageNotes
 
 	late   int   // records delivered late, of which nothing was said yet
 	limit  int   // the tail to ask for
@@ -58,14 +59,10 @@ type catchingUp struct {
 	// consumed, which was to be that of the log.
 	preceded bool
 	wholly   bool // all of the log was asked for that can be read
-	passed   bool // what stands before a damage is all newer than the confirmed place
-	hole     bool // something in the log cannot be read
-	holed    bool // a read had it in its middle
 	refused  bool // the Engine has reported an error
 	again    bool // it was read once more, because it may have grown
 	patience heldPatience
 	outdated int                  // how often the last record was older than the first
-	sounded  int                  // how often it was looked for what can be read of the log
 	shown    []position.TrailMark // what a read is to show, for it to be whole
 	last     []position.TrailMark // of the log, if it was asked for
 	first    position.TrailMark   // of the longest tail

@@ -30,6 +30,14 @@ type soundness struct {
 	at uint64     // records consumed when that was found; guarded by mu
 }
 
+// damageNotes is what one catch-up knows of a damage.
+type damageNotes struct {
+	hole    bool // something in the log cannot be read
+	holed   bool // a read had it in its middle
+	passed  bool // what stands before it is all newer than the confirmed place
+	sounded int  // how often it was looked for what can be read of the log
+}
+
 // known is how many records at the end of a damaged log can be read, 0 if all can, or
 // if that is not known.
 func (s *soundness) known() int {
