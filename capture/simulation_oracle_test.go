@@ -300,11 +300,11 @@ func (w *world) mayDouble(a *simAgent, x *written, l *wline) string {
 	return ""
 }
 
-// lostBase says that an agent may have begun before a line of several records
-// that was incomplete at the end of the agent before, and was rotated away or damaged since:
-// what followed its beginning comes again. mu is held.
+// lostBase says that an agent may have begun before a line of several records, or a
+// stack trace, that was incomplete at the end of the agent before, and was rotated away
+// or damaged since: what followed its beginning comes again. mu is held.
 func (w *world) lostBase(a *simAgent, x *written) bool {
-	if !x.long {
+	if !x.long && !w.p.Multiline {
 		return false
 	}
 	w.mu.Lock()

@@ -237,6 +237,8 @@ func (t *Trail) See(e *decode.Entry) Sighting {
 		return NewRecord
 	case i < 0 && t.goesOn(m):
 		return PieceOfLine
+	case i < 0 && m.Size < decode.ChunkSize && t.base.Holds(&full): // before what was consumed since
+		return DoubledRecord
 	case i < 0, t.goesOn(m): // the pieces of a line may be equal
 		return DoubtfulRecord
 	}
