@@ -50,10 +50,14 @@ func (x *written) besideDamage(l *wline) bool {
 	if x.w.p.Latency == 0 || x.damagedFrom < 0 || l.seq < x.damagedFrom {
 		return false
 	}
+	soon := 2 * time.Minute
+	if x.w.p.Pace > 0 { // and so do the answers
+		soon = 5 * time.Minute
+	}
 	x.w.mu.Lock()
 	defer x.w.mu.Unlock()
 	return slices.ContainsFunc(x.w.said, func(s said) bool {
-		return strings.HasPrefix(x.c.ID, s.id) && strings.Contains(s.text, "is damaged") && !s.at.Before(l.at) && s.at.Sub(l.at) < 2*time.Minute
+		return strings.HasPrefix(x.c.ID, s.id) && strings.Contains(s.text, "is damaged") && !s.at.Before(l.at) && s.at.Sub(l.at) < soon
 	})
 }
 

@@ -159,8 +159,9 @@ func (x *written) find(std uint8, text string, ts int64, agent int) (found *wlin
 
 // whole looks for a line that a record is a part of, one that may be. mu is held.
 func (x *written) whole(std uint8, text string, ts int64, may func(*wline) bool) *wline {
+	ownTimes := x.spec.Driver == "journald" && x.w.p.API == "1.41" // of pieces
 	for _, l := range x.lines[std] {
-		if (l.undated || ts >= l.lo && ts <= l.hi) && isPart(l.text, text) && may(l) {
+		if (l.undated || ts >= l.lo && (ts <= l.hi || ownTimes)) && isPart(l.text, text) && may(l) {
 			return l
 		}
 	}

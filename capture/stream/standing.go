@@ -29,6 +29,7 @@ type standing struct {
 	asking    time.Time               // since when a poll is under way, zero while none is; guarded by meta
 	asked     time.Time               // when the last poll began; guarded by meta
 	lastPoll  time.Time               // of a log that was polled since it was last open or read to its end; guarded by meta
+	pollTook  time.Duration           // the last poll; guarded by meta
 	cutOff    time.Time               // when reading ended early, since when the log was not read to its position; guarded by meta
 	failing   time.Time               // since when reading has failed, zero if it did not; guarded by meta
 	retryAt   time.Time               // when reading is tried next, while the stream is retrying; guarded by meta
@@ -108,7 +109,10 @@ func (s *standing) asks(since time.Time) {
 func (s *standing) polledAt(t time.Time) {
 	s.meta.Lock()
 	defer s.meta.Unlock()
-	s.lastPoll, s.cutOff = t, time.Time{}
+	s.lastPoll, s.pollTook, s.cutOff = t, 0, time.Time{}
+	if !t.IsZero() {
+		s.pollTook = time.Since(t)
+	}
 	s.proof.cameToEnd()
 }
 

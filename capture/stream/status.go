@@ -18,7 +18,7 @@ func (s *stream) status(state string) status.Stream {
 	s.meta.Lock()
 	st.Name, st.Rotations, st.Ages = s.ctr.Name, s.turns, s.ages
 	st.Lived = now.Add(time.Duration(s.all.Store.Ahead().Load())).Sub(time.Unix(0, s.ctr.Created))
-	doing, since, synced, opening, asking, polled := s.doing, s.doingSince, s.synced, s.opening, s.asking, s.lastPoll
+	doing, since, synced, opening, asking, polled, took := s.doing, s.doingSince, s.synced, s.opening, s.asking, s.lastPoll, s.pollTook
 	failing, retryAt := s.failingFor(movedAt), s.retryAt
 	s.meta.Unlock()
 	if last != 0 {
@@ -44,10 +44,8 @@ func (s *stream) status(state string) status.Stream {
 	waits, part := failing, time.Duration(0)
 	switch {
 	case doing != status.Reading:
-	case st.Reader == Poll && !asking.IsZero():
-		if long := now.Sub(asking); long > atRest { // what was written since the last one is not known
-			waits = max(waits, long, now.Sub(polled))
-		}
+	case st.Reader == Poll && (took > atRest || !asking.IsZero() && now.Sub(asking) > atRest):
+		waits = max(waits, now.Sub(polled)) // what was written since the last one began is not known
 	case !synced.IsZero():
 		st.Age = now.Sub(synced).Seconds()
 		part = s.ofAPI.PartFor() // a record that is sent slowly

@@ -118,16 +118,22 @@ func TestLag(t *testing.T) {
 }
 
 // A poll whose answer takes long may be behind by what was written since the last one
-// began.
+// began, also in the moments after it.
 func TestLagOfALongPoll(t *testing.T) {
-	for _, c := range []struct{ polled, asking, want float64 }{
-		{100, 1, 0},
-		{100, 3, 100},
-		{0, 30, 30},
+	for _, c := range []struct{ polled, took, asking, want float64 }{
+		{100, 1, 1, 0},
+		{100, 1, 3, 100},
+		{100, 70, 1, 100},
+		{100, 99, 0, 100},
+		{0, 0, 30, 30},
 	} {
 		s := benchStream(t)
 		ago := func(s float64) time.Time { return time.Now().Add(-time.Duration(s * float64(time.Second))) }
 		s.doing, s.doingSince, s.opening, s.asking = status.Reading, ago(200), ago(c.asking), ago(c.asking)
+		if c.asking == 0 {
+			s.asking = time.Time{}
+		}
+		s.pollTook = time.Duration(c.took * float64(time.Second))
 		if c.polled > 0 {
 			s.lastPoll = ago(c.polled)
 		}

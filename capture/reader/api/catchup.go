@@ -237,7 +237,7 @@ func (c *catchingUp) shorten(ctx context.Context, a *audit, reason error) error 
 	case c.capped: // there is more damage
 		c.f.sound.found(0, 0)
 		return reason
-	case c.limit != position.Everything && (within || a.beginsBehind()):
+	case c.limit != position.Everything && (within || a.beginsBehind() || a.Seen == 0): // or it begins within the damage
 		c.limit, c.f.sound.checked = longer(c.limit, a.Resync), false
 		return nil
 	case within && a.Best < a.Depth: // the log begins behind the oldest marks of the anchor
