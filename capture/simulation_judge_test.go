@@ -213,7 +213,7 @@ func (x *written) isFirst(l *wline, ofFile bool, at time.Time) bool {
 	for std := range x.lines {
 		for _, o := range x.lines[std] {
 			ended := o.came > 0 || !o.at.After(l.at) // else what came of it may be what stands behind
-			if o.seq < l.seq && o.isThere() && ended && (!ofFile || o.file == l.file) && (!o.acked.IsZero() || o.agent > 0 && x.w.ended[o.agent-1].at.After(at)) {
+			if o.seq < l.seq && o.isThere() && ended && (!ofFile || o.file == l.file && o.came > 0) && (!o.acked.IsZero() || o.agent > 0 && x.w.ended[o.agent-1].at.After(at)) {
 				return false
 			}
 		}
