@@ -98,6 +98,7 @@ func (s *stream) readOnce(ctx context.Context, r *readers) (done bool, err error
 	}
 	switch {
 	case ctx.Err() != nil:
+		s.isCutOff() // another run may follow, of a container that is wanted again or behind a stall
 		return false, context.Cause(ctx)
 	case errors.Is(err, engine.ErrGone):
 		s.removed.Store(true)
