@@ -108,10 +108,10 @@ func (x *written) handle(s step) {
 		}
 		must(x.w.t, x.c.TruncateLog(x.n.Load()%2 == 0))
 	case "move log":
-		x.moved, x.movedBlind = time.Now(), x.movedUnseen() || !x.wanted() || !x.w.has("down", "hang", "refused ", "refused logs", "refused inspect", "refused list").IsZero()
+		x.moved, x.movedBlind = time.Now(), x.blindNow()
 		_ = os.Rename(path, fmt.Sprint(path, ".old", x.n.Load()))
 	case "save log": // as an editor does: the Engine writes on in what nobody sees
-		x.moved, x.movedBlind = time.Now(), x.movedUnseen() || !x.wanted() || !x.w.has("down", "hang", "refused ", "refused logs", "refused inspect", "refused list").IsZero()
+		x.moved, x.movedBlind = time.Now(), x.blindNow()
 		if b, err := os.ReadFile(path); err == nil {
 			must(x.w.t, os.WriteFile(path+"~", b, 0o640))
 			must(x.w.t, os.Rename(path+"~", path))
@@ -167,4 +167,10 @@ func (x *written) filtered() {
 		x.unknown = x.unknown || time.Since(x.born) < 3*time.Second+10*time.Duration(x.w.p.Latency)*time.Millisecond || !away.IsZero() && away.Before(x.born.Add(5*time.Second))
 		x.unwanted = append(x.unwanted, period{from: time.Now()})
 	}
+}
+
+// blindNow says whether the agent may not have the log's file open. mu is held.
+func (x *written) blindNow() bool {
+	return x.movedUnseen() || !x.wanted() || x.w.unheard && time.Since(x.born) < shortLife ||
+		!x.w.has("down", "hang", "refused ", "refused logs", "refused inspect", "refused list").IsZero()
 }
