@@ -64,7 +64,8 @@ func TestRestartsBehindLateRecords(t *testing.T) {
 	}
 	within, late, again := 0, 0, 0
 	w, trail, next := restart(position.Position{})
-	for sent := next; next < len(log); next = sent {
+	var sent int
+	for ; next < len(log); next = sent {
 		left, skipped := map[int]bool{}, [3]uint32{}
 		for sent = next; sent < min(next+1+rnd.IntN(12), len(log)); sent++ {
 			e := &log[sent]
