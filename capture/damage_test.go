@@ -199,6 +199,52 @@ func TestDamageAndRotatedAway(t *testing.T) {
 	}
 }
 
+// Where a container has ended at a damage, what stands before that is all there is: a
+// line without an end comes, and reading does not fail for ever.
+func TestEndedAtDamage(t *testing.T) {
+	line := strings.Repeat("a", decode.ChunkSize) + strings.Repeat("b", decode.ChunkSize) + strings.Repeat("c", decode.ChunkSize)
+	for _, api := range apis {
+		for _, reader := range []string{readerFollow, readerPoll} {
+			for _, damages := range []int{1, 2} {
+				t.Run(fmt.Sprintf("%s %s %d", api, reader, damages), func(t *testing.T) {
+					inVirtualTime(t, map[string]string{"Reader": reader}, func(t *testing.T, e *dockertest.Engine, a *agent) {
+						e.SetLiveRestore(true)
+						e.SetAPIVersion(api, "")
+						crash := func(c *dockertest.Ctr) {
+							e.Crash()
+							c.Damage()
+							c.Stdout("is glued to the damage")
+							must(t, e.Up())
+							time.Sleep(time.Minute)
+						}
+						e.Crash() // the next one is of another version
+						must(t, e.Up())
+						a.connected()
+						c := e.Run(dockertest.Container{Name: "web", Driver: "local"})
+						c.Stdout("first")
+						if damages > 1 {
+							time.Sleep(time.Minute)
+							crash(c)
+						}
+						c.Write(dockertest.Stdout, []byte(line))
+						time.Sleep(time.Minute)
+						crash(c)
+						c.Stop()
+						time.Sleep(2 * status.FailingTime)
+						checkSequence(t, "lines", []string{"first", line}, a.texts(c.ID, ""))
+						if h := a.col.Health(); !h.Ready {
+							t.Errorf("not ready: %q", h.Problems)
+						}
+						if n := a.gaps(); api == "1.44" && n == 0 {
+							t.Error("no gap was counted")
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
 // An Engine that is outrun by its own log rotation leaves records out while a
 // log is followed; they come late.
 func TestLeftOutRecordsAreDeliveredLate(t *testing.T) {

@@ -120,13 +120,15 @@ func (w *world) look() {
 	}
 }
 
-// nothingReadable says that the log of a container holds nothing but damage, or did
-// until a moment ago: that it cannot be read is so until the next try.
+// nothingReadable says that the log of a container holds nothing behind a damage, or did
+// until a moment ago: that it cannot be read is so until the next try. In the end, with no
+// such moment, one that does not run is to be read to the damage, if anything is before it.
 func (w *world) nothingReadable(moment time.Duration) bool {
 	return slices.ContainsFunc(w.containers(), func(x *written) bool {
 		x.mu.Lock()
 		defer x.mu.Unlock()
-		return x.damagedFrom >= 0 && (x.c.Records() <= x.damagedTo || time.Since(x.readable) < moment)
+		over := moment == 0 && x.c.State() == "exited" && x.c.Forgotten() < x.damagedFrom
+		return x.damagedFrom >= 0 && (x.c.Records() <= x.damagedTo && !over || time.Since(x.readable) < moment)
 	})
 }
 

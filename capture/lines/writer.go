@@ -61,6 +61,7 @@ type traits struct {
 type breaks struct {
 	broken   uint32  // how many were met
 	gap      gapAt   // the last one behind what was delivered
+	damage   *gapAt  // the last one that is damaged
 	long     [3]bool // by std: its last line was more than one record
 	longs    [3]bool // by std: any line was
 	headless [3]bool // by std: the next line may lack its beginning
@@ -289,7 +290,13 @@ func (w *Writer) ReportDamage(ctx context.Context) error {
 		return err
 	}
 	w.mayBeHeadless()
+	at := gapAt{w.pos.Anchor.Newest(), w.seen}
+	again := w.damage != nil && *w.damage == at // found by a last look, and by the next run
+	w.damage = &at
 	w.out.Unlock()
+	if again {
+		return nil
+	}
 	w.metrics.Gaps.Inc()
 	w.log.Error("gap: the log is damaged behind the last line that was delivered, lines that the Engine cannot read are lost")
 	return nil

@@ -251,6 +251,8 @@ func (c *catchingUp) shorten(ctx context.Context, a *audit, reason error) error 
 	case c.f.sound.known() > 0:
 	case c.isGone(a):
 		return c.f.Gap(ctx, &a.Target.Anchor)
+	case a.Seen > 0:
+		return endsDamaged{reason}
 	default:
 		return reason
 	}

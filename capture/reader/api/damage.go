@@ -2,7 +2,9 @@ package api
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"time"
 
 	"fluent-bit-docker-logs/capture/decode"
 	"fluent-bit-docker-logs/capture/position"
@@ -28,7 +30,25 @@ type soundness struct {
 	mu sync.Mutex // who opens the log anew asks, too
 	n  int        // records at the end of the log that can be read, 0: all; guarded by mu
 	at uint64     // records consumed when that was found; guarded by mu
+
+	stuck stuck
 }
+
+// stuck is where last looks at a log come to a damage, with nothing behind it.
+type stuck struct {
+	since time.Time // zero: the last one did not
+	at    uint64    // records consumed
+}
+
+// stuckTime is how long last looks end like that until it is not taken any more for
+// something that passes. It is over before a container is named whose reads fail.
+const stuckTime = 20 * time.Second
+
+// endsDamaged is why a read fails that has shown all that the Engine can read of a log.
+type endsDamaged struct{ error }
+
+// Unwrap gives what the Engine reports.
+func (e endsDamaged) Unwrap() error { return e.error }
 
 // damageNotes is what one catch-up knows of a damage.
 type damageNotes struct {
@@ -69,6 +89,21 @@ func (s *soundness) broken(ctx context.Context, a *audit, doubted, stepped bool)
 		return false, nil
 	}
 	return s.hasHole(ctx, &a.Target.Anchor, a.Seen, a.Limit, a.first, stepped)
+}
+
+// isEnd says whether a last look that ended with err has come to the end of the log:
+// the container has ended, and who waits for more than can be read waits for ever.
+func (s *soundness) isEnd(err error) bool {
+	var damaged endsDamaged
+	switch at := s.Consumed(); {
+	case !errors.As(err, &damaged):
+		s.stuck = stuck{}
+	case s.stuck.since.IsZero(), s.stuck.at != at:
+		s.stuck = stuck{time.Now(), at}
+	default:
+		return time.Since(s.stuck.since) >= stuckTime
+	}
+	return false
 }
 
 // begin follows that a log is read again, after a failure or for the first time.

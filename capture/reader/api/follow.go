@@ -75,7 +75,11 @@ const (
 func (f *Follow) Read(ctx context.Context, follow bool) error {
 	if !follow {
 		f.suspect = true // it is the last look
-		return f.catchUp(ctx, position.FirstTail)
+		err := f.catchUp(ctx, position.FirstTail)
+		if f.sound.isEnd(err) {
+			return f.ReportDamage(ctx)
+		}
+		return err
 	}
 	f.sound.begin()
 	err := f.follow(ctx, position.FirstTail)
