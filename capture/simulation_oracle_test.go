@@ -327,8 +327,11 @@ func (x *written) followed() bool { return !x.byFile() && x.w.p.Reader != reader
 // byFile says whether the log is read from its files.
 func (x *written) byFile() bool { return x.spec.Files }
 
-// optional says that a line may come or not: its container was not wanted then.
-func (x *written) optional(l *wline) bool { return x.optionalAt(l.at) }
+// optional says that a line may come or not: its container was not wanted then. All
+// records of a long line have the time of the first.
+func (x *written) optional(l *wline) bool {
+	return x.optionalAt(l.at) || l.long && x.optionalAt(l.begun)
+}
 
 // optionalAt is optional for what was written at a time.
 func (x *written) optionalAt(at time.Time) bool {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -229,13 +230,23 @@ func (w *world) containers() []*written {
 func (w *world) settle() {
 	for began := time.Now(); time.Since(began) < settleAfter; time.Sleep(5 * time.Second) {
 		synctest.Wait()
-		if w.unheard && time.Since(began) < shortLife {
-			continue // the list tells of what no event has
+		if w.patient() && time.Since(began) < shortLife {
+			continue
 		}
 		if (w.agent.col.Health().Ready || w.nothingReadable(0)) && w.complete() {
 			return
 		}
 	}
+}
+
+// patient says whether complete may be too early: the list tells of what no event has,
+// and what is written behind a file that was handled is due, too.
+func (w *world) patient() bool {
+	return w.unheard || slices.ContainsFunc(w.all, func(x *written) bool {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		return !x.handled.IsZero()
+	})
 }
 
 // complete says whether nothing is missing.

@@ -27,7 +27,6 @@ type standing struct {
 	synced    time.Time               // when the present opening of the log had found its position, zero before; guarded by meta
 	opening   time.Time               // since when that is looked for; guarded by meta
 	asking    time.Time               // since when a poll is under way, zero while none is; guarded by meta
-	asked     time.Time               // when the last poll began; guarded by meta
 	lastPoll  time.Time               // of a log that was polled since it was last open or read to its end; guarded by meta
 	pollTook  time.Duration           // the last poll; guarded by meta
 	cutOff    time.Time               // when reading ended early, since when the log was not read to its position; guarded by meta
@@ -99,9 +98,7 @@ func (s *standing) isCutOff() {
 func (s *standing) asks(since time.Time) {
 	s.meta.Lock()
 	defer s.meta.Unlock()
-	if s.asking = since; !since.IsZero() {
-		s.asked = since
-	}
+	s.asking = since
 }
 
 // polledAt says as of when the log was read to its end while its container could

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"maps"
 	"sync/atomic"
-	"time"
 
 	"fluent-bit-docker-logs/capture/container"
 	"fluent-bit-docker-logs/capture/lines"
@@ -97,9 +96,9 @@ func (s *stream) reading() (r lines.Course) {
 		r.Runs, r.Replaced = s.fate()
 	}
 	s.meta.Lock()
-	r.Follows, r.Since, r.Polled = s.doing == status.Reading && !s.synced.IsZero(), s.doingSince, s.asked
-	if s.lastPoll.IsZero() || !s.asking.IsZero() {
-		r.Polled = time.Time{}
+	r.Follows, r.Since = s.doing == status.Reading && !s.synced.IsZero(), s.doingSince
+	if s.asking.IsZero() {
+		r.Polled = s.lastPoll
 	}
 	s.meta.Unlock()
 	return r

@@ -52,7 +52,7 @@ func TestHowALogIsRead(t *testing.T) {
 			s.notes.note(Poll)
 			s.asks(longAgo)
 		}, lines.Course{Runs: true, Since: now, Polls: true}},
-		{"it was polled", func() { s.asks(time.Time{}); s.polledAt(now) }, lines.Course{Runs: true, Since: now, Polls: true, Polled: longAgo}},
+		{"it was polled", func() { s.asks(time.Time{}); s.polledAt(longAgo) }, lines.Course{Runs: true, Since: now, Polls: true, Polled: longAgo}},
 		{"it is polled again", func() { s.asks(now) }, lines.Course{Runs: true, Since: now, Polls: true}},
 		{"another stream has its place", func() { delete(set.byID, s.id) }, lines.Course{Replaced: true, Since: now, Polls: true}},
 	} {
