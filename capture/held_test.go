@@ -142,6 +142,7 @@ func TestHeldLogTearsALine(t *testing.T) {
 				want = []string{"first", long, "hidden", "last"}
 			}
 			checkSequence(t, "lines", want, a.texts(c.ID, "stdout"))
+			a.waitFor("the gap", func() bool { return a.gaps() > 0 }) // which is counted behind the lines
 			if n := a.gaps(); n != 1 {
 				t.Errorf("%d gaps", n)
 			}
