@@ -162,6 +162,7 @@ func (d *Discovery) act(ctx context.Context, a engine.Event) {
 				return
 			}
 			d.streams.Describe(&renamed)
+			d.asking.repeat(id) // what is under way may tell of the old name still
 			return
 		}
 	case "destroy":

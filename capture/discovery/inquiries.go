@@ -61,6 +61,15 @@ func (a *inquiries) ask(ctx context.Context, seen *container.Container, ran, lis
 	a.employ(ctx)
 }
 
+// repeat has a container that is being inspected inspected once more.
+func (a *inquiries) repeat(id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if q := a.byID[id]; q != nil {
+		q.again = true
+	}
+}
+
 // employ starts goroutines for what waits. mu is held.
 func (a *inquiries) employ(ctx context.Context) {
 	for n := min(maxInspects-a.busy, len(a.queue)); n > 0; n-- {
