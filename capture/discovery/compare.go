@@ -83,6 +83,8 @@ func (d *Discovery) compareOne(ctx context.Context, c *container.Container, at i
 	switch mayHaveRun := all || c.Running || !c.LongOver; {
 	case mute:
 		d.asking.ask(ctx, c, c.Running, false)
+	case stream == Settled && best != known: // its new name was not announced
+		d.asking.ask(ctx, best, c.Running, false)
 	case stream == Settled:
 		if !c.Running { // its end was not announced
 			d.streams.Poke(c.ID, false)

@@ -205,6 +205,8 @@ func play(t *testing.T, first int, lines []string) {
 				known.Name = c.Name
 			}
 			d.act(t.Context(), engine.Event{Name: args[0], Container: c, At: time.Now().UnixNano()})
+		case "renamed":
+			w.known[args[0]].Name = args[1]
 		case "list":
 			d.compare(t.Context(), d.list(t.Context()), len(args) > 0)
 		case "->":
