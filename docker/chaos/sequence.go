@@ -185,7 +185,7 @@ func (q *sequence) stranger(r record, byText map[string][]int, byTime map[int64]
 	}
 }
 
-// isPiece says whether text is a line without its beginning, its end, or something in the middle.
+// isPiece says whether text is a line without its beginning, its end, or something in the middle; also several of them.
 func isPiece(text, line string) bool {
 	if len(line) <= chunkSize || len(text) >= len(line) {
 		return false
@@ -194,7 +194,15 @@ func isPiece(text, line string) bool {
 	for head < len(text) && text[head] == line[head] {
 		head++
 	}
-	return strings.HasSuffix(line, text[head:]) || len(text) > 1000 && strings.Contains(line, text)
+	return strings.HasSuffix(line, text[head:]) || len(text) > 1000 && (strings.Contains(line, text) || isOfPieces(text, line))
+}
+
+// isOfPieces says whether text is some of the records of a line, in their order.
+func isOfPieces(text, line string) bool {
+	for ; line != ""; line = line[min(chunkSize, len(line)):] {
+		text = strings.TrimPrefix(text, line[:min(chunkSize, len(line))])
+	}
+	return text == ""
 }
 
 // holes says whether the witness may not have seen all: one file, which Engine 20.10 truncates where others make a new one, or
