@@ -10,8 +10,8 @@ import (
 // errMoving: log rotation is too fast for a look at all files at once.
 var errMoving = errors.New("the log files are being moved")
 
-// logFiles opens the files of a log that are newer than last, oldest first,
-// at least one; all of them if last is nil or not among them any more, which
+// logFiles opens the files of a log that are newer than last, oldest first, none if
+// that is the newest; all of them if last is nil or not among them any more, which
 // found says.
 func logFiles(path string, last *logFile, cri bool) (files []*logFile, found bool, err error) {
 	for range 10 {

@@ -59,6 +59,8 @@ func (l *fileLog) extend() (newer bool, err error) {
 	case err != nil:
 		l.Trouble.Report(l.Say, fmt.Errorf("opening the next log file: %w", err))
 		return false, nil
+	case len(files) == 0: // somebody has put the newest in its place again
+		return false, nil
 	}
 	if !found {
 		files = l.known.unread(files, l.files)
