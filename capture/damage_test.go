@@ -127,6 +127,16 @@ func TestDamagedLogThatGrows(t *testing.T) {
 	}
 }
 
+// aroundDamage writes 60 lines, what is damaged, and so many more lines.
+func aroundDamage(c *dockertest.Ctr, behind int) (lines []string) {
+	lines = append(sequence("between", 0, 60), sequence("new", 0, behind)...)
+	c.Stdout(lines[:60]...)
+	c.Damage()
+	c.Stdout("is glued to the damage")
+	c.Stdout(lines[60:]...)
+	return lines
+}
+
 // What stands between the position and the damage comes too, although the first
 // tails that are asked for begin behind the position and end at the damage.
 func TestDamageBehindNewLines(t *testing.T) {
@@ -135,11 +145,7 @@ func TestDamageBehindNewLines(t *testing.T) {
 			for _, behind := range []int{5, 30, 45} {
 				t.Run(fmt.Sprintf("%s %s %d", api, reader, behind), func(t *testing.T) {
 					e, opts, c := leftBehind(t, api, reader)
-					want := append(sequence("between", 0, 60), sequence("new", 0, behind)...)
-					c.Stdout(want[:60]...)
-					c.Damage()
-					c.Stdout("is glued to the damage")
-					c.Stdout(want[60:]...)
+					want := aroundDamage(c, behind)
 					b := startAgent(t, e.Host(), opts, quick)
 					b.waitRecords(len(want))
 					have := b.texts(c.ID, "")
@@ -176,11 +182,7 @@ func TestDamageAndRotatedAway(t *testing.T) {
 			for _, behind := range []int{0, 5, 100} {
 				t.Run(fmt.Sprintf("%s %s %d", api, reader, behind), func(t *testing.T) {
 					e, opts, c := leftBehind(t, api, reader)
-					want := append(sequence("between", 0, 60), sequence("new", 0, behind)...)
-					c.Stdout(want[:60]...)
-					c.Damage()
-					c.Stdout("is glued to the damage")
-					c.Stdout(want[60:]...)
+					want := aroundDamage(c, behind)
 					c.RotateAway(200)
 					if api == "1.41" && behind == 100 {
 						want = slices.Delete(want, 60, 60+27) // which its decoder had buffered
