@@ -121,6 +121,22 @@ func (k *asker) span(limit int, target *position.Position) (tail int, since int6
 	return position.ByTime, max(1, since)
 }
 
+// longer is the tail to ask for after limit did not reach far enough: what the
+// rate of the records seen suggests, within bounds.
+func longer(limit int, r *position.Resync) int {
+	if limit > position.LongestTail { // which was a place in time
+		return position.Everything
+	}
+	next := limit * position.Further
+	if guess := r.Estimate(); guess > next {
+		next = min(guess, limit*position.Furthest)
+	}
+	if next > position.LongestTail {
+		return position.Everything
+	}
+	return next
+}
+
 // untilEnd reads a log to its end and calls each after every part of it.
 func (k *asker) untilEnd(log *openLog, each func(eof bool) error) error {
 	silence := time.AfterFunc(engine.CallTimeout, func() { log.interrupt(reader.ErrStalled) })

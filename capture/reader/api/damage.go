@@ -40,6 +40,10 @@ type stuck struct {
 	at    uint64    // records consumed
 }
 
+// maxSoundings is how often one catchUp looks for what can be read of a damaged
+// log: it may grow while it is looked for.
+const maxSoundings = 8
+
 // stuckTime is how long last looks end like that until it is not taken any more for
 // something that passes. It is over before a container is named whose reads fail.
 const stuckTime = 20 * time.Second

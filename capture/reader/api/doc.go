@@ -2,8 +2,8 @@
 //
 // Follow keeps a request open and Poll asks now and then; both find the position by
 // asking for the last records (asker.go, begin.go). What a follow sends is compared
-// with the log itself by reads with an end (catchup.go, further.go, audit.go): Engines
-// leave out and send twice. A log with places that hold no record is read behind them
+// with the log itself by reads with an end (catchup.go, audit.go): Engines leave out
+// and send twice. A log with places that hold no record is read behind them
 // (damage.go).
 //
 // It knows engine.Client, positions and trails. It must not know files, options as
